@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# make                    everything into build/ (V=1: with the commands)
+# make install            PREFIX=/usr/local DESTDIR=
+# make test               unit, fuzz (briefly) and, as root, network tests
+# make bench              figures against NFQUEUE (root)
+# make lint               clang-format and shellcheck
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+CC ?= cc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
+B := build
+Q := $(if $(V),,@)
+
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wno-unused-parameter
+BASE := -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -DVERSION='"$(VERSION)"' \
+	-I. -Iinclude -I$(B) -MMD -MP
+ALL_CFLAGS = $(BASE) $(WARN) $(CFLAGS) $(SANITIZE)
+LDFLAGS += $(SANITIZE)
+
+ENGINE := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard engine/*.c)))
+RULES := $(patsubst %.c,$(B)/obj/%.o,$(wildcard rules/*.c))
+LIB := $(patsubst %.c,$(B)/obj/%.o,$(wildcard lib/*.c))
+INTERPOSE := $(patsubst %.c,$(B)/obj/%.o,$(wildcard interpose/*.c))
+TOOLS_COMMON := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/*.c))
+tool_objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/$(1)/*.c))
+
+TOOLS := ipfw divertctl interceptor divert-run
+EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
+
+.PHONY: all install stage test unit fuzz net bench bench-quick lint clean
+all: $(addprefix $(B)/bin/,$(TOOLS)) $(B)/lib/libdivert.so $(B)/lib/libdivert-socket.so
+
+# ---- kernel half -------------------------------------------------------
+
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Werror -Wno-unused-function -I. \
+	$(if $(MULTIARCH),-I/usr/include/$(MULTIARCH))
+
+$(B)/engine/divert.bpf.o: $(wildcard engine/*.bpf.c engine/*.h) Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c engine/divert.bpf.c -o $@
+
+$(B)/divert.skel.h: $(B)/engine/divert.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name divert_bpf >$@.tmp
+	$(Q)mv $@.tmp $@
+
+$(ENGINE): $(B)/divert.skel.h
+
+# ---- user half ---------------------------------------------------------
+
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(B)/libengine.a: $(ENGINE)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(B)/librules.a: $(RULES)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(B)/lib/libdivert.so.0: $(LIB) $(B)/libengine.a lib/libdivert.map
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -pthread $(LDFLAGS) -Wl,-soname,libdivert.so.0 \
+		-Wl,--version-script=lib/libdivert.map -Wl,-z,defs -o $@ \
+		$(LIB) $(B)/libengine.a -lbpf -lmnl
+
+$(B)/lib/libdivert-socket.so.0: $(INTERPOSE) $(B)/lib/libdivert.so.0 interpose/libdivert-socket.map
+	$(Q)$(CC) -shared -pthread $(LDFLAGS) -Wl,-soname,libdivert-socket.so.0 -Wl,-rpath,'$$ORIGIN' \
+		-Wl,--version-script=interpose/libdivert-socket.map -Wl,-z,defs -o $@ \
+		$(INTERPOSE) $(B)/lib/libdivert.so.0 -ldl
+
+$(B)/lib/%.so: $(B)/lib/%.so.0
+	$(Q)ln -sf $(<F) $@
+
+TOOL_LDFLAGS := -Wl,-rpath,'$$ORIGIN/../lib' -pthread $(LDFLAGS)
+
+$(B)/bin/ipfw: $(call tool_objects,ipfw) $(TOOLS_COMMON) $(B)/librules.a $(B)/libengine.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
+
+$(B)/bin/divertctl: $(call tool_objects,divertctl) $(TOOLS_COMMON) $(B)/libengine.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
+
+$(B)/bin/interceptor: $(call tool_objects,interceptor) $(TOOLS_COMMON) $(B)/lib/libdivert.so
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/lib/libdivert.so -lpcap
+
+$(B)/bin/divert-run: $(call tool_objects,divert-run) $(TOOLS_COMMON)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^
+
+# ---- install -----------------------------------------------------------
+
+D = $(DESTDIR)$(PREFIX)
+
+install: all
+	$(Q)install -d $(D)/bin $(D)/sbin $(D)/lib/pkgconfig $(D)/include/divert-compat $(D)/share/man
+	install -m 755 $(B)/bin/divert-run $(B)/bin/interceptor $(D)/bin
+	install -m 755 $(B)/bin/ipfw $(B)/bin/divertctl $(D)/sbin
+	install -m 755 $(B)/lib/libdivert.so.0 $(B)/lib/libdivert-socket.so.0 $(D)/lib
+	ln -sf libdivert.so.0 $(D)/lib/libdivert.so
+	ln -sf libdivert-socket.so.0 $(D)/lib/libdivert-socket.so
+	install -m 644 include/divert.h $(D)/include
+	cp -R include/compat/. $(D)/include/divert-compat/
+	for p in packaging/*.pc.in; do \
+		sed -e 's|@PREFIX@|$(PREFIX)|;s|@VERSION@|$(VERSION)|' $$p \
+			>$(D)/lib/pkgconfig/$$(basename $$p .in) || exit 1; done
+	for m in man/*.[1-8]; do s=$${m##*.}; install -d $(D)/share/man/man$$s && \
+		install -m 644 $$m $(D)/share/man/man$$s || exit 1; done
+
+# What the tests run: an installed tree.
+STAGE := $(abspath $(B)/stage)
+stage: all
+	$(MAKE) --no-print-directory install PREFIX=$(STAGE) DESTDIR= >/dev/null
+
+# ---- tests -------------------------------------------------------------
+
+test: unit fuzz net
+
+unit:
+	tests/unit/run
+fuzz:
+	tests/fuzz/run
+net: stage
+	tests/net/run
+
+bench: stage
+	bench/run
+bench-quick: stage
+	bench/run --quick
+
+C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+lint:
+	clang-format --dry-run -Werror $(C_FILES)
+	shellcheck -x $$(git ls-files | xargs grep -lE '^#!.*\b(ba)?sh\b')
+
+clean:
+	rm -rf $(B)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Which interfaces there are, and hooking them. */
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+
+#include "engine.h"
+#include "error.h"
+#include "hook.h"
+#include "netlink.h"
+
+#define LO_IFINDEX 1
+
+struct iface {
+	uint32_t ifindex;
+	char name[IF_NAMESIZE];
+	bool port; /* of a bridge or the like, which carries IP in its stead */
+	bool up;
+};
+
+struct ifaces {
+	struct iface *iface;
+	size_t n, room;
+	uint32_t only; /* ifindex, or 0 */
+};
+
+/* A VRF's ports keep their own IP; those of all other masters give it up. */
+static bool is_port(const struct nlattr *info)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, info)
+	{
+		if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND)
+			return strcmp(mnl_attr_get_str(attr), "vrf") != 0;
+	}
+	return true;
+}
+
+static int take_link(const struct nlmsghdr *nlh, void *data)
+{
+	const struct ifinfomsg *ifm = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *attr, *info = NULL;
+	struct iface iface = {.ifindex = ifm->ifi_index, .up = ifm->ifi_flags & IFF_UP};
+	struct ifaces *all = data;
+	bool master = false;
+
+	if (all->only && iface.ifindex != all->only)
+		return MNL_CB_OK;
+	mnl_attr_for_each(attr, nlh, sizeof(*ifm))
+	{
+		switch (mnl_attr_get_type(attr)) {
+		case IFLA_IFNAME:
+			snprintf(iface.name, sizeof(iface.name), "%s", mnl_attr_get_str(attr));
+			break;
+		case IFLA_MASTER:
+			master = true;
+			break;
+		case IFLA_LINKINFO:
+			info = attr;
+			break;
+		}
+	}
+	iface.port = master && (!info || is_port(info));
+	if (all->n == all->room) {
+		size_t room = all->room ? 2 * all->room : 16;
+		struct iface *more = realloc(all->iface, room * sizeof(*more));
+
+		if (!more)
+			return MNL_CB_ERROR;
+		all->iface = more;
+		all->room = room;
+	}
+	all->iface[all->n++] = iface;
+	return MNL_CB_OK;
+}
+
+static int list_ifaces(struct ifaces *all)
+{
+	char buf[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	int rc;
+
+	nlh->nlmsg_type = RTM_GETLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
+	rc = netlink_ask(nlh, take_link, all);
+	return rc ? engine_fail(rc, "rtnetlink: listing interfaces: %s", strerror(-rc)) : 0;
+}
+
+/* The way back runs over lo, which a new namespace has down. */
+static int set_up(const struct iface *iface)
+{
+	struct ifreq ifr = {};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", iface->name);
+	if (ioctl(fd, SIOCGIFFLAGS, &ifr))
+		rc = -errno;
+	ifr.ifr_flags |= IFF_UP;
+	if (!rc && ioctl(fd, SIOCSIFFLAGS, &ifr))
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static const char *side_name(enum hook_side side)
+{
+	return side == HOOK_IN ? "ingress" : "egress";
+}
+
+/* Sets the side's bit in flags if the hook is there, or else says why not. foreign: the qdisc is not ours. */
+static int hook_up(struct engine *e, const struct iface *iface, enum hook_side side,
+		   int foreign, uint32_t *flags, char *why, size_t size)
+{
+	int prog = side == HOOK_IN ? e->prog_in : e->prog_out;
+	uint32_t bit = side == HOOK_IN ? DIVERT_IFACE_INGRESS : DIVERT_IFACE_EGRESS;
+	uint32_t id = 0, ours = 0, len = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = {};
+	int rc;
+
+	if (!bpf_obj_get_info_by_fd(prog, &info, &len))
+		ours = info.id;
+	rc = hook_query(iface->ifindex, side, &id);
+	if (!rc && (!id || id != ours))
+		rc = hook_attach(iface->ifindex, side, prog);
+	if (!rc)
+		*flags |= bit;
+	else
+		snprintf(why, size, "%s: no %s hook: %s", iface->name, side_name(side),
+			 foreign ? "its qdisc is the older ingress, not clsact" : strerror(-rc));
+	return rc;
+}
+
+static int hook_iface(struct engine *e, const struct iface *iface, char *why, size_t size)
+{
+	uint32_t flags = 0;
+	int rc, rc_out, ours = 0;
+
+	/* what is known may be of an earlier interface of the same index: only the qdisc's owner counts */
+	bpf_map_lookup_elem(e->map[ENGINE_IFACES], &iface->ifindex, &flags);
+	rc = hook_qdisc_add(iface->ifindex, &ours);
+	if (rc == -ENODEV)
+		return 0; /* gone meanwhile */
+	flags &= DIVERT_IFACE_QDISC;
+	if (ours)
+		flags |= DIVERT_IFACE_QDISC;
+	rc = hook_up(e, iface, HOOK_IN, 0, &flags, why, size);
+	rc_out = hook_up(e, iface, HOOK_OUT, !(flags & DIVERT_IFACE_QDISC), &flags, why, size);
+	if (bpf_map_update_elem(e->map[ENGINE_IFACES], &iface->ifindex, &flags, BPF_ANY))
+		return -errno;
+	return rc ? rc : rc_out;
+}
+
+static void unhook_port(struct engine *e, const struct iface *iface)
+{
+	uint32_t flags;
+
+	if (bpf_map_lookup_elem(e->map[ENGINE_IFACES], &iface->ifindex, &flags))
+		return;
+	hook_detach(iface->ifindex, HOOK_IN);
+	hook_detach(iface->ifindex, HOOK_OUT);
+	if (flags & DIVERT_IFACE_QDISC)
+		hook_qdisc_remove(iface->ifindex);
+	bpf_map_delete_elem(e->map[ENGINE_IFACES], &iface->ifindex);
+}
+
+/* Forget interfaces that are gone, so that a new one of the same index starts clean. */
+static void forget_gone(struct engine *e, const struct ifaces *all)
+{
+	uint32_t gone[64], key, *from = NULL;
+	size_t i, n = 0;
+
+	while (n < 64 && !bpf_map_get_next_key(e->map[ENGINE_IFACES], from, &key)) {
+		for (i = 0; i < all->n && all->iface[i].ifindex != key; i++)
+			;
+		if (i == all->n)
+			gone[n++] = key;
+		gone[63] = key; /* where to go on from */
+		from = &gone[63];
+	}
+	while (n--)
+		bpf_map_delete_elem(e->map[ENGINE_IFACES], &gone[n]);
+}
+
+int engine_attach(struct engine *e, uint32_t ifindex,
+		  void (*tell)(const char *name, const char *why, void *arg), void *arg)
+{
+	struct ifaces all = {.only = ifindex};
+	char why[160];
+	int rc, first;
+	size_t i;
+
+	first = list_ifaces(&all);
+	if (first) {
+		free(all.iface);
+		return first;
+	}
+	if (ifindex && !all.n)
+		return engine_fail(-ENODEV, "interface %u: no such interface", ifindex);
+	if (!ifindex)
+		forget_gone(e, &all);
+	for (i = 0; i < all.n; i++) {
+		const struct iface *iface = &all.iface[i];
+
+		if (iface->port) {
+			unhook_port(e, iface);
+			continue;
+		}
+		why[0] = '\0';
+		rc = hook_iface(e, iface, why, sizeof(why));
+		if (!rc && iface->ifindex == LO_IFINDEX && !iface->up) {
+			rc = set_up(iface);
+			snprintf(why, sizeof(why), "lo: setting it up: %s", strerror(-rc));
+		}
+		if (rc && tell)
+			tell(iface->name, why, arg);
+		if (rc && !first)
+			first = engine_fail(rc, "%s", why);
+	}
+	free(all.iface);
+	return first;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The way back: from a frame on lo to the packet on its way, and how its hook knows it. */
+#ifndef DIVERT_ENGINE_BACK_BPF_H
+#define DIVERT_ENGINE_BACK_BPF_H
+
+#include "pass.bpf.h"
+
+#define LO_IFINDEX 1
+#define PACKET_HOST 0
+#define PACKET_BROADCAST 1
+#define PACKET_MULTICAST 2
+#define PACKET_OTHERHOST 3
+#define AF_INET 2
+#define AF_INET6 10
+#define AF_PACKET 17
+#define ETH_HLEN 14
+
+/* ---- between lo and the hook: cb[], which travels with the packet ---- */
+
+#define ENTRY_BACK 0x10000u /* of cb[2], whose low 16 bits are the tag */
+
+/* volatile: the verifier wants each word written on its own */
+static __always_inline void entry_set(volatile struct __sk_buff *skb, __u16 tag, __u32 recv_ifindex)
+{
+	skb->cb[0] = entry_key[0];
+	skb->cb[1] = entry_key[1];
+	skb->cb[2] = ENTRY_BACK | tag;
+	skb->cb[3] = recv_ifindex;
+}
+
+/*
+ * Was the packet written back? A packet of another namespace, or left-overs of
+ * the stack in cb[], do not know the key. It serves once, and is wiped.
+ */
+static __always_inline int entry_take(volatile struct __sk_buff *skb, __u32 *tag, __u32 *recv_ifindex)
+{
+	if (skb->cb[0] != entry_key[0] || skb->cb[1] != entry_key[1] ||
+	    !(skb->cb[2] & ENTRY_BACK))
+		return 0;
+	*tag = skb->cb[2] & 0xffff;
+	*recv_ifindex = skb->cb[3];
+	skb->cb[0] = 0;
+	skb->cb[1] = 0;
+	skb->cb[2] = 0;
+	skb->cb[3] = 0;
+	return 1;
+}
+
+/*
+ * Arriving over lo's frame, the packet looks like another host's: its link
+ * header is not the interface's. The destination says what it is.
+ */
+static __always_inline void set_type(struct __sk_buff *skb, const struct divert_packet *p)
+{
+	__u32 type = PACKET_HOST;
+
+	if (p->field[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
+		if (p->wide[DIVERT_W_DST6][0] >> 56 == 0xff)
+			type = PACKET_MULTICAST;
+	} else if (p->field[DIVERT_F_DST4] == 0xffffffff) {
+		type = PACKET_BROADCAST;
+	} else if ((bpf_ntohl(p->field[DIVERT_F_DST4]) >> 28) == 14) {
+		type = PACKET_MULTICAST;
+	}
+	if (skb->pkt_type != type)
+		bpf_skb_change_type(skb, type);
+}
+
+/* ---- on lo ---- */
+
+static __always_inline int is_back(struct __sk_buff *skb)
+{
+	/* the mark is a secret, and only a packet socket's frame can carry what follows */
+	return skb->mark == back_mark && skb->ifindex == LO_IFINDEX && skb->sk && skb->sk->family == AF_PACKET;
+}
+
+/* Counters of the sender's port: its packet socket has their index as priority. */
+static __always_inline __u32 back_stats(struct __sk_buff *skb)
+{
+	return skb->priority;
+}
+
+/* Refuse the frame: send() fails with ENOBUFS, and the library looks here for the reason. */
+static __always_inline int back_refuse(struct __sk_buff *skb, enum divert_cause cause, __u32 error)
+{
+	struct bpf_sock *sk = skb->sk;
+	__u32 *why;
+
+	count(back_stats(skb), cause);
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return TC_ACT_SHOT;
+	why = bpf_sk_storage_get(&errors, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (why)
+		*why = error;
+	return TC_ACT_SHOT;
+}
+
+static __always_inline int back_in(struct __sk_buff *skb, const struct divert_back *back)
+{
+	struct net_device *dev = skb_find_dev(skb, back->ifindex);
+
+	if (!dev)
+		return back_refuse(skb, DIVERT_N_NO_INTERFACE, ENXIO);
+	if (!(BPF_CORE_READ(dev, flags) & IFF_UP_BIT))
+		return back_refuse(skb, DIVERT_N_IF_DOWN, ENETDOWN);
+	count(back_stats(skb), DIVERT_N_WRITTEN_IN);
+	entry_set(skb, back->tag, back->ifindex);
+	skb->mark = back->mark;
+	skb->priority = 0;
+	return bpf_redirect(back->ifindex, BPF_F_INGRESS);
+}
+
+/* What a look-up that found no way says, as send() says it of a raw socket. */
+static __always_inline int back_no_route(struct __sk_buff *skb, int rc)
+{
+	switch (rc) {
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+		return back_refuse(skb, DIVERT_N_TOO_BIG, EMSGSIZE);
+	case BPF_FIB_LKUP_RET_UNREACHABLE:
+		return back_refuse(skb, DIVERT_N_NO_ROUTE, EHOSTUNREACH);
+	case BPF_FIB_LKUP_RET_PROHIBIT:
+		return back_refuse(skb, DIVERT_N_NO_ROUTE, EACCES);
+	case BPF_FIB_LKUP_RET_BLACKHOLE:
+		return back_refuse(skb, DIVERT_N_NO_ROUTE, EINVAL);
+	case BPF_FIB_LKUP_RET_FWD_DISABLED: /* somebody switched forwarding of lo off */
+		return back_refuse(skb, DIVERT_N_NO_ROUTE, ENETDOWN);
+	}
+	/*
+	 * No route, or none to another host: this helper does not tell a local,
+	 * a broadcast or a multicast destination from none. The library knows
+	 * how to ask, and comes again if there is a way.
+	 */
+	return back_refuse(skb, DIVERT_N_UNROUTED, ENETUNREACH);
+}
+
+static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib)
+{
+	struct divert_packet *k = &p->packet;
+	int v6 = k->field[DIVERT_F_FLAGS] & DIVERT_IS_V6;
+
+	fib->family = v6 ? AF_INET6 : AF_INET;
+	fib->l4_protocol = k->field[DIVERT_F_PROTO];
+	if (k->field[DIVERT_F_SPORT] != DIVERT_ABSENT) {
+		fib->sport = bpf_htons(k->field[DIVERT_F_SPORT]);
+		fib->dport = bpf_htons(k->field[DIVERT_F_DPORT]);
+	}
+	fib->tot_len = p->shape.len;
+	fib->ifindex = LO_IFINDEX;
+	if (v6) {
+		packet_load(p, offsetof(struct packet_ip6, src), fib->ipv6_src, 32);
+		fib->flowinfo = bpf_htonl((__u32)p->shape.tos << 20);
+	} else {
+		fib->ipv4_src = k->field[DIVERT_F_SRC4];
+		fib->ipv4_dst = k->field[DIVERT_F_DST4];
+		fib->tos = p->shape.tos;
+	}
+	if (fib_flags & FIB_MARK)
+		*(__u32 *)fib->smac = p->skb->mark;
+	return bpf_fib_lookup(p->skb, fib, sizeof(*fib), fib_flags);
+}
+
+/* To the interface's egress, where its hook meets the packet again. */
+static __always_inline int back_leave(struct __sk_buff *skb, const struct divert_back *back,
+				      __u32 ifindex, struct bpf_redir_neigh *next)
+{
+	count(back_stats(skb), DIVERT_N_WRITTEN_OUT);
+	entry_set(skb, back->tag, back->flags & DIVERT_BACK_LINK ? 0 : back->ifindex);
+	skb->priority = 0;
+	return bpf_redirect_neigh(ifindex, next, sizeof(*next), 0);
+}
+
+static __always_inline int back_link(struct pass *p, const struct divert_back *back)
+{
+	struct bpf_redir_neigh next = {};
+	struct net_device *dev = skb_find_dev(p->skb, back->ifindex);
+
+	if (!dev)
+		return back_refuse(p->skb, DIVERT_N_NO_INTERFACE, ENXIO);
+	if (!(BPF_CORE_READ(dev, flags) & IFF_UP_BIT))
+		return back_refuse(p->skb, DIVERT_N_IF_DOWN, ENETDOWN);
+	if (p->shape.len > BPF_CORE_READ(dev, mtu))
+		return back_refuse(p->skb, DIVERT_N_TOO_BIG, EMSGSIZE);
+	if (p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
+		next.nh_family = AF_INET6;
+		packet_load(p, offsetof(struct packet_ip6, dst), next.ipv6_nh, 16);
+	} else {
+		next.nh_family = AF_INET;
+		next.ipv4_nh = p->packet.field[DIVERT_F_DST4];
+	}
+	return back_leave(p->skb, back, back->ifindex, &next);
+}
+
+/*
+ * TC_ACT_OK: to this host itself, and it is for the caller to go on with it as on its way out
+ * over lo. noinline: its look-up's structures leave the stack before the rules need it.
+ */
+static __noinline int back_out(struct pass *p, const struct divert_back *back)
+{
+	struct bpf_redir_neigh next = {};
+	struct bpf_fib_lookup fib = {};
+	int rc;
+
+	if (back->flags & DIVERT_BACK_LINK)
+		return back_link(p, back);
+	rc = back_route(p, &fib);
+	if (rc == BPF_FIB_LKUP_RET_NOT_FWDED && back->flags & DIVERT_BACK_LOCAL) {
+		count(back_stats(p->skb), DIVERT_N_WRITTEN_OUT);
+		p->skb->priority = 0;
+		return TC_ACT_OK;
+	}
+	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return back_no_route(p->skb, rc);
+	next.nh_family = fib.family;
+	__builtin_memcpy(next.ipv6_nh, fib.ipv6_dst, sizeof(next.ipv6_nh));
+	return back_leave(p->skb, back, fib.ifindex, &next);
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Frames of the way back, from user space: a packet socket on lo. */
+#ifndef DIVERT_ENGINE_BACK_H
+#define DIVERT_ENGINE_BACK_H
+
+#include <linux/if_packet.h>
+#include <stdint.h>
+
+#include "layout.h"
+
+/* What precedes a packet on lo: an Ethernet header. */
+struct divert_frame {
+	struct divert_back back; /* where the addresses are */
+	uint16_t protocol;	 /* ETH_P_..., network order */
+} __attribute__((packed));
+
+/*
+ * A packet socket that sends such frames and receives nothing; close-on-exec. mark: the engine's
+ * secret. A descriptor or -errno. Needs CAP_NET_RAW, and sending later needs none.
+ */
+int back_open(uint32_t mark);
+/* Its frames count for the port with this index of counters. Needs CAP_NET_ADMIN. */
+int back_account(int fd, uint32_t stats);
+/* Where its frames go. */
+void back_address(struct sockaddr_ll *lo);
+/* A frame header with nothing in it. protocol: host order. */
+void back_frame(struct divert_frame *frame, uint16_t protocol);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The engine, as the library and the tools see it: it belongs to a network
+ * namespace, the one that the caller is in. Everything here needs root
+ * (CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON) and answers 0 or
+ * -errno unless it says otherwise. Where a call fails, engine_error() has a
+ * sentence about it. One struct engine is for one thread at a time.
+ */
+#ifndef DIVERT_ENGINE_ENGINE_H
+#define DIVERT_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "layout.h"
+
+/* The maps, by their names in the kernel half. */
+enum engine_map {
+	ENGINE_IDENTITY,
+	ENGINE_SETTINGS,
+	ENGINE_IFACES,
+	ENGINE_RULES,
+	ENGINE_RULE_COUNTERS,
+	ENGINE_PORTS,
+	ENGINE_PORT_STATS,
+	ENGINE_SOCKETS,
+	ENGINE_ERRORS,
+	ENGINE_MAPS,
+};
+
+struct engine {
+	int map[ENGINE_MAPS];	/* descriptors */
+	int prog_in, prog_out;	/* descriptors: of the hooks' programs */
+	int lock;		/* descriptor: held while open for writing, else -1 */
+	struct divert_identity identity;
+};
+
+enum engine_open_flags {
+	ENGINE_LOAD = 1 << 0, /* load it, and hook all interfaces, if there is none */
+	ENGINE_LOCK = 1 << 1, /* keep other writers out until engine_close() */
+};
+
+/*
+ * Find the namespace's engine. -ENOENT: there is none (without ENGINE_LOAD).
+ * -EPERM: not root. -EPROTO: one of another layout. On failure nothing is left open.
+ */
+int engine_open(struct engine *e, unsigned int flags);
+void engine_close(struct engine *e);
+
+/* What went wrong in this thread's last call that failed; never NULL. */
+const char *engine_error(void);
+
+/* Remove every trace of the engine: hooks, qdiscs of ours, settings of lo. -ENOENT: none there. */
+int engine_unload(void);
+
+/* ---- interfaces (engine/attach.c) ---- */
+
+/*
+ * Hook the interface, or with 0 all that carry IP and are no port of a bridge,
+ * bond or the like; those hooked already stay so, and ports that were hooked
+ * before they became one are let go. tell is called for each interface that cannot be hooked
+ * (wholly), with the reason, and may be NULL. The first error is returned.
+ */
+int engine_attach(struct engine *e, uint32_t ifindex,
+		  void (*tell)(const char *name, const char *why, void *arg), void *arg);
+
+/* ---- rules (engine/ruleset.c); the engine is open with ENGINE_LOCK for writing ---- */
+
+struct engine_rules {
+	struct divert_insn *insn;
+	uint32_t insns;
+	struct divert_entry *entry;
+	uint32_t entries;
+	char *source; /* what rules/store.c made of the rule model */
+	uint32_t source_len;
+};
+
+/* Put a rule set in place, for the next packet as a whole. No entries: no rules. -E2BIG, -ENOMEM. */
+int engine_rules_set(struct engine *e, const struct engine_rules *r);
+
+/* The source of the rule set in place; malloc'ed, the caller frees it; NULL and 0 if there is none. */
+int engine_rules_get(struct engine *e, char **source, uint32_t *len);
+
+/* A rule's counters, summed over the processors. counter: below DIVERT_RULES_MAX. */
+int engine_counter_get(struct engine *e, uint32_t counter, struct divert_rule_counter *sum);
+int engine_counter_zero(struct engine *e, uint32_t counter);
+
+/* ---- ports (engine/port.c) ---- */
+
+/*
+ * Make sure that the port (a key: host order, or'ed with DIVERT_KEY_V6) has an entry, so that what it loses is
+ * counted for it. -ENOSPC: DIVERT_PORTS_MAX ports are in use.
+ */
+int engine_port_add(struct engine *e, uint32_t key);
+
+/*
+ * Bind the ring to a port: -EADDRINUSE if a live socket has it. Gives the slot, and the index of
+ * the port's counters. Needs ENGINE_LOCK.
+ */
+int engine_port_bind(struct engine *e, uint32_t key, int ring_fd, uint32_t *slot, uint32_t *stats);
+/* Undo it. Needs ENGINE_LOCK. */
+int engine_port_release(struct engine *e, uint32_t key, uint32_t slot);
+
+/* 1: a process holds the ring in this slot. 0: nobody does. */
+int engine_slot_alive(struct engine *e, uint32_t slot);
+
+struct engine_port {
+	uint32_t key;
+	struct divert_port conf;
+	struct divert_port_stats stats; /* summed */
+	bool alive;			/* a socket is bound */
+};
+/* All ports, sorted by key; malloc'ed, the caller frees it. The number of them, or -errno. */
+int engine_ports(struct engine *e, struct engine_port **ports);
+/* What belongs to no port. */
+int engine_stats(struct engine *e, struct divert_port_stats *sum);
+
+/* A cause's name as `divertctl stat` prints it ("no-listener"), and what it means in a sentence. */
+const char *engine_cause_name(enum divert_cause cause);
+const char *engine_cause_text(enum divert_cause cause);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel's own structures, as far as the kernel half reads them. Only the
+ * members named here are looked at; where they lie in the running kernel is
+ * found by their names when the engine is loaded (CO-RE).
+ */
+#ifndef DIVERT_ENGINE_KERNEL_H
+#define DIVERT_ENGINE_KERNEL_H
+
+#define KERNEL __attribute__((preserve_access_index))
+
+#define IFF_UP_BIT 1u
+#define IFF_SLAVE_BIT 0x800u /* port of a bond, by flags */
+#define IFF_BRIDGE_PORT_BIT (1u << 9)	/* by priv_flags */
+#define IFF_OVS_DATAPATH_BIT (1u << 10) /* port of Open vSwitch */
+#define IFF_TEAM_PORT_BIT (1u << 13)
+
+#define HASH_BUCKETS 256 /* NETDEV_HASHENTRIES */
+
+struct hlist_node {
+	struct hlist_node *next;
+} KERNEL;
+
+struct hlist_head {
+	struct hlist_node *first;
+} KERNEL;
+
+struct net {
+	struct hlist_head *dev_index_head;
+} KERNEL;
+
+typedef struct {
+	struct net *net;
+} KERNEL possible_net_t;
+
+struct in_ifaddr {
+	__be32 ifa_local;
+} KERNEL;
+
+struct in_device {
+	struct in_ifaddr *ifa_list;
+} KERNEL;
+
+struct net_device {
+	char name[16];
+	int ifindex;
+	unsigned int flags;
+	unsigned int mtu;
+	unsigned int priv_flags; /* a bit field since 6.10: read as one */
+	struct hlist_node index_hlist;
+	possible_net_t nd_net;
+	struct in_device *ip_ptr;
+} KERNEL;
+
+struct sk_buff {
+	struct net_device *dev;
+	unsigned char *head;
+	unsigned int end; /* from head: of skb_shared_info */
+	__u16 network_header;
+	__u16 mac_header;
+	__u16 csum_start; /* from head */
+	__u16 csum_offset;
+	__u8 ip_summed : 2;
+} KERNEL;
+
+#define CHECKSUM_PARTIAL 3
+
+struct skb_shared_info {
+	unsigned int gso_type;
+} KERNEL;
+
+/* skb_shared_info.gso_type; the kernel's enum has no name to find it by */
+#define SKB_GSO_TCPV4 (1u << 0)
+#define SKB_GSO_DODGY (1u << 1) /* from a guest, to be checked: as we do */
+#define SKB_GSO_TCP_ECN (1u << 2)
+#define SKB_GSO_TCP_FIXEDID (1u << 3 | 1u << 30) /* until 6.17, from 6.18 on */
+#define SKB_GSO_TCPV6 (1u << 4)
+#define SKB_GSO_UDP_L4 (1u << 17)
+#define SKB_GSO_FRAGLIST (1u << 18)
+#define SKB_GSO_TCP_ACCECN (1u << 19)
+
+typedef struct {
+	long long counter;
+} atomic64_t;
+
+struct bpf_map {
+	atomic64_t usercnt;
+} KERNEL;
+
+#endif

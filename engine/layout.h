@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the two halves of the engine share: the maps' values, the record that
+ * carries a packet to its reader, the header that carries one back, and the
+ * compiled form of the rules. Both halves include this file and nothing else
+ * of each other. A change here raises DIVERT_LAYOUT.
+ */
+#ifndef DIVERT_ENGINE_LAYOUT_H
+#define DIVERT_ENGINE_LAYOUT_H
+
+#include <linux/types.h>
+
+#define DIVERT_LAYOUT 1 /* of everything in this file */
+
+#define DIVERT_PORTS_MAX 4096	/* ports that rules or sockets name */
+#define DIVERT_SOCKETS_MAX 4096 /* sockets bound at a time */
+#define DIVERT_RULES_MAX 16384	/* rules in a namespace */
+#define DIVERT_GROUP_MAX 32	/* sockets that share a port */
+#define DIVERT_NAME_LEN 16	/* an interface's name with its NUL: IFNAMSIZ */
+
+/* ---- the way out: what precedes each packet in a socket's ring ---- */
+
+enum divert_record_flags {
+	DIVERT_REC_OUT = 1 << 0,       /* on its way out; otherwise on its way in */
+	DIVERT_REC_FORWARDED = 1 << 1, /* out, but received from another host */
+	DIVERT_REC_TEE = 1 << 2,       /* a copy: the packet itself went on */
+	DIVERT_REC_PARTIAL = 1 << 3,   /* csum_start and csum_offset say what is to be completed */
+	DIVERT_REC_V6 = 1 << 4,
+};
+
+enum divert_gso {
+	DIVERT_GSO_TCP = 1 << 0,
+	DIVERT_GSO_UDP = 1 << 1,
+	DIVERT_GSO_FIXEDID = 1 << 2, /* the segments share one IPv4 id */
+	DIVERT_GSO_OTHER = 1 << 3,   /* tunnels and the like */
+};
+
+struct divert_record {
+	__u32 len;     /* bytes of IP packet that follow this header */
+	__u32 ifindex; /* receiving interface; 0: made on this host */
+	__u32 oif;     /* sending interface; 0: incoming */
+	__u32 mark;    /* fwmark */
+	__u32 uid;     /* of the sender; ~0: not known */
+	__be32 addr;   /* first IPv4 address of the receiving interface; 0: it has none */
+	__u16 tag;     /* the rule that diverted it */
+	__u16 flags;   /* enum divert_record_flags */
+	__u16 gso_size; /* payload bytes of a segment; 0: not to be segmented */
+	__u16 gso_type; /* enum divert_gso */
+	__u16 csum_start;  /* from the IP header */
+	__u16 csum_offset; /* from csum_start */
+	__u32 reserved;
+	__u64 tstamp;		    /* CLOCK_MONOTONIC, ns */
+	char name[DIVERT_NAME_LEN]; /* of the receiving interface; empty if ifindex is 0 */
+};
+
+/* ---- the way back: the two MAC addresses of a frame sent on lo ---- */
+
+enum divert_back_flags {
+	/*
+	 * Always set: the address that the flags stand in is then no station's, and should
+	 * such a frame ever meet no engine, lo takes it for another host's and drops it.
+	 */
+	DIVERT_BACK_FRAME = 1 << 1,
+	DIVERT_BACK_OUT = 1 << 2,   /* route it; otherwise it arrives at ifindex */
+	DIVERT_BACK_LOCAL = 1 << 3, /* out: where no route forwards it, it is this host's own */
+	DIVERT_BACK_LINK = 1 << 4,  /* out: no look-up, on the link of ifindex to its destination */
+	DIVERT_BACK_COUNT = 1 << 5, /* no packet: count the cause in ifindex, for the library */
+	DIVERT_BACK_QUERY = 1 << 6, /* no packet: refuse if the socket in slot ifindex is held */
+};
+
+struct divert_back {
+	__u8 flags; /* enum divert_back_flags */
+	__u8 reserved;
+	__u16 tag;     /* rules up to this number are behind it, host order */
+	__u32 ifindex; /* in: where it arrives; out: where it was received, or 0; LINK: where it leaves */
+	__u32 mark;    /* fwmark of the packet */
+} __attribute__((packed));
+
+/* ---- counters, per port; [0] also takes what belongs to no port ---- */
+
+enum divert_cause {
+	DIVERT_N_DIVERTED,     /* delivered to a socket */
+	DIVERT_N_TEED,	       /* copies delivered to a socket */
+	DIVERT_N_WRITTEN_IN,   /* written back, or made, inbound */
+	DIVERT_N_WRITTEN_OUT,  /* the same, outbound */
+	DIVERT_N_PASSED,       /* nobody listens: passed (bypass, pass-through) */
+	DIVERT_N_NO_LISTENER,  /* nobody listens: dropped; a tee's copy not made */
+	DIVERT_N_RING_FULL,    /* the socket's buffer was full: dropped */
+	DIVERT_N_TOO_LONG,     /* longer than any packet can be: dropped */
+	DIVERT_N_MALFORMED,    /* not an IP packet after all: left to the stack, which drops it */
+	DIVERT_N_BAD_CHECKSUM, /* written back inbound with a wrong IPv4 header checksum */
+	DIVERT_N_BAD_FRAME,    /* a frame with the engine's mark that is none of its library's */
+	DIVERT_N_NO_INTERFACE, /* written back for an interface that is gone */
+	DIVERT_N_IF_DOWN,      /* ... that is down */
+	DIVERT_N_NO_ROUTE,     /* written back outbound where no route leads */
+	DIVERT_N_UNROUTED,     /* ... tried once more by the library: no loss yet */
+	DIVERT_N_TOO_BIG,      /* written back outbound above the MTU */
+	DIVERT_N_BACKLOG,      /* written back faster than the host takes packets in */
+	DIVERT_N_CAUSES,
+	DIVERT_N_ROOM = 24, /* counters of a port, some free */
+};
+
+struct divert_port_stats {
+	__u64 n[DIVERT_N_ROOM];
+};
+
+/* ---- ports ---- */
+
+/* Key of the port table: the port, host order, and for sockets of AF_INET6 this bit. */
+#define DIVERT_KEY_V6 0x10000u
+
+enum divert_port_flags {
+	DIVERT_PORT_BYPASS = 1 << 0, /* nobody listens: pass */
+};
+
+struct divert_port {
+	__u32 flags; /* enum divert_port_flags */
+	__u32 stats; /* index of its counters */
+	__u32 n;     /* sockets */
+	__u16 slot[DIVERT_GROUP_MAX];
+};
+
+struct divert_settings {
+	__u32 pass_through; /* nobody listens: pass, for every port */
+};
+
+/* What an engine is, written once when it is loaded. Only root reads it. */
+struct divert_identity {
+	__u32 layout;	   /* DIVERT_LAYOUT */
+	__u32 mark;	   /* the SO_MARK of frames on the way back: the secret */
+	__u64 loaded;	   /* CLOCK_REALTIME, s */
+	char version[32];  /* of the build that loaded it */
+	__u8 sysctl_was[8]; /* of lo, to be put back, in engine/sysctl.c's order; 0xff: untouched */
+};
+
+/* An interface that has the hooks. */
+enum divert_iface_flags {
+	DIVERT_IFACE_QDISC = 1 << 0,  /* its clsact qdisc is ours */
+	DIVERT_IFACE_INGRESS = 1 << 1, /* hooked on the way in */
+	DIVERT_IFACE_EGRESS = 1 << 2,  /* hooked on the way out */
+};
+
+/* ---- the rules, compiled ---- */
+
+/*
+ * A rule set is a graph of instructions. A match goes on at `yes` or at `no`;
+ * "not", lists and or-blocks are how these are wired. The last instruction of
+ * each rule is its action, which also counts.
+ */
+enum divert_op {
+	DIVERT_OP_MASK,	  /* (field & mask.mask) == mask.value */
+	DIVERT_OP_RANGE,  /* field in one of range[0..4]; unused ones have lo 1, hi 0 */
+	DIVERT_OP_PREFIX, /* the first prefix.bits bits of a wide field */
+	DIVERT_OP_GO,	  /* action count, skipto: count, go on at yes */
+	DIVERT_OP_ALLOW,  /* action */
+	DIVERT_OP_DENY,	  /* action */
+	DIVERT_OP_DIVERT, /* action: to action.port; where that is passed by, go on at yes */
+	DIVERT_OP_TEE,	  /* action: a copy to action.port, go on at yes */
+};
+
+/* What MASK and RANGE look at. A field that the packet lacks is DIVERT_ABSENT. */
+enum divert_field {
+	DIVERT_F_FLAGS, /* enum divert_packet_flags */
+	DIVERT_F_SRC4,	/* network order; DIVERT_ABSENT stands for none too: test IS_V4 first */
+	DIVERT_F_DST4,
+	DIVERT_F_PROTO, /* of IPv6: after the extension headers */
+	DIVERT_F_SPORT, /* host order */
+	DIVERT_F_DPORT,
+	DIVERT_F_ICMP,	/* type of ICMP */
+	DIVERT_F_ICMP6, /* type of ICMPv6 */
+	DIVERT_F_LEN,	/* of the whole packet, bytes */
+	DIVERT_F_MARK,	/* fwmark */
+	DIVERT_F_ROOM = 16,
+};
+
+#define DIVERT_ABSENT 0xffffffffu
+
+enum divert_packet_flags {
+	DIVERT_IS_V4 = 1 << 0,
+	DIVERT_IS_V6 = 1 << 1,
+	DIVERT_IS_OUT = 1 << 2, /* else in */
+	DIVERT_IS_BACK_IN = 1 << 3,  /* written back inbound: diverted-loopback */
+	DIVERT_IS_BACK_OUT = 1 << 4, /* written back outbound: diverted-output */
+	DIVERT_IS_FRAG = 1 << 5,     /* not the first fragment: no ports */
+	DIVERT_IS_FORWARDED = 1 << 6, /* out, received from another host */
+};
+
+/* What PREFIX looks at: 128 bits, most significant word first. */
+enum divert_wide {
+	DIVERT_W_SRC6,
+	DIVERT_W_DST6,
+	DIVERT_W_RECV, /* name of the receiving interface, read as a number; 0: none */
+	DIVERT_W_XMIT, /* name of the sending interface */
+	DIVERT_W_ROOM,
+};
+
+struct divert_insn {
+	__u8 op;    /* enum divert_op */
+	__u8 field; /* enum divert_field, or enum divert_wide for PREFIX */
+	__u16 rule; /* number of the rule */
+	__u32 yes;  /* index of an instruction, above this one's */
+	__u32 no;
+	union {
+		struct {
+			__u32 mask, value;
+		} mask;
+		struct {
+			__u16 lo, hi;
+		} range[5];
+		struct {
+			__u32 word[4]; /* hi.msw, hi.lsw, lo.msw, lo.lsw; each host order */
+			__u32 bits;
+		} prefix;
+		struct {
+			__u32 counter; /* index into rule_counters */
+			__u16 port;    /* host order */
+			__u16 flags;   /* enum divert_action_flags */
+		} action;
+	};
+};
+
+enum divert_action_flags {
+	DIVERT_ACT_BYPASS = 1 << 0, /* divert: nobody listens: go on at yes */
+};
+
+struct divert_rule_counter {
+	__u64 packets;
+	__u64 bytes; /* of IP */
+};
+
+/* Where a packet with a tag enters: the first of these above it. Sorted. */
+struct divert_entry {
+	__u32 rule;
+	__u32 insn;
+};
+
+/*
+ * A rule set lies in the pages of one array, so that it is swapped as one:
+ * the head in page 0, then instructions, entries and the source (which only
+ * user space reads: see rules/store.c).
+ */
+#define DIVERT_PAGE 4096
+#define DIVERT_PAGE_INSNS (DIVERT_PAGE / sizeof(struct divert_insn))
+#define DIVERT_PAGE_ENTRIES (DIVERT_PAGE / sizeof(struct divert_entry))
+#define DIVERT_INSNS_MAX (1u << 20)
+
+struct divert_rules_head {
+	__u32 insns;	    /* how many; they start at page 1 */
+	__u32 entries;	    /* how many */
+	__u32 entries_page; /* where */
+	__u32 source_page;
+	__u32 source_len; /* bytes */
+	__u32 generation;
+};
+
+union divert_page {
+	struct divert_rules_head head;
+	struct divert_insn insn[DIVERT_PAGE_INSNS];
+	struct divert_entry entry[DIVERT_PAGE_ENTRIES];
+	__u8 byte[DIVERT_PAGE];
+};
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Running a packet through the rule set. */
+#ifndef DIVERT_ENGINE_RULES_BPF_H
+#define DIVERT_ENGINE_RULES_BPF_H
+
+#include "deliver.bpf.h"
+
+static __always_inline union divert_page *page_of(void *pages, __u32 number)
+{
+	return bpf_map_lookup_elem(pages, &number);
+}
+
+static __always_inline void count_rule(const struct divert_insn *in, __u32 bytes)
+{
+	__u32 index = in->action.counter;
+	struct divert_rule_counter *c = bpf_map_lookup_elem(&rule_counters, &index);
+
+	if (c) {
+		c->packets++;
+		c->bytes += bytes;
+	}
+}
+
+/* Names are read when a rule first asks for one: most rule sets never do. */
+static __always_inline void know_name(struct pass *p, __u32 which)
+{
+	char name[DIVERT_NAME_LEN] = {};
+	__be32 *word = (__be32 *)name;
+
+	if (p->wide_known & 1u << which)
+		return;
+	p->wide_known |= 1u << which;
+	if (which == DIVERT_W_RECV && p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT) {
+		if (p->recv_ifindex)
+			skb_name_of(p->skb, p->recv_ifindex, name);
+	} else {
+		skb_dev_name(p->skb, name);
+	}
+	if (which == DIVERT_W_RECV) {
+		p->packet.wide[DIVERT_W_RECV][0] = packet_wide(word[0], word[1]);
+		p->packet.wide[DIVERT_W_RECV][1] = packet_wide(word[2], word[3]);
+	} else {
+		p->packet.wide[DIVERT_W_XMIT][0] = packet_wide(word[0], word[1]);
+		p->packet.wide[DIVERT_W_XMIT][1] = packet_wide(word[2], word[3]);
+	}
+}
+
+/*
+ * Dropped. On the way out the sender is told nothing, as by a cable: the error that it
+ * would get, ENOBUFS, means something else to it.
+ */
+static __always_inline int drop(const struct pass *p)
+{
+	return p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT ? TC_ACT_STOLEN : TC_ACT_SHOT;
+}
+
+/* One instruction; 1 ends the run. A damaged program ends in a drop. */
+static long step(__u32 i, struct pass *p)
+{
+	__u32 pc = p->pc;
+	union divert_page *page = page_of(p->pages, 1 + pc / DIVERT_PAGE_INSNS);
+	const struct divert_insn *in;
+	__u32 next;
+
+	p->verdict = TC_ACT_SHOT;
+	if (!page)
+		return 1;
+	in = &page->insn[pc % DIVERT_PAGE_INSNS];
+	next = in->yes;
+	switch (in->op) {
+	case DIVERT_OP_PREFIX:
+		if (in->field == DIVERT_W_RECV || in->field == DIVERT_W_XMIT)
+			know_name(p, in->field);
+		/* fall through */
+	case DIVERT_OP_MASK:
+	case DIVERT_OP_RANGE:
+		if (!match_insn(in, &p->packet))
+			next = in->no;
+		break;
+	case DIVERT_OP_ALLOW:
+		count_rule(in, p->shape.len);
+		p->verdict = TC_ACT_UNSPEC;
+		return 1;
+	case DIVERT_OP_DENY:
+		count_rule(in, p->shape.len);
+		p->verdict = drop(p);
+		return 1;
+	case DIVERT_OP_GO:
+		count_rule(in, p->shape.len);
+		break;
+	case DIVERT_OP_TEE:
+		count_rule(in, p->shape.len);
+		deliver(p, in);
+		break;
+	case DIVERT_OP_DIVERT:
+		count_rule(in, p->shape.len);
+		if (deliver(p, in) == DELIVER_NOBODY)
+			break;
+		p->verdict = TC_ACT_STOLEN;
+		return 1;
+	default:
+		return 1;
+	}
+	if (next <= pc) /* only forward: every program ends */
+		return 1;
+	p->pc = next;
+	return 0;
+}
+
+/* Binary search for the first rule above the tag. */
+struct search {
+	void *pages;
+	__u32 first_page, tag;
+	__u32 low, high; /* the answer lies in low..high */
+	__u32 insn;	 /* at the last entry above the tag that was seen */
+};
+
+static long search_step(__u32 i, struct search *s)
+{
+	__u32 mid;
+	union divert_page *page;
+	struct divert_entry *e;
+
+	if (s->low >= s->high)
+		return 1;
+	mid = (s->low + s->high) / 2;
+	page = page_of(s->pages, s->first_page + mid / DIVERT_PAGE_ENTRIES);
+	if (!page)
+		return 1;
+	e = &page->entry[mid % DIVERT_PAGE_ENTRIES];
+	if (e->rule > s->tag) {
+		s->high = mid;
+		s->insn = e->insn;
+	} else {
+		s->low = mid + 1;
+	}
+	return 0;
+}
+
+/* The instruction to begin at; ~0: no rule is above the tag. */
+static __always_inline __u32 entry_of(void *pages, const struct divert_rules_head *head, __u32 tag)
+{
+	struct search s = {
+		.pages = pages,
+		.first_page = head->entries_page,
+		.tag = tag,
+		.high = head->entries,
+		.insn = ~0u,
+	};
+
+	if (!tag)
+		return 0;
+	bpf_loop(20, search_step, &s, 0);
+	return s.insn;
+}
+
+/* The verdict, TC_ACT_..., on the packet of p for the rules above the tag. */
+static __always_inline int run_rules(struct pass *p, __u32 tag)
+{
+	union divert_page *page;
+	__u32 zero = 0;
+
+	p->pages = bpf_map_lookup_elem(&rules, &zero);
+	if (!p->pages)
+		return TC_ACT_UNSPEC;
+	page = page_of(p->pages, 0);
+	if (!page)
+		return TC_ACT_UNSPEC;
+	p->pc = entry_of(p->pages, &page->head, tag);
+	if (p->pc == ~0u)
+		return TC_ACT_UNSPEC;
+	p->verdict = TC_ACT_SHOT;
+	bpf_loop(DIVERT_INSNS_MAX, step, p, 0);
+	return p->verdict;
+}
+
+#endif

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The rule set in place, and the rules' counters. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "engine.h"
+#include "error.h"
+
+#define SOURCE_MAX (64u << 20)
+
+static uint32_t pages_for(uint32_t bytes)
+{
+	return (bytes + DIVERT_PAGE - 1) / DIVERT_PAGE;
+}
+
+/* Write size bytes, the rest of the last page zero. */
+static int put_pages(int map, uint32_t page, const void *data, size_t size)
+{
+	union divert_page buf;
+	size_t part;
+
+	for (; size; page++) {
+		part = size < DIVERT_PAGE ? size : DIVERT_PAGE;
+		memset(&buf, 0, sizeof(buf));
+		memcpy(buf.byte, data, part);
+		if (bpf_map_update_elem(map, &page, &buf, BPF_ANY))
+			return -errno;
+		data = (const char *)data + part;
+		size -= part;
+	}
+	return 0;
+}
+
+int engine_rules_set(struct engine *e, const struct engine_rules *r)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
+	uint32_t zero = 0, pages;
+	struct divert_rules_head head = {
+		.insns = r->insns,
+		.entries = r->entries,
+		.entries_page = 1 + pages_for(r->insns * sizeof(*r->insn)),
+		.source_len = r->source_len,
+	};
+	int map, rc;
+
+	if (!r->entries) {
+		/* no map in the slot: packets are not even looked at */
+		if (bpf_map_delete_elem(e->map[ENGINE_RULES], &zero) && errno != ENOENT)
+			return engine_fail(-errno, "removing the rules: %s", strerror(errno));
+		return 0;
+	}
+	if (r->insns > DIVERT_INSNS_MAX || r->source_len > SOURCE_MAX)
+		return engine_fail(-E2BIG, "the rule set is too large: %u instructions, %u at most",
+				   r->insns, DIVERT_INSNS_MAX);
+	head.source_page = head.entries_page + pages_for(r->entries * sizeof(*r->entry));
+	pages = head.source_page + pages_for(r->source_len);
+	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rule_pages", sizeof(uint32_t),
+			     sizeof(union divert_page), pages, &opts);
+	if (map < 0)
+		return engine_fail(-errno, "a map for the rules: %s", strerror(errno));
+	rc = put_pages(map, 0, &head, sizeof(head));
+	if (!rc)
+		rc = put_pages(map, 1, r->insn, r->insns * sizeof(*r->insn));
+	if (!rc)
+		rc = put_pages(map, head.entries_page, r->entry, r->entries * sizeof(*r->entry));
+	if (!rc)
+		rc = put_pages(map, head.source_page, r->source, r->source_len);
+	if (!rc && bpf_map_update_elem(e->map[ENGINE_RULES], &zero, &map, BPF_ANY))
+		rc = -errno;
+	close(map);
+	return rc ? engine_fail(rc, "the rules: %s", strerror(-rc)) : 0;
+}
+
+static int get_source(int map, char **source, uint32_t *len)
+{
+	union divert_page buf;
+	uint32_t at, part, page = 0;
+	struct divert_rules_head head;
+
+	if (bpf_map_lookup_elem(map, &page, &buf))
+		return -errno;
+	head = buf.head;
+	if (head.source_len > SOURCE_MAX)
+		return -EPROTO;
+	*source = malloc(head.source_len + 1);
+	if (!*source)
+		return -ENOMEM;
+	for (at = 0; at < head.source_len; at += part) {
+		page = head.source_page + at / DIVERT_PAGE;
+		part = head.source_len - at < DIVERT_PAGE ? head.source_len - at : DIVERT_PAGE;
+		if (bpf_map_lookup_elem(map, &page, &buf)) {
+			free(*source);
+			*source = NULL;
+			return -errno;
+		}
+		memcpy(*source + at, buf.byte, part);
+	}
+	(*source)[head.source_len] = '\0';
+	*len = head.source_len;
+	return 0;
+}
+
+int engine_rules_get(struct engine *e, char **source, uint32_t *len)
+{
+	uint32_t zero = 0, id;
+	int map, rc;
+
+	*source = NULL;
+	*len = 0;
+	if (bpf_map_lookup_elem(e->map[ENGINE_RULES], &zero, &id))
+		return errno == ENOENT ? 0
+				       : engine_fail(-errno, "the rules: %s", strerror(errno));
+	map = bpf_map_get_fd_by_id(id);
+	if (map < 0)
+		return engine_fail(-errno, "the rules: %s", strerror(errno));
+	rc = get_source(map, source, len);
+	close(map);
+	return rc ? engine_fail(rc, "the rules: %s", strerror(-rc)) : 0;
+}
+
+int engine_counter_get(struct engine *e, uint32_t counter, struct divert_rule_counter *sum)
+{
+	int i, n = libbpf_num_possible_cpus();
+	struct divert_rule_counter *cpu;
+
+	memset(sum, 0, sizeof(*sum));
+	cpu = n > 0 ? calloc(n, sizeof(*cpu)) : NULL;
+	if (!cpu)
+		return engine_fail(-ENOMEM, "no memory for counters");
+	if (bpf_map_lookup_elem(e->map[ENGINE_RULE_COUNTERS], &counter, cpu)) {
+		n = -errno;
+		free(cpu);
+		return engine_fail(n, "counter %u: %s", counter, strerror(-n));
+	}
+	for (i = 0; i < n; i++) {
+		sum->packets += cpu[i].packets;
+		sum->bytes += cpu[i].bytes;
+	}
+	free(cpu);
+	return 0;
+}
+
+int engine_counter_zero(struct engine *e, uint32_t counter)
+{
+	int n = libbpf_num_possible_cpus();
+	struct divert_rule_counter *cpu = n > 0 ? calloc(n, sizeof(*cpu)) : NULL;
+	int rc = 0;
+
+	if (!cpu)
+		return engine_fail(-ENOMEM, "no memory for counters");
+	if (bpf_map_update_elem(e->map[ENGINE_RULE_COUNTERS], &counter, cpu, BPF_EXIST))
+		rc = engine_fail(-errno, "counter %u: %s", counter, strerror(errno));
+	free(cpu);
+	return rc;
+}
