@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Divert sockets: see divert(4) for what they are and libdivert(3) for these calls.
+ *
+ * A divert socket is a descriptor on which select(2), poll(2), epoll(7),
+ * fcntl(2) O_NONBLOCK and FIONBIO work as on any socket. The other calls go
+ * through the functions here, which have the arguments, the results (-1 and
+ * errno) and the meaning of the system calls that they are named after. All of
+ * them may be used by several threads at once, and after fork(2) by both
+ * processes; none but divert_socket() and divert_bind() needs a privilege. They
+ * are not async-signal-safe, except that a blocking call that a signal
+ * handler interrupts fails with EINTR as in signal(7). On a descriptor that is
+ * no divert socket each fails with ENOTSOCK.
+ */
+#ifndef DIVERT_H
+#define DIVERT_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef IPPROTO_DIVERT
+#define IPPROTO_DIVERT 258 /* of FreeBSD and OpenBSD */
+#endif
+#define IPPROTO_DIVERT_OLD 254 /* of macOS and of Linux 2.2 */
+
+/* Level of setsockopt(2), and the options at it: int, 0 or 1 (design of each: divert(4)). */
+#define SOL_DIVERT 258
+#define DIVERT_REASSEMBLE 1 /* deliver whole packets */
+#define DIVERT_BYPASS 2	    /* packets of this port pass while nobody listens */
+#define DIVERT_GSO 3	    /* deliver large packets as the kernel has them */
+#define DIVERT_INFO 4	    /* a struct divert_info with each packet */
+
+struct mmsghdr;
+struct timespec;
+
+#pragma GCC visibility push(default)
+
+/*
+ * A new divert socket, its descriptor close-on-exec if flags say so. domain: AF_INET (packets of
+ * IPv4 and IPv6, addresses as sockaddr_in) or AF_INET6 (packets of IPv6 only, addresses as sockaddr_in6).
+ * flags: SOCK_NONBLOCK, SOCK_CLOEXEC. Loads the engine on first use.
+ * EPERM: needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON. EAFNOSUPPORT: domain. EINVAL: flags.
+ * EMFILE, ENFILE, ENOMEM, ENOBUFS. EPROTONOSUPPORT: the kernel cannot carry the engine. EPROTO: an engine of
+ * another version is loaded. (divert(4): socket.)
+ */
+int divert_socket(int domain, int flags);
+
+/*
+ * Bind to the divert port sin_port (network order); the address does not matter. A bound socket moves.
+ * EINVAL: length, or port 0. EAFNOSUPPORT: family. EADDRINUSE: another socket has the port. EPERM. ENOSPC:
+ * too many ports. (divert(4): bind.)
+ */
+int divert_bind(int fd, const struct sockaddr *addr, socklen_t len);
+
+/* The bound port; port 0 if there is none. */
+int divert_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+
+/*
+ * The next packet, from its IP header on, all fields in network order; what does not fit is cut off. from: port:
+ * the rule's number, in host order; address: of the receiving interface, INADDR_ANY if the packet is on its way
+ * out; sin_zero: the receiving interface's name (divert(4)). flags: MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT,
+ * MSG_WAITALL (no effect), MSG_NOSIGNAL, MSG_CMSG_CLOEXEC; recvmmsg also MSG_WAITFORONE. EAGAIN: none there. EINTR. EINVAL. EFAULT is a crash
+ * here. EOPNOTSUPP: other flags.
+ */
+ssize_t divert_recv(int fd, void *buf, size_t len, int flags);
+ssize_t divert_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from,
+			socklen_t *fromlen);
+ssize_t divert_recvmsg(int fd, struct msghdr *msg, int flags);
+int divert_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
+		    struct timespec *timeout);
+
+/*
+ * Write a packet: to == NULL or an address of 0: outbound; otherwise inbound on the interface that sin_zero
+ * names, or else that has the address. sin_port (host order): rules up to this number are behind it. The whole of the
+ * packet or nothing: the result is len or -1.
+ * EINVAL: shorter than its headers say, or the address is; neither IPv4 nor IPv6; sin_len. EAFNOSUPPORT: family.
+ * EMSGSIZE: above 65535, or outbound above the MTU. EADDRNOTAVAIL: no such interface. ENETDOWN: it is down.
+ * EHOSTUNREACH, ENETUNREACH, EACCES: no route. ENOBUFS: faster than the host takes packets. EAGAIN: and nonblocking.
+ * A wrong IPv4 header checksum inbound is counted and the packet dropped, which is no error. (divert(4): writing.)
+ */
+ssize_t divert_send(int fd, const void *buf, size_t len, int flags);
+ssize_t divert_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *to,
+		      socklen_t tolen);
+ssize_t divert_sendmsg(int fd, const struct msghdr *msg, int flags);
+int divert_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags);
+
+/* ENOPROTOOPT: an option that divert sockets have not. EINVAL: length or value. */
+int divert_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int divert_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+
+/* SHUT_RD: receive no more (0 from then on). SHUT_WR: send no more (EPIPE). */
+int divert_shutdown(int fd, int how);
+
+/* Bytes of the next packet, 0 if there is none: what ioctl FIONREAD answers. */
+int divert_nread(int fd);
+
+/* Close a descriptor; with the last one, in all processes, the socket ends and its port is free. */
+int divert_close(int fd);
+
+/*
+ * For those who copy descriptors (dup(2) and its kin, which work on divert sockets): tell that newfd is a
+ * copy of oldfd, made just now by the caller. EMFILE: no room to remember it.
+ */
+int divert_dup(int oldfd, int newfd);
+
+/* 1: fd is a divert socket of this process. 0: it is not. Keeps errno. */
+int divert_is(int fd);
+/* 1: fd is a descriptor that a divert socket of this process uses inside, which nobody else should touch. */
+int divert_is_inner(int fd);
+/* Such a descriptor moves away from this number, which somebody is about to put another file on. */
+int divert_move_inner(int fd);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

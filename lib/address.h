@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Between socket addresses and what they say: direction, interface, tag (divert(4)). */
+#ifndef LIB_ADDRESS_H
+#define LIB_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "engine/layout.h"
+#include "socket.h"
+
+/* The address of a received packet, cut to *len; *len becomes its whole length. */
+void address_make(const struct dsock *s, const struct divert_record *rec, struct sockaddr *addr,
+		  socklen_t *len);
+
+struct destination {
+	int out;
+	uint16_t tag;	  /* host order */
+	uint32_t ifindex; /* in: where it arrives; out: where it was received, 0: unknown */
+	int guessed;	  /* ifindex is of a name or address that was looked up a while ago */
+};
+
+/* What an address says; addr may be NULL. -EINVAL, -EAFNOSUPPORT, -EADDRNOTAVAIL. */
+int address_read(const struct dsock *s, const struct sockaddr *addr, socklen_t len,
+		 struct destination *to);
+
+#endif

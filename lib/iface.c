@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "iface.h"
+
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#define ENTRIES 16
+#define LIFETIME 1000000000 /* ns */
+
+enum kind {
+	BY_NAME = 1,
+	BY_ADDR4,
+	BY_ADDR6,
+	ADDR6_OF,
+};
+
+struct entry {
+	enum kind kind;
+	uint32_t ifindex;
+	int64_t until; /* ns, CLOCK_MONOTONIC_COARSE */
+	uint8_t key[16];
+	struct in6_addr addr; /* ADDR6_OF */
+};
+
+static __thread struct entry cache[ENTRIES];
+static __thread unsigned int last, victim;
+
+static int64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+static struct entry *find(enum kind kind, const void *key, size_t len)
+{
+	unsigned int i;
+
+	for (i = 0; i < ENTRIES; i++) {
+		struct entry *e = &cache[(last + i) % ENTRIES];
+
+		if (e->kind == kind && !memcmp(e->key, key, len)) {
+			last = (last + i) % ENTRIES;
+			return e;
+		}
+	}
+	return NULL;
+}
+
+static struct entry *find_fresh(enum kind kind, const void *key, size_t len)
+{
+	struct entry *e = find(kind, key, len);
+
+	return e && e->until > now() ? e : NULL;
+}
+
+static struct entry *keep(enum kind kind, const void *key, size_t len, uint32_t ifindex)
+{
+	struct entry *e = find(kind, key, len);
+
+	if (!e) {
+		last = victim++ % ENTRIES;
+		e = &cache[last];
+		memset(e, 0, sizeof(*e));
+		e->kind = kind;
+		memcpy(e->key, key, len);
+	}
+	e->ifindex = ifindex;
+	e->until = now() + LIFETIME;
+	return e;
+}
+
+void iface_learn(const char name[8], uint32_t ifindex)
+{
+	struct entry *e = &cache[last];
+
+	/* the packet before this one came from there too, most likely */
+	if (e->kind == BY_NAME && e->ifindex == ifindex && !memcmp(e->key, name, 8)) {
+		e->until = now() + LIFETIME;
+		return;
+	}
+	keep(BY_NAME, name, 8, ifindex);
+}
+
+uint32_t iface_by_name(const char name[8], int *guessed)
+{
+	struct entry *e = find_fresh(BY_NAME, name, 8);
+	uint32_t ifindex;
+	char key[8] = {};
+
+	*guessed = e != NULL;
+	if (e)
+		return e->ifindex;
+	ifindex = if_nametoindex(name);
+	strncpy(key, name, sizeof(key) - 1);
+	if (ifindex)
+		keep(BY_NAME, key, 8, ifindex);
+	return ifindex;
+}
+
+static bool same_addr(const struct sockaddr *sa, int family, const void *addr)
+{
+	if (!sa || sa->sa_family != family)
+		return false;
+	if (family == AF_INET)
+		return !memcmp(&((const struct sockaddr_in *)sa)->sin_addr, addr, 4);
+	return !memcmp(&((const struct sockaddr_in6 *)sa)->sin6_addr, addr, 16);
+}
+
+static uint32_t by_addr(int family, const void *addr, int *guessed)
+{
+	enum kind kind = family == AF_INET ? BY_ADDR4 : BY_ADDR6;
+	size_t len = family == AF_INET ? 4 : 16;
+	struct entry *e = find_fresh(kind, addr, len);
+	struct ifaddrs *all, *i;
+	uint32_t ifindex = 0;
+
+	*guessed = e != NULL;
+	if (e)
+		return e->ifindex;
+	if (getifaddrs(&all))
+		return 0;
+	for (i = all; i && !ifindex; i = i->ifa_next)
+		if (same_addr(i->ifa_addr, family, addr))
+			ifindex = if_nametoindex(i->ifa_name);
+	freeifaddrs(all);
+	if (ifindex)
+		keep(kind, addr, len, ifindex);
+	return ifindex;
+}
+
+uint32_t iface_by_addr4(in_addr_t addr, int *guessed)
+{
+	return by_addr(AF_INET, &addr, guessed);
+}
+
+uint32_t iface_by_addr6(const struct in6_addr *addr, int *guessed)
+{
+	return by_addr(AF_INET6, addr, guessed);
+}
+
+static void ask_addr6(uint32_t ifindex, struct in6_addr *addr)
+{
+	struct ifaddrs *all, *i;
+
+	if (getifaddrs(&all))
+		return;
+	for (i = all; i; i = i->ifa_next) {
+		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET6 &&
+		    if_nametoindex(i->ifa_name) == ifindex) {
+			*addr = ((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr;
+			break;
+		}
+	}
+	freeifaddrs(all);
+}
+
+void iface_addr6(uint32_t ifindex, struct in6_addr *addr)
+{
+	static const uint8_t none[16] = {[10] = 255, 255, 255, 255, 255, 255};
+	struct entry *e = find_fresh(ADDR6_OF, &ifindex, sizeof(ifindex));
+
+	if (!e) {
+		memcpy(addr, none, sizeof(none));
+		ask_addr6(ifindex, addr);
+		e = keep(ADDR6_OF, &ifindex, sizeof(ifindex), ifindex);
+		e->addr = *addr;
+	}
+	*addr = e->addr;
+}
+
+void iface_forget(void)
+{
+	memset(cache, 0, sizeof(cache));
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Interfaces by name and address. Each thread remembers what it saw last, for a
+ * second at most: a packet that is written back costs no system call.
+ */
+#ifndef LIB_IFACE_H
+#define LIB_IFACE_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+
+/* The kernel has just told that the interface of this name (up to 7 characters, all 8 bytes given) has this index. */
+void iface_learn(const char name[8], uint32_t ifindex);
+/* 0: there is none. *guessed: not asked just now. */
+uint32_t iface_by_name(const char name[8], int *guessed);
+/* Network order. */
+uint32_t iface_by_addr4(in_addr_t addr, int *guessed);
+uint32_t iface_by_addr6(const struct in6_addr *addr, int *guessed);
+/* First IPv6 address of the interface; an IPv4-mapped 255.255.255.255 if it has none. */
+void iface_addr6(uint32_t ifindex, struct in6_addr *addr);
+/* What was guessed turned out wrong: ask next time. */
+void iface_forget(void);
+
+#endif

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Receiving: from the ring to the program. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "address.h"
+#include "divert.h"
+#include "segment.h"
+#include "socket.h"
+
+#define FLAGS                                                                                      \
+	(MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
+
+/* Looks at an empty ring before the reader sleeps: a wake-up costs about as much as these. */
+#define SPINS 200
+
+/* What a receive is to fill in. */
+struct target {
+	struct iovec *iov;
+	size_t iovs;
+	struct sockaddr *from; /* or NULL */
+	socklen_t fromlen;
+	int truncated;
+};
+
+static void pause_cpu(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+static size_t room(const struct target *t)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < t->iovs; i++)
+		n += t->iov[i].iov_len;
+	return n;
+}
+
+static void scatter(const struct target *t, const char *from, size_t len)
+{
+	size_t i, part;
+
+	for (i = 0; i < t->iovs && len; i++) {
+		part = t->iov[i].iov_len < len ? t->iov[i].iov_len : len;
+		memcpy(t->iov[i].iov_base, from, part);
+		from += part;
+		len -= part;
+	}
+}
+
+/* One packet into t; its length, or with truncation what there was room for. Locked. */
+static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct target *t,
+		       int flags)
+{
+	uint32_t i = s->shared->segment, len;
+	struct cut cut;
+	size_t space = room(t);
+
+	segment_plan(rec, &cut);
+	if (i >= cut.segments) /* whoever was here before died between two steps */
+		i = 0;
+	len = segment_len(rec, &cut, i);
+	if (t->iovs == 1 && space >= len) {
+		segment_build(rec, &cut, i, t->iov->iov_base);
+	} else if (cut.segments == 1 && !(rec->flags & DIVERT_REC_PARTIAL)) {
+		scatter(t, (const char *)(rec + 1), len);
+	} else {
+		segment_build(rec, &cut, i, s->scratch);
+		scatter(t, s->scratch, len);
+	}
+	t->truncated = space < len;
+	if (t->from)
+		address_make(s, rec, t->from, &t->fromlen);
+	recall_put(&s->recall, rec, (const uint8_t *)(rec + 1), rec->len);
+	if (!(flags & MSG_PEEK)) {
+		s->shared->segment = i + 1 < cut.segments ? i + 1 : 0;
+		if (!s->shared->segment)
+			ring_next(&s->ring);
+	}
+	return t->truncated && !(flags & MSG_TRUNC) ? (ssize_t)space : (ssize_t)len;
+}
+
+/* -EAGAIN: nothing there. */
+static ssize_t take(struct dsock *s, struct target *t, int flags)
+{
+	const struct divert_record *rec;
+	ssize_t n = -EAGAIN;
+
+	socket_lock(s);
+	rec = ring_peek(&s->ring);
+	if (rec)
+		n = deliver(s, rec, t, flags);
+	socket_unlock(s);
+	return n;
+}
+
+/*
+ * A call that sleeps in poll(2) is never restarted after a signal, one on a
+ * kernel's socket is if the handler was set up so (signal(7)): if all are.
+ */
+static bool restartable(void)
+{
+	struct sigaction act;
+	int sig;
+
+	for (sig = 1; sig < NSIG; sig++) {
+		if (sigaction(sig, NULL, &act))
+			continue;
+		if (act.sa_handler != SIG_DFL && act.sa_handler != SIG_IGN &&
+		    !(act.sa_flags & SA_RESTART))
+			return false;
+	}
+	return true;
+}
+
+/* Sleep until there may be a packet. deadline: ns, 0: none. */
+static int sleep_until(struct dsock *s, int fd, int64_t deadline)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct timespec left, *timeout = NULL;
+	int64_t ns;
+
+	if (deadline) {
+		ns = deadline - now_ns();
+		if (ns <= 0)
+			return -EAGAIN;
+		left.tv_sec = ns / 1000000000;
+		left.tv_nsec = ns % 1000000000;
+		timeout = &left;
+	}
+	switch (ppoll(&p, 1, timeout, NULL)) {
+	case 0:
+		return -EAGAIN;
+	case -1:
+		return errno == EINTR && !deadline && restartable() ? 0 : -errno;
+	}
+	return p.revents & POLLNVAL ? -EBADF : 0;
+}
+
+static bool nonblocking(int fd, int flags)
+{
+	return flags & MSG_DONTWAIT || fcntl(fd, F_GETFL) & O_NONBLOCK;
+}
+
+static ssize_t receive(struct dsock *s, int fd, struct target *t, int flags)
+{
+	int64_t deadline = 0;
+	int i, rc;
+	ssize_t n;
+
+	if (flags & ~FLAGS)
+		return -EOPNOTSUPP;
+	n = s->shut_read ? 0 : take(s, t, flags);
+	if (n != -EAGAIN)
+		return n;
+	if (nonblocking(fd, flags))
+		return -EAGAIN;
+	if (s->receive_timeout)
+		deadline = now_ns() + s->receive_timeout;
+	for (;;) {
+		for (i = 0; i < SPINS && n == -EAGAIN; i++) {
+			pause_cpu();
+			if (ring_ready(&s->ring))
+				n = take(s, t, flags);
+		}
+		if (n != -EAGAIN)
+			return n;
+		rc = sleep_until(s, fd, deadline);
+		if (rc)
+			return rc;
+		if (s->shut_read)
+			return 0;
+		n = take(s, t, flags);
+		if (n != -EAGAIN)
+			return n;
+	}
+}
+
+ssize_t divert_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from,
+			socklen_t *fromlen)
+{
+	struct iovec iov = {buf, len};
+	struct target t = {
+		.iov = &iov,
+		.iovs = 1,
+		.from = fromlen ? from : NULL,
+		.fromlen = fromlen ? *fromlen : 0,
+	};
+	struct dsock *s = socket_get(fd);
+	ssize_t n;
+
+	if (!s)
+		return -1;
+	n = receive(s, fd, &t, flags);
+	socket_put(s);
+	if (n < 0)
+		return fail(-n);
+	if (t.from)
+		*fromlen = t.fromlen;
+	return n;
+}
+
+ssize_t divert_recv(int fd, void *buf, size_t len, int flags)
+{
+	return divert_recvfrom(fd, buf, len, flags, NULL, NULL);
+}
+
+static ssize_t receive_msg(struct dsock *s, int fd, struct msghdr *msg, int flags)
+{
+	struct target t = {
+		.iov = msg->msg_iov,
+		.iovs = msg->msg_iovlen,
+		.from = msg->msg_name,
+		.fromlen = msg->msg_namelen,
+	};
+	ssize_t n = receive(s, fd, &t, flags);
+
+	if (n < 0)
+		return n;
+	msg->msg_namelen = t.from ? t.fromlen : 0;
+	msg->msg_controllen = 0;
+	msg->msg_flags = t.truncated ? MSG_TRUNC : 0;
+	return n;
+}
+
+ssize_t divert_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct dsock *s = socket_get(fd);
+	ssize_t n;
+
+	if (!s)
+		return -1;
+	n = receive_msg(s, fd, msg, flags);
+	socket_put(s);
+	return n < 0 ? fail(-n) : n;
+}
+
+int divert_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
+		    struct timespec *timeout)
+{
+	struct dsock *s = socket_get(fd);
+	int64_t deadline = 0;
+	unsigned int i;
+	ssize_t rc = 0;
+
+	if (!s)
+		return -1;
+	if (timeout)
+		deadline = now_ns() + timeout->tv_sec * 1000000000ll + timeout->tv_nsec;
+	for (i = 0; i < n; i++) {
+		rc = receive_msg(s, fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
+		if (rc < 0)
+			break;
+		msgs[i].msg_len = rc;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		/* as recvmmsg(2): the time is looked at after each packet only */
+		if (deadline && now_ns() >= deadline) {
+			i++;
+			break;
+		}
+	}
+	socket_put(s);
+	return i ? (int)i : rc < 0 ? fail(-rc) : 0;
+}
+
+int divert_nread(int fd)
+{
+	struct dsock *s = socket_get(fd);
+	const struct divert_record *rec;
+	struct cut cut;
+	int n = 0;
+
+	if (!s)
+		return -1;
+	socket_lock(s);
+	rec = ring_peek(&s->ring);
+	if (rec) {
+		segment_plan(rec, &cut);
+		n = segment_len(rec, &cut,
+				s->shared->segment < cut.segments ? s->shared->segment : 0);
+	}
+	socket_unlock(s);
+	socket_put(s);
+	return n;
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "segment.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "checksum.h"
+
+/* Packets come from memory here; see engine/packet.h. */
+struct bytes {
+	const uint8_t *at;
+	uint32_t len;
+};
+
+static int packet_load(void *from, __u32 offset, void *to, __u32 len)
+{
+	const struct bytes *b = from;
+
+	if (offset > b->len || len > b->len - offset)
+		return -1;
+	memcpy(to, b->at + offset, len);
+	return 0;
+}
+
+#include "engine/packet.h"
+
+#define TCP_HEADER 20
+#define UDP_HEADER 8
+#define TCP_FIN_PSH 0x09
+#define TCP_CWR 0x80
+
+static const uint8_t *packet_of(const struct divert_record *rec)
+{
+	return (const uint8_t *)(rec + 1);
+}
+
+void segment_plan(const struct divert_record *rec, struct cut *cut)
+{
+	struct bytes bytes = {packet_of(rec), rec->len};
+	struct divert_packet p = {};
+	struct packet_shape shape;
+	uint8_t offset;
+
+	memset(cut, 0, sizeof(*cut));
+	cut->segments = 1;
+	if (!rec->gso_size || rec->gso_type & DIVERT_GSO_OTHER)
+		return;
+	if (packet_read(&bytes, bytes.at[0] >> 4, bytes.len, &p, &shape) || shape.fragment)
+		return;
+	cut->transport = shape.payload;
+	cut->proto = p.field[DIVERT_F_PROTO];
+	if (cut->proto == PROTO_TCP && rec->gso_type & DIVERT_GSO_TCP) {
+		if (packet_load(&bytes, shape.payload + 12, &offset, 1) || offset >> 4 < 5)
+			return;
+		cut->head = shape.payload + (offset >> 4) * 4;
+	} else if (cut->proto == PROTO_UDP && rec->gso_type & DIVERT_GSO_UDP) {
+		cut->head = shape.payload + UDP_HEADER;
+	} else {
+		return;
+	}
+	if (cut->head < rec->len)
+		cut->segments = (rec->len - cut->head + rec->gso_size - 1) / rec->gso_size;
+}
+
+uint32_t segment_len(const struct divert_record *rec, const struct cut *cut, uint32_t i)
+{
+	if (cut->segments == 1)
+		return rec->len;
+	if (i + 1 < cut->segments)
+		return cut->head + rec->gso_size;
+	return rec->len - (cut->segments - 1) * rec->gso_size;
+}
+
+static void put16(uint8_t *at, uint16_t host)
+{
+	host = htons(host);
+	memcpy(at, &host, 2);
+}
+
+static uint16_t get16(const uint8_t *at)
+{
+	return at[0] << 8 | at[1];
+}
+
+/* The transport checksum of the whole packet, over what follows its IP headers. */
+static void put_transport_sum(uint8_t *packet, uint32_t transport, uint32_t len, uint8_t proto,
+			      uint32_t at)
+{
+	uint16_t sum = 0;
+
+	memcpy(packet + at, &sum, 2);
+	sum = ~checksum_fold(checksum_add(checksum_pseudo(packet, proto, len - transport),
+					  packet + transport, len - transport));
+	if (!sum && proto == PROTO_UDP)
+		sum = 0xffff;
+	memcpy(packet + at, &sum, 2);
+}
+
+/* What the sender left to its network card: the sum of what it has put there already. */
+static void complete(const struct divert_record *rec, uint8_t *packet)
+{
+	uint32_t at = rec->csum_start + rec->csum_offset, crc;
+	uint16_t sum;
+
+	if (rec->csum_start >= rec->len || at + 2 > rec->len)
+		return;
+	if (rec->csum_offset == 8 && rec->csum_start + 12u <= rec->len &&
+	    (packet[0] >> 4 == 4 ? packet[9] : packet[6]) == PROTO_SCTP) {
+		memset(packet + at, 0, 4);
+		crc = checksum_crc32c(packet + rec->csum_start, rec->len - rec->csum_start);
+		memcpy(packet + at, &crc, 4);
+		return;
+	}
+	sum = ~checksum_fold(
+		checksum_add(0, packet + rec->csum_start, rec->len - rec->csum_start));
+	if (!sum && rec->csum_offset == 6)
+		sum = 0xffff; /* UDP's 0 says that there is none */
+	memcpy(packet + at, &sum, 2);
+}
+
+static void build_tcp(const struct cut *cut, uint32_t i, uint32_t done, uint8_t *tcp)
+{
+	uint32_t seq;
+
+	memcpy(&seq, tcp + 4, 4);
+	seq = htonl(ntohl(seq) + done);
+	memcpy(tcp + 4, &seq, 4);
+	if (i + 1 < cut->segments)
+		tcp[13] &= ~TCP_FIN_PSH;
+	if (i)
+		tcp[13] &= ~TCP_CWR;
+}
+
+void segment_build(const struct divert_record *rec, const struct cut *cut, uint32_t i, void *to)
+{
+	uint32_t len = segment_len(rec, cut, i), done = i * rec->gso_size;
+	const uint8_t *from = packet_of(rec);
+	uint8_t *packet = to;
+
+	if (cut->segments == 1) {
+		memcpy(packet, from, len);
+		if (rec->flags & DIVERT_REC_PARTIAL)
+			complete(rec, packet);
+		return;
+	}
+	memcpy(packet, from, cut->head);
+	memcpy(packet + cut->head, from + cut->head + done, len - cut->head);
+	if (packet[0] >> 4 == 4) {
+		put16(packet + 2, len);
+		if (!(rec->gso_type & DIVERT_GSO_FIXEDID))
+			put16(packet + 4, get16(packet + 4) + i);
+		checksum_ip4_set(packet);
+	} else {
+		put16(packet + 4, len - 40);
+	}
+	if (cut->proto == PROTO_TCP) {
+		build_tcp(cut, i, done, packet + cut->transport);
+		put_transport_sum(packet, cut->transport, len, PROTO_TCP, cut->transport + 16);
+	} else {
+		put16(packet + cut->transport + 4, len - cut->transport);
+		if (get16(from + cut->transport + 6) || rec->flags & DIVERT_REC_PARTIAL)
+			put_transport_sum(packet, cut->transport, len, PROTO_UDP,
+					  cut->transport + 6);
+	}
+}

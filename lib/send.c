@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Sending: from the program to the way back. */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/ethernet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "address.h"
+#include "checksum.h"
+#include "divert.h"
+#include "engine/back.h"
+#include "iface.h"
+#include "route.h"
+#include "socket.h"
+
+#define FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_DONTROUTE | MSG_EOR | MSG_CONFIRM | MSG_MORE)
+#define HEADER4 20
+#define HEADER6 40
+#define HEADER4_MAX 60
+#define PACKET_MAX 65535
+#define IOV_MAX_HERE 64 /* pieces of a packet */
+
+/* A frame on its way to the kernel, in pieces. */
+struct outgoing {
+	struct divert_frame frame;
+	uint8_t header[HEADER4_MAX]; /* a copy, where it has to be changed */
+	struct iovec iov[IOV_MAX_HERE + 2];
+	size_t iovs;
+	const uint8_t *packet; /* its IP header, whole */
+	uint32_t len;
+};
+
+/* The first n bytes of the pieces, in one piece: there, or copied to room. NULL: there are fewer. */
+static const uint8_t *pull(const struct iovec *iov, size_t iovs, uint8_t *room, size_t n)
+{
+	size_t have = 0, part;
+
+	if (iovs && iov->iov_len >= n)
+		return iov->iov_base;
+	for (; iovs && have < n; iov++, iovs--) {
+		part = iov->iov_len < n - have ? iov->iov_len : n - have;
+		memcpy(room + have, iov->iov_base, part);
+		have += part;
+	}
+	return have == n ? room : NULL;
+}
+
+static size_t total(const struct iovec *iov, size_t iovs)
+{
+	size_t n = 0;
+
+	while (iovs--)
+		n += iov[iovs].iov_len;
+	return n;
+}
+
+/* What divert(4) and the stack ask of a header, before anything is looked at in it. */
+static int check(const struct dsock *s, struct outgoing *o, const struct iovec *iov, size_t iovs)
+{
+	size_t len = total(iov, iovs), head, said;
+	const uint8_t *p;
+
+	if (iovs > IOV_MAX_HERE || len > s->sndbuf || len > PACKET_MAX + 1)
+		return -EMSGSIZE;
+	if (len < HEADER4)
+		return -EINVAL;
+	p = pull(iov, iovs, o->header, HEADER4);
+	switch (p[0] >> 4) {
+	case 4:
+		head = (p[0] & 15) * 4;
+		said = p[2] << 8 | p[3];
+		if (head < HEADER4 || said < head)
+			return -EINVAL;
+		o->frame.protocol = htons(ETHERTYPE_IP);
+		break;
+	case 6:
+		head = HEADER6;
+		said = HEADER6 + (p[4] << 8 | p[5]);
+		o->frame.protocol = htons(ETHERTYPE_IPV6);
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (len < head || said > len)
+		return -EINVAL;
+	o->packet = pull(iov, iovs, o->header, head);
+	o->len = said; /* what is behind is no part of the packet: the stack cuts it off, too */
+	return 0;
+}
+
+/* The frame's pieces: header, the IP header's copy if it is one, and the rest of the packet. */
+static void gather(struct outgoing *o, const struct iovec *iov, size_t iovs)
+{
+	size_t skip = 0, left = o->len, part;
+
+	o->iov[0] = (struct iovec){&o->frame, sizeof(o->frame)};
+	o->iovs = 1;
+	if (o->packet == o->header) {
+		skip = o->packet[0] >> 4 == 4 ? (o->packet[0] & 15) * 4 : HEADER6;
+		o->iov[o->iovs++] = (struct iovec){o->header, skip};
+		left -= skip;
+	}
+	for (; iovs && left; iov++, iovs--) {
+		if (skip >= iov->iov_len) {
+			skip -= iov->iov_len;
+			continue;
+		}
+		part = iov->iov_len - skip < left ? iov->iov_len - skip : left;
+		o->iov[o->iovs++] = (struct iovec){(char *)iov->iov_base + skip, part};
+		left -= part;
+		skip = 0;
+	}
+}
+
+/* Outbound, the header checksum is ours to make right. */
+static void fix_header(struct outgoing *o)
+{
+	if (o->packet[0] >> 4 != 4 || checksum_ip4_ok(o->packet))
+		return;
+	if (o->packet != o->header)
+		memcpy(o->header, o->packet, (o->packet[0] & 15) * 4);
+	checksum_ip4_set(o->header);
+	o->packet = o->header;
+}
+
+static int nonblocking(int fd, int flags)
+{
+	return flags & MSG_DONTWAIT || fcntl(fd, F_GETFL) & O_NONBLOCK;
+}
+
+/* Why the kernel half refused the last frame; 0: it did not. */
+static int refusal(const struct dsock *s)
+{
+	uint32_t error = 0;
+
+	if (bpf_map_lookup_elem(s->errors, &s->back, &error))
+		return 0;
+	bpf_map_delete_elem(s->errors, &s->back);
+	return error;
+}
+
+static int push(const struct dsock *s, int fd, struct outgoing *o, int flags)
+{
+	struct sockaddr_ll lo;
+	struct msghdr msg = {
+		.msg_name = &lo,
+		.msg_namelen = sizeof(lo),
+		.msg_iov = o->iov,
+		.msg_iovlen = o->iovs,
+	};
+	int error;
+
+	back_address(&lo);
+	/* whether it may wait is asked only when it would have to */
+	if (sendmsg(s->back, &msg, MSG_DONTWAIT) >= 0)
+		return 0;
+	if (errno == EAGAIN && !nonblocking(fd, flags) && sendmsg(s->back, &msg, 0) >= 0)
+		return 0;
+	error = errno;
+	if (error == ENOBUFS) {
+		error = refusal(s);
+		return error ? -error : -ENOBUFS;
+	}
+	return error == ENXIO ? -ENETDOWN : -error;
+}
+
+/* Have the kernel half count a loss that only we have seen. */
+static void tell_loss(const struct dsock *s, enum divert_cause cause)
+{
+	struct divert_frame frame;
+	struct sockaddr_ll lo;
+
+	back_address(&lo);
+	back_frame(&frame, ETHERTYPE_IP);
+	frame.back.flags |= DIVERT_BACK_COUNT;
+	frame.back.ifindex = cause;
+	sendto(s->back, &frame, sizeof(frame), MSG_DONTWAIT, (struct sockaddr *)&lo, sizeof(lo));
+}
+
+/* The kernel half knows no way: to this host, to many, or to nobody. */
+static int push_again(struct dsock *s, int fd, struct outgoing *o, int flags)
+{
+	uint32_t ifindex = 0;
+	int rc = route_ask(o->packet, o->frame.back.mark, &ifindex);
+
+	switch (rc) {
+	case ROUTE_LOCAL:
+		o->frame.back.flags |= DIVERT_BACK_LOCAL;
+		break;
+	case ROUTE_LINK:
+		o->frame.back.flags |= DIVERT_BACK_LINK;
+		o->frame.back.ifindex = ifindex;
+		break;
+	case ROUTE_HOST:
+		break;
+	default:
+		tell_loss(s, DIVERT_N_NO_ROUTE);
+		return rc;
+	}
+	rc = push(s, fd, o, flags);
+	if (rc == -ENETUNREACH)
+		tell_loss(s, DIVERT_N_NO_ROUTE);
+	return rc;
+}
+
+static int push_out(struct dsock *s, int fd, struct outgoing *o, struct destination *to, int flags)
+{
+	uint32_t link;
+	int rc;
+
+	o->frame.back.flags |= DIVERT_BACK_OUT;
+	if (recall_needs_link(o->packet)) {
+		link = recall_link(&s->recall, o->packet, o->len);
+		if (link) {
+			o->frame.back.flags |= DIVERT_BACK_LINK;
+			o->frame.back.ifindex = link;
+		}
+		rc = push(s, fd, o, flags);
+		if (rc != -ENXIO)
+			goto out;
+		/* that link is gone: is there another? */
+		o->frame.back.flags &= ~DIVERT_BACK_LINK;
+		o->frame.back.ifindex = 0;
+	}
+	rc = push(s, fd, o, flags);
+out:
+	if (rc == -ENETUNREACH)
+		rc = push_again(s, fd, o, flags);
+	return rc == -ENXIO ? -ENETUNREACH : rc;
+}
+
+static int push_in(struct dsock *s, int fd, struct outgoing *o, struct destination *to,
+		   const struct sockaddr *addr, socklen_t addrlen, int flags)
+{
+	int rc;
+
+	if (o->packet[0] >> 4 == 4 && !checksum_ip4_ok(o->packet)) {
+		tell_loss(s, DIVERT_N_BAD_CHECKSUM);
+		return 0; /* divert(4): dropped, which is no error */
+	}
+	rc = push(s, fd, o, flags);
+	if (rc != -ENXIO || !to->guessed)
+		return rc == -ENXIO ? -EADDRNOTAVAIL : rc;
+	/* the interface has gone, and perhaps come back as another */
+	iface_forget();
+	rc = address_read(s, addr, addrlen, to);
+	if (rc)
+		return rc;
+	o->frame.back.ifindex = to->ifindex;
+	rc = push(s, fd, o, flags);
+	return rc == -ENXIO ? -EADDRNOTAVAIL : rc;
+}
+
+static ssize_t send_iov(struct dsock *s, int fd, const struct iovec *iov, size_t iovs, int flags,
+			const struct sockaddr *addr, socklen_t addrlen)
+{
+	struct destination to;
+	struct outgoing o;
+	int rc;
+
+	if (s->shut_write)
+		return -EPIPE;
+	if (flags & ~FLAGS)
+		return -EOPNOTSUPP;
+	back_frame(&o.frame, 0);
+	rc = check(s, &o, iov, iovs);
+	if (!rc)
+		rc = address_read(s, addr, addrlen, &to);
+	if (rc)
+		return rc;
+	o.frame.back.tag = to.tag;
+	o.frame.back.ifindex = to.ifindex;
+	o.frame.back.mark = recall_mark(&s->recall, o.packet, o.len, to.tag, to.out);
+	if (to.out)
+		fix_header(&o);
+	gather(&o, iov, iovs);
+	rc = to.out ? push_out(s, fd, &o, &to, flags)
+		    : push_in(s, fd, &o, &to, addr, addrlen, flags);
+	return rc ? rc : (ssize_t)total(iov, iovs);
+}
+
+ssize_t divert_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *to,
+		      socklen_t tolen)
+{
+	struct iovec iov = {(void *)buf, len};
+	struct dsock *s = socket_get(fd);
+	ssize_t n;
+
+	if (!s)
+		return -1;
+	n = send_iov(s, fd, &iov, 1, flags, to, tolen);
+	socket_put(s);
+	return n < 0 ? fail(-n) : n;
+}
+
+ssize_t divert_send(int fd, const void *buf, size_t len, int flags)
+{
+	return divert_sendto(fd, buf, len, flags, NULL, 0);
+}
+
+ssize_t divert_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct dsock *s = socket_get(fd);
+	ssize_t n;
+
+	if (!s)
+		return -1;
+	n = send_iov(s, fd, msg->msg_iov, msg->msg_iovlen, flags, msg->msg_name,
+		     msg->msg_namelen);
+	socket_put(s);
+	return n < 0 ? fail(-n) : n;
+}
+
+int divert_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
+{
+	struct dsock *s = socket_get(fd);
+	const struct msghdr *m;
+	unsigned int i;
+	ssize_t rc = 0;
+
+	if (!s)
+		return -1;
+	for (i = 0; i < n; i++) {
+		m = &msgs[i].msg_hdr;
+		rc = send_iov(s, fd, m->msg_iov, m->msg_iovlen, flags, m->msg_name,
+			      m->msg_namelen);
+		if (rc < 0)
+			break;
+		msgs[i].msg_len = rc;
+	}
+	socket_put(s);
+	return i ? (int)i : rc < 0 ? fail(-rc) : 0;
+}

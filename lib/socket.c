@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Making, binding, copying and closing divert sockets. */
+#include "socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "divert.h"
+#include "engine/back.h"
+#include "engine/engine.h"
+#include "table.h"
+
+#define RING_DEFAULT (8u << 20) /* bytes */
+#define SNDBUF_DEFAULT 65636	/* bytes: any packet; FreeBSD's figure */
+#define SCRATCH (64u << 10)
+
+/*
+ * Freed sockets are kept for the next ones: a thread that comes late finds a
+ * socket with no users, never memory of something else.
+ */
+static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct dsock *pool;
+
+int fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+/* ---- life ---- */
+
+static struct shared *shared_new(void)
+{
+	struct shared *sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_mutexattr_t attr;
+
+	if (sh == MAP_FAILED)
+		return NULL;
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(&sh->lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	return sh;
+}
+
+void socket_lock(struct dsock *s)
+{
+	/* whoever died with it had at most not yet stepped on: the packet is delivered again */
+	if (pthread_mutex_lock(&s->shared->lock) == EOWNERDEAD)
+		pthread_mutex_consistent(&s->shared->lock);
+}
+
+void socket_unlock(struct dsock *s)
+{
+	pthread_mutex_unlock(&s->shared->lock);
+}
+
+static void release(struct dsock *s)
+{
+	ring_unmap(&s->ring);
+	recall_free(&s->recall);
+	table_close_inner(&s->back);
+	table_close_inner(&s->errors);
+	free(s->scratch);
+	s->scratch = NULL;
+	if (s->shared)
+		munmap(s->shared, sizeof(*s->shared));
+	s->shared = NULL;
+	pthread_mutex_lock(&pool_lock);
+	s->next_free = pool;
+	pool = s;
+	pthread_mutex_unlock(&pool_lock);
+}
+
+static struct dsock *socket_new(int domain)
+{
+	struct dsock *s;
+
+	pthread_mutex_lock(&pool_lock);
+	s = pool;
+	if (s)
+		pool = s->next_free;
+	pthread_mutex_unlock(&pool_lock);
+	if (!s)
+		s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	/* users stays: a late thread may be counting itself out */
+	memset((char *)s + sizeof(s->users), 0, sizeof(*s) - sizeof(s->users));
+	__atomic_add_fetch(&s->users, 1, __ATOMIC_ACQ_REL);
+	s->domain = domain;
+	s->back = s->errors = -1;
+	s->sndbuf = SNDBUF_DEFAULT;
+	s->shared = shared_new();
+	s->scratch = malloc(SCRATCH);
+	return s;
+}
+
+struct dsock *socket_get(int fd)
+{
+	struct dsock *s = table_get(fd);
+
+	if (s) {
+		__atomic_add_fetch(&s->users, 1, __ATOMIC_ACQ_REL);
+		if (table_get(fd) == s)
+			return s;
+		socket_put(s);
+	}
+	errno = ENOTSOCK;
+	return NULL;
+}
+
+void socket_put(struct dsock *s)
+{
+	if (!__atomic_sub_fetch(&s->users, 1, __ATOMIC_ACQ_REL))
+		release(s);
+}
+
+/* ---- calls ---- */
+
+/* The sending half, and what tells why a frame was refused. */
+static int open_back(struct dsock *s, const struct engine *e)
+{
+	int fd = back_open(e->identity.mark);
+	int copy;
+
+	if (fd < 0)
+		return fd;
+	fd = table_take_inner(fd);
+	if (fd < 0)
+		return fd;
+	copy = fcntl(e->map[ENGINE_ERRORS], F_DUPFD_CLOEXEC, 0);
+	copy = copy < 0 ? -errno : table_take_inner(copy);
+	if (copy < 0) {
+		table_close_inner(&fd);
+		return copy;
+	}
+	table_close_inner(&s->back);
+	table_close_inner(&s->errors);
+	s->back = fd;
+	s->errors = copy;
+	s->mark = e->identity.mark;
+	return 0;
+}
+
+static int set_flags(int fd, int flags)
+{
+	if (flags & SOCK_NONBLOCK && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
+		return -errno;
+	/* maps are close-on-exec from birth; that socket(2)s are not is what programs rely on */
+	if (!(flags & SOCK_CLOEXEC) && fcntl(fd, F_SETFD, 0))
+		return -errno;
+	return 0;
+}
+
+int divert_socket(int domain, int flags)
+{
+	struct engine e;
+	struct dsock *s;
+	int fd = -1, rc;
+
+	if (domain != AF_INET && domain != AF_INET6)
+		return fail(EAFNOSUPPORT);
+	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
+		return fail(EINVAL);
+	rc = engine_open(&e, ENGINE_LOAD);
+	if (rc)
+		return fail(-rc);
+	s = socket_new(domain);
+	if (!s) {
+		engine_close(&e);
+		return fail(ENOMEM);
+	}
+	rc = s->shared && s->scratch ? 0 : -ENOMEM;
+	if (!rc)
+		rc = fd = ring_create(RING_DEFAULT);
+	if (rc >= 0)
+		rc = ring_map(&s->ring, fd);
+	if (!rc)
+		rc = set_flags(fd, flags);
+	if (!rc)
+		rc = open_back(s, &e);
+	engine_close(&e);
+	s->copies = 1;
+	if (!rc)
+		rc = table_set(fd, s);
+	if (rc) {
+		socket_put(s);
+		if (fd >= 0)
+			syscall(SYS_close, fd);
+		return fail(-rc);
+	}
+	return fd;
+}
+
+static int port_of(const struct dsock *s, const struct sockaddr *addr, socklen_t len,
+		   uint32_t *key)
+{
+	const struct sockaddr_in6 *in6 = (const void *)addr;
+	const struct sockaddr_in *in = (const void *)addr;
+
+	if (!addr || len < sizeof(addr->sa_family))
+		return -EINVAL;
+	/* either family does, as its address means nothing */
+	if (addr->sa_family == AF_INET) {
+		if (len != sizeof(*in))
+			return -EINVAL;
+		*key = ntohs(in->sin_port);
+	} else if (addr->sa_family == AF_INET6 && s->domain == AF_INET6) {
+		if (len != sizeof(*in6))
+			return -EINVAL;
+		*key = ntohs(in6->sin6_port);
+	} else {
+		return -EAFNOSUPPORT;
+	}
+	if (!*key)
+		return -EINVAL;
+	if (s->domain == AF_INET6)
+		*key |= DIVERT_KEY_V6;
+	return 0;
+}
+
+static int bind_port(struct dsock *s, int fd, uint32_t key)
+{
+	struct engine e;
+	uint32_t slot, stats;
+	int rc = engine_open(&e, ENGINE_LOAD | ENGINE_LOCK);
+
+	if (rc)
+		return rc;
+	if (s->mark != e.identity.mark) /* unloaded and loaded since socket() */
+		rc = open_back(s, &e);
+	if (!rc)
+		rc = engine_port_bind(&e, key, fd, &slot, &stats);
+	if (!rc) {
+		if (s->bound)
+			engine_port_release(&e, s->key, s->slot);
+		back_account(s->back, stats);
+		s->key = key;
+		s->slot = slot;
+		s->bound = true;
+		/* interfaces that have appeared since the engine was loaded */
+		engine_attach(&e, 0, NULL, NULL);
+	}
+	engine_close(&e);
+	return rc;
+}
+
+int divert_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct dsock *s = socket_get(fd);
+	uint32_t key;
+	int rc;
+
+	if (!s)
+		return -1;
+	rc = port_of(s, addr, len, &key);
+	if (!rc && !(s->bound && s->key == key))
+		rc = bind_port(s, fd, key);
+	socket_put(s);
+	return rc ? fail(-rc) : 0;
+}
+
+int divert_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	struct dsock *s = socket_get(fd);
+	union {
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} name = {};
+	socklen_t size;
+
+	if (!s)
+		return -1;
+	if (s->domain == AF_INET) {
+		name.in.sin_family = AF_INET;
+		name.in.sin_port = s->bound ? htons(s->key & 0xffff) : 0;
+		size = sizeof(name.in);
+	} else {
+		name.in6.sin6_family = AF_INET6;
+		name.in6.sin6_port = s->bound ? htons(s->key & 0xffff) : 0;
+		size = sizeof(name.in6);
+	}
+	socket_put(s);
+	memcpy(addr, &name, *len < size ? *len : size);
+	*len = size;
+	return 0;
+}
+
+int divert_dup(int oldfd, int newfd)
+{
+	struct dsock *s = socket_get(oldfd);
+	int rc;
+
+	if (!s)
+		return -1;
+	rc = table_set(newfd, s);
+	if (rc) {
+		socket_put(s);
+		return fail(-rc);
+	}
+	/* the use that socket_get() counted is the new descriptor's */
+	__atomic_add_fetch(&s->copies, 1, __ATOMIC_ACQ_REL);
+	return 0;
+}
+
+int divert_close(int fd)
+{
+	struct dsock *s = table_clear(fd);
+	int rc;
+
+	if (!s)
+		return fail(ENOTSOCK);
+	__atomic_sub_fetch(&s->copies, 1, __ATOMIC_ACQ_REL);
+	rc = syscall(SYS_close, fd);
+	socket_put(s);
+	return rc;
+}
+
+int divert_shutdown(int fd, int how)
+{
+	struct dsock *s = socket_get(fd);
+
+	if (!s)
+		return -1;
+	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR) {
+		socket_put(s);
+		return fail(EINVAL);
+	}
+	if (how != SHUT_WR)
+		s->shut_read = true;
+	if (how != SHUT_RD)
+		s->shut_write = true;
+	socket_put(s);
+	return 0;
+}
+
+/* Somebody is about to put a file on this number: the socket that uses it goes on with another. */
+int divert_move_inner(int fd)
+{
+	struct dsock *s;
+	int copy, i;
+
+	if (!table_is_inner(fd))
+		return 0;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return -1;
+	copy = table_take_inner(copy);
+	if (copy < 0)
+		return fail(-copy);
+	for (i = table_next(0); i >= 0; i = table_next(i + 1)) {
+		s = table_get(i);
+		if (s && s->back == fd)
+			s->back = copy;
+		if (s && s->errors == fd)
+			s->errors = copy;
+	}
+	table_close_inner(&fd);
+	return 0;
+}
