@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The rule set: rules in order, and who has which counter. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "parse.h"
+
+static void match_free(struct rule_match *m)
+{
+	switch (m->type) {
+	case RULE_SRC:
+	case RULE_DST:
+		free(m->addr);
+		break;
+	case RULE_SPORT:
+	case RULE_DPORT:
+	case RULE_ICMP:
+	case RULE_ICMP6:
+		free(m->range);
+		break;
+	default:
+		break;
+	}
+	free(m);
+}
+
+void rule_free(struct rule *r)
+{
+	struct rule_match *m, *next;
+
+	if (!r)
+		return;
+	for (m = r->match; m; m = next) {
+		next = m->next;
+		match_free(m);
+	}
+	free(r->comment);
+	free(r->text);
+	free(r);
+}
+
+void rules_init(struct rules *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->slot[0] = RULES_SLOT_USED; /* of the default rule */
+}
+
+void rules_free(struct rules *s)
+{
+	rules_flush(s);
+	free(s->rule);
+	rules_init(s);
+}
+
+/* 0: all are taken. */
+static uint32_t find_slot(const struct rules *s)
+{
+	uint32_t i, fallback = 0;
+
+	for (i = 1; i < DIVERT_RULES_MAX; i++) {
+		if (!s->slot[i])
+			return i;
+		if (!fallback && !(s->slot[i] & RULES_SLOT_USED))
+			fallback = i;
+	}
+	return fallback;
+}
+
+/* As ipfw(8): a step above the highest; where that is too high, the highest. */
+static uint16_t next_number(const struct rules *s)
+{
+	unsigned int highest = s->n ? s->rule[s->n - 1]->number : 0;
+
+	return highest + RULES_STEP < RULES_DEFAULT ? highest + RULES_STEP : highest;
+}
+
+/* Where the rules above a number begin. */
+static unsigned int above(const struct rules *s, unsigned int number)
+{
+	unsigned int lo = 0, hi = s->n, mid;
+
+	while (lo < hi) {
+		mid = (lo + hi) / 2;
+		if (s->rule[mid]->number <= number)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static bool grow(struct rules *s)
+{
+	unsigned int room = s->room ? s->room * 2 : 16;
+	struct rule **rule;
+
+	if (s->n < s->room)
+		return true;
+	rule = reallocarray(s->rule, room, sizeof(*rule));
+	if (!rule)
+		return false;
+	s->rule = rule;
+	s->room = room;
+	return true;
+}
+
+int rules_add(struct rules *s, struct rule *r, struct rules_error *err)
+{
+	uint32_t slot = find_slot(s);
+	unsigned int at;
+
+	if (r->number == RULES_DEFAULT)
+		return rules_fail(err, EX_DATAERR,
+				  "65535: the default rule's number; expected 1 to 65534");
+	if (!slot)
+		return rules_fail(err, EX_UNAVAILABLE, "too many rules, %d at most",
+				  DIVERT_RULES_MAX - 1);
+	if (!grow(s))
+		return rules_fail(err, EX_OSERR, "out of memory");
+	if (!r->number)
+		r->number = next_number(s);
+	r->counter = slot;
+	s->slot[slot] |= RULES_SLOT_USED;
+	at = above(s, r->number);
+	memmove(s->rule + at + 1, s->rule + at, (s->n - at) * sizeof(*s->rule));
+	s->rule[at] = r;
+	s->n++;
+	return 0;
+}
+
+unsigned int rules_delete(struct rules *s, unsigned int first, unsigned int last)
+{
+	unsigned int lo = first ? above(s, first - 1) : 0, hi = above(s, last), i;
+
+	if (hi <= lo)
+		return 0;
+	for (i = lo; i < hi; i++) {
+		s->slot[s->rule[i]->counter] &= ~RULES_SLOT_USED;
+		rule_free(s->rule[i]);
+	}
+	memmove(s->rule + lo, s->rule + hi, (s->n - hi) * sizeof(*s->rule));
+	s->n -= hi - lo;
+	return hi - lo;
+}
+
+void rules_flush(struct rules *s)
+{
+	rules_delete(s, 0, RULES_DEFAULT);
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Protocols, ports, ICMP types and marks. */
+#include <ctype.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/layout.h"
+#include "parse.h"
+
+/*
+ * Names that are printed, whatever /etc/protocols has, so that a rule set reads the same
+ * everywhere; other names are understood if that file has them. The first of a number is printed.
+ */
+static const struct {
+	const char *name;
+	uint8_t proto;
+	bool ports;
+} protocols[] = {
+	{"icmp", 1, false},	  {"igmp", 2, false},	  {"ipencap", 4, false},
+	{"tcp", 6, true},	  {"udp", 17, true},	  {"dccp", 33, true},
+	{"gre", 47, false},	  {"esp", 50, false},	  {"ah", 51, false},
+	{"ipv6-icmp", 58, false}, {"icmp6", 58, false},	  {"icmpv6", 58, false},
+	{"ospf", 89, false},	  {"pim", 103, false},	  {"vrrp", 112, false},
+	{"sctp", 132, true},	  {"udplite", 136, true},
+};
+
+#define N_PROTOCOLS (sizeof(protocols) / sizeof(*protocols))
+
+const char *protocol_name(uint8_t proto)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_PROTOCOLS; i++)
+		if (protocols[i].proto == proto)
+			return protocols[i].name;
+	return NULL;
+}
+
+bool protocol_has_ports(uint8_t proto)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_PROTOCOLS; i++)
+		if (protocols[i].proto == proto)
+			return protocols[i].ports;
+	return false;
+}
+
+static int protocol_number(const char *word)
+{
+	struct protoent *e;
+	unsigned int i;
+	uint32_t v;
+
+	if (parse_number(word, 255, &v))
+		return v;
+	for (i = 0; i < N_PROTOCOLS; i++)
+		if (!strcmp(word, protocols[i].name))
+			return protocols[i].proto;
+	e = getprotobyname(word);
+	return e && e->p_proto >= 0 && e->p_proto <= 255 ? e->p_proto : -1;
+}
+
+static bool is_any(const char *word)
+{
+	return !strcmp(word, "ip") || !strcmp(word, "all");
+}
+
+static bool is_ip4(const char *word)
+{
+	return !strcmp(word, "ip4") || !strcmp(word, "ipv4");
+}
+
+static bool is_ip6(const char *word)
+{
+	return !strcmp(word, "ip6") || !strcmp(word, "ipv6");
+}
+
+bool is_protocol(const char *word)
+{
+	return is_any(word) || is_ip4(word) || is_ip6(word) || protocol_number(word) >= 0;
+}
+
+int parse_protocol(struct parser *p, struct rule_match *m, const char *word)
+{
+	int proto;
+
+	if (is_any(word)) {
+		if (m->negate)
+			return rules_fail(p->err, EX_DATAERR, "not %s: never matches", word);
+		match_drop_last(p, m);
+		return 0;
+	}
+	if (is_ip4(word)) {
+		m->type = RULE_IP4;
+		if (!m->negate)
+			p->only4 = word;
+		return 0;
+	}
+	if (is_ip6(word)) {
+		m->type = RULE_IP6;
+		if (!m->negate)
+			p->only6 = word;
+		return 0;
+	}
+	proto = protocol_number(word);
+	if (proto < 0)
+		return rules_fail(p->err, EX_DATAERR,
+				  "%s: unknown protocol; expected ip, ip4, ip6, tcp, udp, icmp, "
+				  "another of /etc/protocols, or 0 to 255",
+				  word);
+	m->proto = proto;
+	return 0;
+}
+
+/* ---- ports ---- */
+
+/* ipfw(8) writes hyphens in service names with a backslash; a bare one is a range. */
+static char *find_range(char *s)
+{
+	for (; *s; s++) {
+		if (*s == '\\' && s[1])
+			s++;
+		else if (*s == '-')
+			return s;
+	}
+	return NULL;
+}
+
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		if (*s == '\\' && s[1])
+			s++;
+		*to++ = *s;
+	}
+	*to = 0;
+}
+
+static bool parse_port(char *s, uint16_t *port)
+{
+	struct servent *e;
+	uint32_t v;
+
+	unescape(s);
+	if (parse_number(s, 65535, &v)) {
+		*port = v;
+		return true;
+	}
+	if (!*s || isdigit((unsigned char)*s))
+		return false;
+	e = getservbyname(s, NULL);
+	if (!e)
+		return false;
+	*port = ntohs((uint16_t)e->s_port);
+	return true;
+}
+
+static bool parse_port_range(char *s, struct rule_range *r)
+{
+	char *hi = find_range(s);
+
+	if (hi)
+		*hi++ = 0;
+	if (!parse_port(s, &r->lo))
+		return false;
+	r->hi = r->lo;
+	return !hi || parse_port(hi, &r->hi);
+}
+
+static bool parse_type(char *s, struct rule_range *r)
+{
+	uint32_t v;
+
+	if (!parse_number(s, 255, &v))
+		return false;
+	r->lo = r->hi = v;
+	return true;
+}
+
+static int parse_list(struct parser *p, struct rule_match *m, const char *word,
+		      bool (*one)(char *, struct rule_range *), const char *what)
+{
+	char *copy, *rest, *item;
+	unsigned int n = 1;
+	const char *c;
+	int rc = -1;
+
+	for (c = word; *c; c++)
+		n += *c == ',';
+	copy = rest = strdup(word);
+	m->range = calloc(n, sizeof(*m->range));
+	if (!copy || !m->range) {
+		rules_fail(p->err, EX_OSERR, "out of memory");
+		goto out;
+	}
+	while ((item = list_item(&rest))) {
+		if (!one(item, &m->range[m->n])) {
+			rules_fail(p->err, EX_DATAERR, "%s: %s", word, what);
+			goto out;
+		}
+		if (m->range[m->n].lo > m->range[m->n].hi) {
+			rules_fail(p->err, EX_DATAERR, "%s: a range that runs backwards", word);
+			goto out;
+		}
+		m->n++;
+	}
+	rc = 0;
+out:
+	free(copy);
+	return rc;
+}
+
+int parse_ports(struct parser *p, struct rule_match *m, const char *word)
+{
+	return parse_list(p, m, word, parse_port_range,
+			  "not ports: expected 0 to 65535, names of /etc/services, ranges, lists");
+}
+
+static int by_lo(const void *a, const void *b)
+{
+	const struct rule_range *x = a, *y = b;
+
+	return (x->lo > y->lo) - (x->lo < y->lo);
+}
+
+/* Sorted and each once, as ipfw(8), which has a bitmap of them, prints them. */
+int parse_types(struct parser *p, struct rule_match *m, const char *word)
+{
+	unsigned int i, n = 0;
+
+	if (parse_list(p, m, word, parse_type, "not ICMP types: expected 0 to 255, or a list"))
+		return -1;
+	qsort(m->range, m->n, sizeof(*m->range), by_lo);
+	for (i = 0; i < m->n; i++)
+		if (!n || m->range[i].lo != m->range[n - 1].lo)
+			m->range[n++] = m->range[i];
+	m->n = n;
+	if (m->type == RULE_ICMP6 && !m->negate)
+		p->only6 = word;
+	return 0;
+}
+
+int parse_divert_port(struct parser *p, const char *word, uint16_t *port)
+{
+	struct servent *e;
+	uint32_t v;
+
+	if (parse_number(word, 65535, &v) && v) {
+		*port = v;
+		return 0;
+	}
+	if (!isdigit((unsigned char)*word)) {
+		e = getservbyname(word, "divert");
+		if (!e)
+			e = getservbyname(word, NULL);
+		if (e && e->s_port) {
+			*port = ntohs((uint16_t)e->s_port);
+			return 0;
+		}
+		if (!strcmp(word, "natd")) {
+			*port = RULES_PORT_NATD;
+			return 0;
+		}
+	}
+	return rules_fail(p->err, EX_DATAERR,
+			  "%s: not a divert port: expected 1 to 65535 or a name of /etc/services",
+			  word);
+}
+
+/* ---- marks ---- */
+
+static bool parse_mark_number(const char *s, uint32_t *v)
+{
+	unsigned long long sum;
+	char *end;
+
+	if (!isdigit((unsigned char)*s))
+		return false;
+	errno = 0;
+	sum = strtoull(s, &end, s[0] == '0' && (s[1] | 32) == 'x' ? 16 : 10);
+	if (errno || *end || sum > ~0u)
+		return false;
+	*v = sum;
+	return true;
+}
+
+int parse_mark(struct parser *p, struct rule_match *m, const char *word)
+{
+	char *copy = strdup(word), *slash;
+	bool ok;
+
+	if (!copy)
+		return rules_fail(p->err, EX_OSERR, "out of memory");
+	slash = strchr(copy, '/');
+	if (slash)
+		*slash++ = 0;
+	m->mark.mask = ~0u;
+	m->mark.hex = strpbrk(word, "xX");
+	ok = parse_mark_number(copy, &m->mark.value) &&
+	     (!slash || parse_mark_number(slash, &m->mark.mask));
+	free(copy);
+	if (!ok)
+		return rules_fail(p->err, EX_DATAERR, "%s: not a mark: expected VALUE[/MASK]",
+				  word);
+	if (m->mark.value & ~m->mark.mask)
+		return rules_fail(p->err, EX_DATAERR,
+				  "%s: never matches: the value has bits that the mask has not",
+				  word);
+	return 0;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ipfw(8): what its files share. Commands are read first, all of them; then done, all or none. */
+#ifndef IPFW_H
+#define IPFW_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "engine/engine.h"
+#include "rules/rules.h"
+
+struct options {
+	bool quiet;    /* -q */
+	bool force;    /* -f, -q, and in files */
+	bool check;    /* -n */
+	bool counters; /* -a */
+};
+
+enum command_op {
+	CMD_ADD,
+	CMD_DELETE,
+	CMD_LIST,
+	CMD_SHOW,
+	CMD_ZERO,
+	CMD_FLUSH,
+};
+
+struct span {
+	uint32_t first, last; /* rule numbers */
+};
+
+struct command {
+	struct command *next;
+	enum command_op op;
+	struct options options;
+	struct rule *rule; /* add; NULL once the rule set has it */
+	struct span *span; /* list, show, delete, zero: n of them */
+	unsigned int n;
+	unsigned int line; /* in the file; 0: of the command line */
+};
+
+struct script {
+	struct command *first, **tail;
+	const char *file; /* NULL: the command line */
+	bool adds, writes;
+};
+
+/* A rule set being worked on. */
+struct session {
+	struct engine engine;
+	bool open;
+	struct rules rules;
+	bool changed;			/* the rules */
+	uint8_t zero[DIVERT_RULES_MAX]; /* counters to be cleared: enum zero */
+	FILE *out;			/* what is to be said if all goes well */
+};
+
+enum zero {
+	ZERO_NEW = 1 << 0,   /* the slot of a rule added */
+	ZERO_ASKED = 1 << 1, /* ipfw zero */
+};
+
+/* tools/ipfw/fail.c: -1, with the message for main() to print */
+int fail(struct rules_error *err, int status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* tools/ipfw/command.c */
+void script_init(struct script *s, const char *file);
+void script_free(struct script *s);
+int script_add(struct script *s, const char *line, unsigned int number, struct options options,
+	       struct rules_error *err);
+void print_commands(FILE *f); /* for the usage text */
+
+/* tools/ipfw/file.c: "-" is standard input; *line: where it went wrong, or 0 */
+int script_read(struct script *s, struct options options, unsigned int *line,
+		struct rules_error *err);
+
+/* tools/ipfw/run.c; *line as above */
+int script_run(const struct script *s, struct options options, unsigned int *line,
+	       struct rules_error *err);
+
+/* tools/ipfw/list.c */
+int list_rules(struct session *s, const struct command *c, bool counters, struct rules_error *err);
+bool span_has_rules(const struct rules *r, const struct span *span);
+int no_such_rule(const struct span *span, struct rules_error *err);
+
+/* tools/ipfw/commit.c */
+int session_open(struct session *s, const struct script *script, struct rules_error *err);
+int session_commit(struct session *s, struct rules_error *err);
+void session_close(struct session *s);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Commands, done on the rule model; the engine sees the outcome, once. */
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipfw.h"
+
+static void warn_names(const struct rule *r)
+{
+	const struct rule_match *m;
+
+	for (m = r->match; m; m = m->next)
+		if ((m->type == RULE_VIA || m->type == RULE_RECV || m->type == RULE_XMIT) &&
+		    !m->iface.prefix && !if_nametoindex(m->iface.name))
+			fprintf(stderr, "ipfw: %s: no such interface; 'ip link' lists them\n",
+				m->iface.name);
+}
+
+static int run_add(struct session *s, struct command *c, struct rules_error *err)
+{
+	struct rule *r = c->rule;
+
+	/* the last line of ipfw list, given back */
+	if (r->number != RULES_DEFAULT || strcmp(r->text, RULES_DEFAULT_TEXT)) {
+		if (rules_add(&s->rules, r, err))
+			return -1;
+		c->rule = NULL;
+		s->zero[r->counter] = ZERO_NEW;
+		s->changed = true;
+	}
+	if (!c->options.quiet) {
+		warn_names(r);
+		fprintf(s->out, "%05u %s\n", r->number, r->text);
+	}
+	return 0;
+}
+
+static int run_delete(struct session *s, const struct command *c, struct rules_error *err)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->n; i++) {
+		if (c->span[i].first == RULES_DEFAULT)
+			return fail(err, EX_UNAVAILABLE,
+				    "rule 65535: the default rule cannot be deleted");
+		if (!span_has_rules(&s->rules, &c->span[i]))
+			return no_such_rule(&c->span[i], err);
+	}
+	for (i = 0; i < c->n; i++)
+		rules_delete(&s->rules, c->span[i].first, c->span[i].last);
+	s->changed = true;
+	return 0;
+}
+
+static void zero_span(struct session *s, const struct span *span)
+{
+	const struct rule *r;
+	unsigned int i;
+
+	for (i = 0; i < s->rules.n; i++) {
+		r = s->rules.rule[i];
+		if (r->number >= span->first && r->number <= span->last)
+			s->zero[r->counter] |= ZERO_ASKED;
+	}
+	if (span->last == RULES_DEFAULT)
+		s->zero[0] |= ZERO_ASKED;
+}
+
+static int run_zero(struct session *s, const struct command *c, struct rules_error *err)
+{
+	static const struct span all = {1, RULES_DEFAULT};
+	unsigned int i;
+
+	for (i = 0; i < c->n; i++)
+		if (c->span[i].last != RULES_DEFAULT && !span_has_rules(&s->rules, &c->span[i]))
+			return no_such_rule(&c->span[i], err);
+	for (i = 0; i < c->n; i++) {
+		zero_span(s, &c->span[i]);
+		if (!c->options.quiet && c->span[i].first == c->span[i].last)
+			fprintf(s->out, "Entry %u cleared.\n", c->span[i].first);
+		else if (!c->options.quiet)
+			fprintf(s->out, "Entries %u-%u cleared.\n", c->span[i].first,
+				c->span[i].last);
+	}
+	if (!c->n) {
+		zero_span(s, &all);
+		if (!c->options.quiet)
+			fprintf(s->out, "Accounting cleared.\n");
+	}
+	return 0;
+}
+
+static int run_flush(struct session *s, const struct command *c)
+{
+	rules_flush(&s->rules);
+	s->changed = true;
+	if (!c->options.quiet && !c->options.check)
+		fprintf(s->out, "Flushed all rules.\n");
+	return 0;
+}
+
+static int run(struct session *s, struct command *c, struct rules_error *err)
+{
+	switch (c->op) {
+	case CMD_ADD:
+		return run_add(s, c, err);
+	case CMD_DELETE:
+		return run_delete(s, c, err);
+	case CMD_LIST:
+	case CMD_SHOW:
+		return list_rules(s, c, c->op == CMD_SHOW || c->options.counters, err);
+	case CMD_ZERO:
+		return run_zero(s, c, err);
+	case CMD_FLUSH:
+		return run_flush(s, c);
+	}
+	return 0;
+}
+
+int script_run(const struct script *script, struct options options, unsigned int *line,
+	       struct rules_error *err)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	struct command *c;
+	char *text = NULL;
+	size_t len;
+	int rc = -1;
+
+	*line = 0;
+	if (!script->first) { /* an empty file */
+		free(s);
+		return 0;
+	}
+	if (!s)
+		return fail(err, EX_OSERR, "out of memory");
+	rules_init(&s->rules);
+	s->out = open_memstream(&text, &len);
+	if (!s->out) {
+		fail(err, EX_OSERR, "out of memory");
+		goto out;
+	}
+	if (!options.check && session_open(s, script, err))
+		goto out;
+	for (c = script->first; c; c = c->next) {
+		/* only numbers are checked where the rules are not looked at */
+		if (options.check && c->op != CMD_ADD && c->op != CMD_FLUSH)
+			continue;
+		if (run(s, c, err)) {
+			*line = c->line;
+			goto out;
+		}
+	}
+	rc = options.check ? 0 : session_commit(s, err);
+out:
+	if (s->out && fclose(s->out) && !rc)
+		rc = fail(err, EX_OSERR, "out of memory");
+	if (!rc && (fputs(text, stdout) == EOF || fflush(stdout)))
+		rc = fail(err, EX_IOERR, "writing the output failed");
+	free(text);
+	session_close(s);
+	free(s);
+	return rc;
+}
