@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The functions that would have been called without us: the C library's, or those of an
+ * interposer behind us. NEXT(read)(fd, buf, len) calls one.
+ */
+#ifndef INTERPOSE_NEXT_H
+#define INTERPOSE_NEXT_H
+
+/* We define the very names that these would make inline functions or aliases of. */
+#undef _FORTIFY_SOURCE
+#undef _FILE_OFFSET_BITS
+#undef _TIME_BITS
+
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PUBLIC __attribute__((visibility("default")))
+
+/* What <bits/unistd.h> and its like call in programs built with _FORTIFY_SOURCE. */
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from,
+		       socklen_t *fromlen);
+
+/* Newer than some C libraries that this builds with. */
+int close_range(unsigned int first, unsigned int last, int flags);
+void closefrom(int low);
+
+#ifdef SYS_dup2
+#define RAW_DUP2 SYS_dup2, oldfd, newfd
+#else
+#define RAW_DUP2 SYS_dup3, oldfd, newfd, 0
+#endif
+
+/* X(result, name, parameters, the same as a system call) */
+#define NEXT_PLAIN(X)                                                                              \
+	X(int, socket, (int domain, int type, int protocol), (SYS_socket, domain, type, protocol)) \
+	X(int, bind, (int fd, const struct sockaddr *addr, socklen_t len),                         \
+	  (SYS_bind, fd, addr, len))                                                               \
+	X(int, connect, (int fd, const struct sockaddr *addr, socklen_t len),                      \
+	  (SYS_connect, fd, addr, len))                                                            \
+	X(int, listen, (int fd, int backlog), (SYS_listen, fd, backlog))                           \
+	X(int, accept, (int fd, struct sockaddr *addr, socklen_t *len),                            \
+	  (SYS_accept4, fd, addr, len, 0))                                                         \
+	X(int, accept4, (int fd, struct sockaddr *addr, socklen_t *len, int flags),                \
+	  (SYS_accept4, fd, addr, len, flags))                                                     \
+	X(int, getsockname, (int fd, struct sockaddr *addr, socklen_t *len),                       \
+	  (SYS_getsockname, fd, addr, len))                                                        \
+	X(int, getpeername, (int fd, struct sockaddr *addr, socklen_t *len),                       \
+	  (SYS_getpeername, fd, addr, len))                                                        \
+	X(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *len),             \
+	  (SYS_getsockopt, fd, level, name, value, len))                                           \
+	X(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t len),        \
+	  (SYS_setsockopt, fd, level, name, value, len))                                           \
+	X(int, shutdown, (int fd, int how), (SYS_shutdown, fd, how))                               \
+	X(ssize_t, recv, (int fd, void *buf, size_t len, int flags),                               \
+	  (SYS_recvfrom, fd, buf, len, flags, NULL, NULL))                                         \
+	X(ssize_t, recvfrom,                                                                       \
+	  (int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *fromlen),   \
+	  (SYS_recvfrom, fd, buf, len, flags, from, fromlen))                                      \
+	X(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags),                               \
+	  (SYS_recvmsg, fd, msg, flags))                                                           \
+	X(int, recvmmsg,                                                                           \
+	  (int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout),     \
+	  (SYS_recvmmsg, fd, msgs, n, flags, timeout))                                             \
+	X(ssize_t, read, (int fd, void *buf, size_t len), (SYS_read, fd, buf, len))                \
+	X(ssize_t, readv, (int fd, const struct iovec *iov, int n), (SYS_readv, fd, iov, n))       \
+	X(ssize_t, send, (int fd, const void *buf, size_t len, int flags),                         \
+	  (SYS_sendto, fd, buf, len, flags, NULL, 0))                                              \
+	X(ssize_t, sendto,                                                                         \
+	  (int fd, const void *buf, size_t len, int flags, const struct sockaddr *to,              \
+	   socklen_t tolen),                                                                       \
+	  (SYS_sendto, fd, buf, len, flags, to, tolen))                                            \
+	X(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags),                         \
+	  (SYS_sendmsg, fd, msg, flags))                                                           \
+	X(int, sendmmsg, (int fd, struct mmsghdr *msgs, unsigned int n, int flags),                \
+	  (SYS_sendmmsg, fd, msgs, n, flags))                                                      \
+	X(ssize_t, write, (int fd, const void *buf, size_t len), (SYS_write, fd, buf, len))        \
+	X(ssize_t, writev, (int fd, const struct iovec *iov, int n), (SYS_writev, fd, iov, n))     \
+	X(ssize_t, __read_chk, (int fd, void *buf, size_t len, size_t size),                       \
+	  (SYS_read, fd, buf, len < size ? len : size))                                            \
+	X(ssize_t, __recv_chk, (int fd, void *buf, size_t len, size_t size, int flags),            \
+	  (SYS_recvfrom, fd, buf, len < size ? len : size, flags, NULL, NULL))                     \
+	X(ssize_t, __recvfrom_chk,                                                                 \
+	  (int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from,           \
+	   socklen_t *fromlen),                                                                    \
+	  (SYS_recvfrom, fd, buf, len < size ? len : size, flags, from, fromlen))                  \
+	X(int, close, (int fd), (SYS_close, fd))                                                   \
+	X(int, close_range, (unsigned int first, unsigned int last, int flags),                    \
+	  (SYS_close_range, first, last, flags))                                                   \
+	X(int, dup, (int fd), (SYS_dup, fd))                                                       \
+	X(int, dup2, (int oldfd, int newfd), (RAW_DUP2))                                           \
+	X(int, dup3, (int oldfd, int newfd, int flags), (SYS_dup3, oldfd, newfd, flags))
+
+/* X(result, name, parameters): those that are no plain system call have it in next.c */
+#define NEXT_OTHER(X)                                                                              \
+	X(int, fcntl, (int fd, int cmd, ...))                                                      \
+	X(int, fcntl64, (int fd, int cmd, ...))                                                    \
+	X(int, ioctl, (int fd, unsigned long request, ...))                                        \
+	X(void, closefrom, (int low))
+
+#define NEXT_MEMBER(result, name, parameters, ...) result(*name) parameters;
+struct next_functions {
+	NEXT_PLAIN(NEXT_MEMBER)
+	NEXT_OTHER(NEXT_MEMBER)
+};
+#undef NEXT_MEMBER
+
+extern struct next_functions next_functions;
+
+/* A thread that an earlier constructor started may look while ours writes. */
+#define NEXT(name) __atomic_load_n(&next_functions.name, __ATOMIC_RELAXED)
+
+#endif
