@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The packets of bench/generator: run by BPF_PROG_TEST_RUN with live frames, once per frame. The
+ * kernel hands the same pages out again and again, as the last forwarding left them, so all that a
+ * router changes is written anew each time.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/udp.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define LATE_NS 1000000 /* a paced sender that was held up catches up with no more than this */
+
+const volatile __u8 mac_to[ETH_ALEN];
+const volatile __u8 mac_from[ETH_ALEN];
+const volatile __u32 header_sum; /* of the IPv4 header's 16-bit words without id and checksum */
+const volatile __u32 flows = 1;	 /* source ports in turn, from first_port */
+const volatile __u16 first_port; /* host order */
+const volatile __u8 ttl = 64;
+const volatile __u64 interval_ns; /* between packets; 0: as fast as it goes */
+const volatile __u64 limit;	  /* packets; 0: none */
+
+__u64 sent;
+__u64 started; /* CLOCK_MONOTONIC, ns: when the first one was sent */
+static __u64 due;
+static __u32 flow;
+
+static __always_inline int is_due(void)
+{
+	__u64 now;
+
+	if (limit && sent >= limit)
+		return 0;
+	if (!interval_ns)
+		return 1;
+	now = bpf_ktime_get_ns();
+	if (now < due)
+		return 0;
+	if (now - due > LATE_NS)
+		due = now;
+	due += interval_ns;
+	return 1;
+}
+
+SEC("xdp")
+int generate(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ethhdr *eth = data;
+	struct iphdr *ip = (void *)(eth + 1);
+	struct udphdr *udp = (void *)(ip + 1);
+	__be16 *balance = (void *)(udp + 1);
+	__u32 sum;
+
+	if ((void *)(balance + 1) > end)
+		return XDP_DROP;
+	if (!is_due())
+		return XDP_DROP; /* not sent: the frame is taken back */
+
+	for (int i = 0; i < ETH_ALEN; i++) {
+		eth->h_dest[i] = mac_to[i];
+		eth->h_source[i] = mac_from[i];
+	}
+	ip->ttl = ttl;
+	ip->id = bpf_htons((__u16)sent);
+	sum = header_sum + (__u16)sent;
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	ip->check = bpf_htons((__u16)~sum);
+
+	/* Port and complement cancel out, so that the UDP checksum stays right. */
+	if (++flow >= flows)
+		flow = 0;
+	udp->source = bpf_htons(first_port + flow);
+	*balance = ~udp->source;
+
+	if (!sent)
+		started = bpf_ktime_get_ns();
+	sent++;
+	return XDP_PASS;
+}
+
+/* Attached to the interface, for no more than its being there: see generator.c. */
+SEC("xdp")
+int pass(struct xdp_md *ctx)
+{
+	return XDP_PASS;
+}

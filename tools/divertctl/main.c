@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* divertctl: look at the engine of this network namespace, set it, remove it. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "divertctl.h"
+#include "engine/engine.h"
+
+static const struct {
+	const char *name, *words, *what;
+	int (*run)(int argc, char **argv);
+} command[] = {
+	{"status", "", "what is loaded, on which interfaces, who listens", command_status},
+	{"stat", "[-a] [PORT]", "counters by cause, of each port; -a: also those that are 0",
+	 command_stat},
+	{"attach", "[INTERFACE]", "hook an interface, or all that are not yet", command_attach},
+	{"set", "pass-through on|off",
+	 "packets of ports where nobody listens pass, instead of being dropped", command_set},
+	{"unload", "", "remove the engine and every trace of it, rules included", command_unload},
+};
+
+#define COMMANDS (sizeof(command) / sizeof(*command))
+
+int usage_error(const char *format, ...)
+{
+	va_list args;
+
+	fputs("divertctl: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputs("; see 'divertctl --help'\n", stderr);
+	return EXIT_USAGE;
+}
+
+int engine_failed(int rc)
+{
+	fprintf(stderr, "divertctl: %s\n", engine_error());
+	return rc == -ENOENT ? EXIT_NO_ENGINE : EXIT_FAILED;
+}
+
+static void help(FILE *to)
+{
+	char head[64];
+	size_t i;
+
+	fputs("usage: divertctl COMMAND\n\n", to);
+	for (i = 0; i < COMMANDS; i++) {
+		snprintf(head, sizeof(head), "%s %s", command[i].name, command[i].words);
+		fprintf(to, "  %-24s %s\n", head, command[i].what);
+	}
+	fputs("\nIt acts on the network namespace that it runs in, and needs root. See divertctl(8).\n",
+	      to);
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc < 2) {
+		help(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		help(stdout);
+		return EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("divertctl (ipdivert) " VERSION);
+		return EXIT_OK;
+	}
+	for (i = 0; i < COMMANDS; i++)
+		if (!strcmp(argv[1], command[i].name))
+			return command[i].run(argc - 2, argv + 2);
+	return usage_error("%s: no such command", argv[1]);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+
+#include "divertctl.h"
+#include "engine/engine.h"
+
+static void print_loaded(const struct engine *e)
+{
+	time_t when = e->identity.loaded;
+	char text[64] = "?";
+	struct tm tm;
+
+	if (localtime_r(&when, &tm))
+		strftime(text, sizeof(text), "%F %T", &tm);
+	printf("engine: ipdivert %.32s, layout %u, loaded %s\n", e->identity.version,
+	       e->identity.layout, text);
+}
+
+static const char *sides(uint32_t flags)
+{
+	switch (flags & (DIVERT_IFACE_INGRESS | DIVERT_IFACE_EGRESS)) {
+	case DIVERT_IFACE_INGRESS | DIVERT_IFACE_EGRESS:
+		return "in, out";
+	case DIVERT_IFACE_INGRESS:
+		return "in only";
+	case DIVERT_IFACE_EGRESS:
+		return "out only";
+	}
+	return "not hooked";
+}
+
+static void print_ifaces(const struct engine *e)
+{
+	uint32_t key, flags, *from = NULL;
+	char name[IF_NAMESIZE];
+
+	puts("interfaces:");
+	while (!bpf_map_get_next_key(e->map[ENGINE_IFACES], from, &key)) {
+		from = &key;
+		/* one that is gone is forgotten with the next attach */
+		if (if_indextoname(key, name) &&
+		    !bpf_map_lookup_elem(e->map[ENGINE_IFACES], &key, &flags))
+			printf("  %-15s %s\n", name, sides(flags));
+	}
+}
+
+static int print_ports(struct engine *e)
+{
+	struct engine_port *port;
+	int i, n = engine_ports(e, &port);
+
+	if (n < 0)
+		return n;
+	puts(n ? "ports:" : "ports: none");
+	for (i = 0; i < n; i++)
+		printf("  %-6u%s %s\n", port[i].key & 0xffff,
+		       port[i].key & DIVERT_KEY_V6 ? " (IPv6)" : "",
+		       port[i].alive ? "a socket is bound" : "nobody listens");
+	free(port);
+	return 0;
+}
+
+int command_status(int argc, char **argv)
+{
+	struct divert_settings settings = {};
+	uint32_t zero = 0;
+	struct engine e;
+	int rc;
+
+	if (argc)
+		return usage_error("%s: one word too many", argv[0]);
+	rc = engine_open(&e, 0);
+	if (rc == -ENOENT) {
+		puts("engine: not loaded");
+		return EXIT_NO_ENGINE;
+	}
+	if (rc)
+		return engine_failed(rc);
+	print_loaded(&e);
+	bpf_map_lookup_elem(e.map[ENGINE_SETTINGS], &zero, &settings);
+	printf("pass-through: %s\n", settings.pass_through ? "on" : "off");
+	print_ifaces(&e);
+	rc = print_ports(&e);
+	engine_close(&e);
+	return rc ? engine_failed(rc) : EXIT_OK;
+}
