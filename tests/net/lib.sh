@@ -1,0 +1,196 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Sourced by each network test. What it makes:
+#
+#	+--------- a ---------+      +---------- r ----------+      +--------- b ---------+
+#	| a0  10.1.0.1/24     |------| r0  10.1.0.2/24       |      |                     |
+#	|     fd01::1/64      |      |     fd01::2/64        |      |                     |
+#	|                     |      | r1  10.2.0.2/24       |------| b0  10.2.0.1/24     |
+#	|                     |      |     fd02::2/64        |      |     fd02::1/64      |
+#	+---------------------+      +-----------------------+      +---------------------+
+#
+# r forwards. a, r and b run a command there; each is echoed. Namespaces have
+# unique names; all that a test starts ends with it, also after Ctrl-C.
+set -u
+
+STAGE=${STAGE:?run it by tests/net/run}
+export PATH=$STAGE/bin:$STAGE/sbin:$PATH
+TMP=$(mktemp -d)
+NS=dt$$
+pids=()
+failures=0
+
+cleanup() {
+	local n p
+	trap - EXIT INT TERM
+	for p in "${pids[@]+"${pids[@]}"}"; do
+		kill -KILL "$p" 2>/dev/null
+	done
+	wait 2>/dev/null
+	for n in $(ip netns list | cut -d' ' -f1 | grep "^$NS-"); do
+		ip netns del "$n"
+	done
+	rm -rf "$TMP"
+}
+trap 'exit 130' INT TERM
+trap 'rc=$?; [ $failures = 0 ] || { [ $rc != 0 ] || rc=1; [ -z "${TEST_SHELL:-}" ] || debug_shell; }; cleanup; exit $rc' EXIT
+
+debug_shell() {
+	echo "# namespaces: $NS-a $NS-r $NS-b; files: $TMP; exit ends the test"
+	bash -i </dev/tty >/dev/tty 2>&1
+}
+
+skip_all() { echo "skip all: $*"; exit 77; }
+
+# n NAME COMMAND...: run in a namespace
+n() {
+	local ns=$1
+	shift
+	echo "# $ns: $*" >&2
+	ip netns exec "$NS-$ns" "$@"
+}
+a() { n a "$@"; }
+r() { n r "$@"; }
+b() { n b "$@"; }
+
+# make_ns NAME: a namespace with lo up
+make_ns() {
+	ip netns add "$NS-$1"
+	ip -n "$NS-$1" link set lo up
+}
+
+# link NAME IF ADDR... -- NAME IF ADDR...: a veth pair with addresses, up at both ends
+link() {
+	local n1=$1 i1=$2 n2 i2 x
+	local -a a1=() a2=()
+	shift 2
+	while [ "$1" != -- ]; do a1+=("$1"); shift; done
+	shift
+	n2=$1 i2=$2
+	shift 2
+	a2=("$@")
+	ip link add "$i1" netns "$NS-$n1" type veth peer name "$i2" netns "$NS-$n2"
+	for x in "${a1[@]+"${a1[@]}"}"; do add_addr "$n1" "$i1" "$x"; done
+	for x in "${a2[@]+"${a2[@]}"}"; do add_addr "$n2" "$i2" "$x"; done
+	ip -n "$NS-$n1" link set "$i1" up
+	ip -n "$NS-$n2" link set "$i2" up
+}
+
+add_addr() {
+	case $3 in
+	*:*) ip -n "$NS-$1" addr add "$3" dev "$2" nodad ;;
+	*) ip -n "$NS-$1" addr add "$3" dev "$2" ;;
+	esac
+}
+
+# The network drawn above, ready: link-local addresses are no longer tentative.
+make_router() {
+	make_ns a
+	make_ns r
+	make_ns b
+	link a a0 10.1.0.1/24 fd01::1/64 -- r r0 10.1.0.2/24 fd01::2/64
+	link r r1 10.2.0.2/24 fd02::2/64 -- b b0 10.2.0.1/24 fd02::1/64
+	ip -n "$NS-a" route add default via 10.1.0.2
+	ip -n "$NS-a" -6 route add default via fd01::2
+	ip -n "$NS-b" route add default via 10.2.0.2
+	ip -n "$NS-b" -6 route add default via fd02::2
+	ip netns exec "$NS-r" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	wait_for 5 "no tentative address" all_ready
+}
+
+all_ready() {
+	local x
+	for x in a r b; do
+		[ -z "$(ip -n "$NS-$x" -6 addr show tentative)" ] || return 1
+	done
+}
+
+# wait_for SECONDS WHAT COMMAND...: until it succeeds; a test that waits in vain has failed
+wait_for() {
+	local end=$((SECONDS + $1)) what=$2
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		if [ $SECONDS -ge $end ]; then
+			not_ok "waiting for: $what"
+			return 1
+		fi
+		sleep 0.02
+	done
+}
+
+# start NAME NS COMMAND...: in the background, output in $TMP/NAME.out and .err, pid in $pid
+start() {
+	local name=$1 ns=$2
+	shift 2
+	echo "# $ns: $* &" >&2
+	ip netns exec "$NS-$ns" "$@" >"$TMP/$name.out" 2>"$TMP/$name.err" &
+	pid=$!
+	pids+=("$pid")
+	eval "pid_$name=$pid"
+}
+
+# reflect NAME NS [OPTIONS] PORT: progs/reflect under divert-run, bound when this returns
+reflect() {
+	local name=$1 ns=$2
+	shift 2
+	rm -f "$TMP/$name.ready"
+	start "$name" "$ns" divert-run "$PROGS/reflect" -p "$TMP/$name.ready" "$@"
+	wait_for 10 "reflect $*" test -s "$TMP/$name.ready"
+}
+
+# stop NAME: SIGTERM, wait; its exit status
+stop() {
+	local p
+	eval "p=\$pid_$1"
+	kill -TERM "$p" 2>/dev/null
+	wait "$p"
+}
+
+# count NAME WORD: of "received N sent N failed N", which reflect prints at its end
+count() {
+	sed -n "s/.*$2 \([0-9]*\).*/\1/p" "$TMP/$1.out" | tail -1
+}
+
+# packets NS RULE: how many packets the rule has counted
+packets() {
+	ip netns exec "$NS-$1" ipfw show "$2" | awk '{n += $2} END {print n + 0}'
+}
+
+# stat NS PORT CAUSE: a counter of divertctl
+stat_of() {
+	ip netns exec "$NS-$1" divertctl stat -a "$2" | awk -v c="$3" '$2 == c {print $1; exit}'
+}
+
+ok() { echo "ok $*"; }
+not_ok() {
+	echo "not ok $*"
+	failures=$((failures + 1))
+}
+
+# is WHAT GOT EXPECTED
+is() {
+	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1: got '$2', expected '$3'"; fi
+}
+
+# like WHAT GOT REGEX
+like() {
+	if [[ $2 =~ $3 ]]; then ok "$1"; else not_ok "$1: got '$2', expected /$3/"; fi
+}
+
+# works WHAT COMMAND..., fails WHAT COMMAND...
+works() {
+	local what=$1
+	shift
+	if "$@"; then ok "$what"; else not_ok "$what: '$*' failed ($?)"; fi
+}
+fails() {
+	local what=$1
+	shift
+	if "$@"; then not_ok "$what: '$*' succeeded"; else ok "$what"; fi
+}
+
+# ping_ NS ADDR [COUNT]: quick pings, all must be answered
+ping_() {
+	n "$1" ping -q -n -i 0.05 -W 1 -c "${3:-1}" "$2" >/dev/null
+}
