@@ -103,7 +103,7 @@ static __always_inline int back_in(struct __sk_buff *skb, const struct divert_ba
 
 	if (!dev)
 		return back_refuse(skb, DIVERT_N_NO_INTERFACE, ENXIO);
-	if (!(BPF_CORE_READ(dev, flags) & IFF_UP_BIT))
+	if (!(READ(AS(net_device, dev), flags) & IFF_UP_BIT))
 		return back_refuse(skb, DIVERT_N_IF_DOWN, ENETDOWN);
 	count(back_stats(skb), DIVERT_N_WRITTEN_IN);
 	entry_set(skb, back->tag, back->ifindex);
@@ -178,9 +178,9 @@ static __always_inline int back_link(struct pass *p, const struct divert_back *b
 
 	if (!dev)
 		return back_refuse(p->skb, DIVERT_N_NO_INTERFACE, ENXIO);
-	if (!(BPF_CORE_READ(dev, flags) & IFF_UP_BIT))
+	if (!(READ(AS(net_device, dev), flags) & IFF_UP_BIT))
 		return back_refuse(p->skb, DIVERT_N_IF_DOWN, ENETDOWN);
-	if (p->shape.len > BPF_CORE_READ(dev, mtu))
+	if (p->shape.len > READ(AS(net_device, dev), mtu))
 		return back_refuse(p->skb, DIVERT_N_TOO_BIG, EMSGSIZE);
 	if (p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
 		next.nh_family = AF_INET6;

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,13 +13,16 @@
 
 int back_open(uint32_t mark)
 {
+	struct sockaddr_ll lo = {.sll_family = AF_PACKET, .sll_ifindex = LO_IFINDEX};
 	/* protocol 0: it receives nothing, and each frame's own type is taken */
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	int error;
 
 	if (fd < 0)
 		return -errno;
-	if (!setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
+	/* bound: the kernel need not look lo up for each frame */
+	if (!bind(fd, (struct sockaddr *)&lo, sizeof(lo)) &&
+	    !setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
 		return fd;
 	error = errno;
 	close(fd);
@@ -28,14 +32,6 @@ int back_open(uint32_t mark)
 int back_account(int fd, uint32_t stats)
 {
 	return setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &stats, sizeof(stats)) ? -errno : 0;
-}
-
-void back_address(struct sockaddr_ll *lo)
-{
-	memset(lo, 0, sizeof(*lo));
-	lo->sll_family = AF_PACKET;
-	lo->sll_ifindex = LO_IFINDEX;
-	lo->sll_halen = ETH_ALEN;
 }
 
 void back_frame(struct divert_frame *frame, uint16_t protocol)

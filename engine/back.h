@@ -3,7 +3,6 @@
 #ifndef DIVERT_ENGINE_BACK_H
 #define DIVERT_ENGINE_BACK_H
 
-#include <linux/if_packet.h>
 #include <stdint.h>
 
 #include "layout.h"
@@ -21,8 +20,6 @@ struct divert_frame {
 int back_open(uint32_t mark);
 /* Its frames count for the port with this index of counters. Needs CAP_NET_ADMIN. */
 int back_account(int fd, uint32_t stats);
-/* Where its frames go. */
-void back_address(struct sockaddr_ll *lo);
 /* A frame header with nothing in it. protocol: host order. */
 void back_frame(struct divert_frame *frame, uint16_t protocol);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Ports: who is bound to them, and their counters. */
 #include <errno.h>
-#include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,13 +126,11 @@ int engine_port_add(struct engine *e, uint32_t key)
 static int ask_alive(int fd, uint32_t slot)
 {
 	struct divert_frame frame;
-	struct sockaddr_ll lo;
 
-	back_address(&lo);
 	back_frame(&frame, ETH_P_IP);
 	frame.back.ifindex = slot;
 	frame.back.flags |= DIVERT_BACK_QUERY;
-	if (sendto(fd, &frame, sizeof(frame), 0, (struct sockaddr *)&lo, sizeof(lo)) >= 0)
+	if (send(fd, &frame, sizeof(frame), 0) >= 0)
 		return 0;
 	return errno == ENOBUFS ? 1 : -errno;
 }

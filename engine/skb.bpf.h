@@ -6,11 +6,28 @@
 #include "kernel.h"
 #include "layout.h"
 
+/*
+ * Linux 6.2 and later let a program read the kernel's structures as memory; before,
+ * each look takes a call of a helper. Which it is is known when the program is loaded,
+ * and the other half of each READ is gone by then.
+ */
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+extern void *bpf_rdonly_cast(void *at, __u32 type) __ksym __weak;
+
+#define CAN_READ (bpf_cast_to_kern_ctx && bpf_rdonly_cast)
+#define READ(at, field) (CAN_READ ? (at)->field : BPF_CORE_READ(at, field))
+
 /* In the hooks of clsact the context is the sk_buff itself. */
 static __always_inline struct sk_buff *skb_of(struct __sk_buff *ctx)
 {
-	return (struct sk_buff *)ctx;
+	return CAN_READ ? bpf_cast_to_kern_ctx(ctx) : (struct sk_buff *)ctx;
 }
+
+/* An address that was computed, as a pointer that READ takes. */
+#define AS(type, at)                                                                               \
+	((struct type *)(CAN_READ ? bpf_rdonly_cast((void *)(at),                                  \
+						    bpf_core_type_id_kernel(struct type))          \
+				  : (void *)(at)))
 
 /*
  * Bytes before the IP header: the link header's, none on tun and the like.
@@ -18,30 +35,35 @@ static __always_inline struct sk_buff *skb_of(struct __sk_buff *ctx)
  */
 static __always_inline __u32 skb_link_len(struct __sk_buff *ctx)
 {
-	__u16 network = BPF_CORE_READ(skb_of(ctx), network_header);
-	__u16 mac = BPF_CORE_READ(skb_of(ctx), mac_header);
+	struct sk_buff *skb = skb_of(ctx);
+	__u16 network = READ(skb, network_header);
+	__u16 mac = READ(skb, mac_header);
 
 	return (__u16)(network - mac);
 }
 
 static __always_inline int skb_is_partial(struct __sk_buff *ctx)
 {
-	return BPF_CORE_READ_BITFIELD_PROBED(skb_of(ctx), ip_summed) == CHECKSUM_PARTIAL;
+	struct sk_buff *skb = skb_of(ctx);
+
+	return (CAN_READ ? BPF_CORE_READ_BITFIELD(skb, ip_summed)
+			 : BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed)) == CHECKSUM_PARTIAL;
 }
 
 static __always_inline void skb_partial(struct __sk_buff *ctx, struct divert_record *r)
 {
-	r->csum_start = BPF_CORE_READ(skb_of(ctx), csum_start) -
-			BPF_CORE_READ(skb_of(ctx), network_header);
-	r->csum_offset = BPF_CORE_READ(skb_of(ctx), csum_offset);
+	struct sk_buff *skb = skb_of(ctx);
+
+	r->csum_start = READ(skb, csum_start) - READ(skb, network_header);
+	r->csum_offset = READ(skb, csum_offset);
 }
 
 static __always_inline __u16 skb_gso_type(struct __sk_buff *ctx)
 {
-	struct skb_shared_info *info =
-		(void *)(BPF_CORE_READ(skb_of(ctx), head) + BPF_CORE_READ(skb_of(ctx), end));
 	const __u32 tcp = SKB_GSO_TCPV4 | SKB_GSO_TCPV6;
 	const __u32 plain = SKB_GSO_DODGY | SKB_GSO_TCP_ECN | SKB_GSO_TCP_ACCECN | SKB_GSO_FRAGLIST;
+	struct sk_buff *skb = skb_of(ctx);
+	struct skb_shared_info *info = (void *)(READ(skb, head) + READ(skb, end));
 	__u32 type = BPF_CORE_READ(info, gso_type);
 	__u16 out = 0;
 
@@ -59,42 +81,52 @@ static __always_inline __u16 skb_gso_type(struct __sk_buff *ctx)
 /* Is the interface a port of something that carries IP in its stead? */
 static __always_inline int skb_dev_is_port(struct __sk_buff *ctx)
 {
-	struct net_device *dev = BPF_CORE_READ(skb_of(ctx), dev);
+	struct sk_buff *skb = skb_of(ctx);
+	struct net_device *dev = READ(skb, dev);
+	__u64 private = CAN_READ ? BPF_CORE_READ_BITFIELD(dev, priv_flags)
+				 : BPF_CORE_READ_BITFIELD_PROBED(dev, priv_flags);
 
-	return BPF_CORE_READ(dev, flags) & IFF_SLAVE_BIT ||
-	       BPF_CORE_READ_BITFIELD_PROBED(dev, priv_flags) &
-		       (IFF_BRIDGE_PORT_BIT | IFF_OVS_DATAPATH_BIT | IFF_TEAM_PORT_BIT);
+	return READ(dev, flags) & IFF_SLAVE_BIT ||
+	       private & (IFF_BRIDGE_PORT_BIT | IFF_OVS_DATAPATH_BIT | IFF_TEAM_PORT_BIT);
 }
 
 /* Name and first IPv4 address of the interface that the packet is on. */
 static __always_inline void skb_dev_name(struct __sk_buff *ctx, char *name)
 {
-	struct net_device *dev = BPF_CORE_READ(skb_of(ctx), dev);
+	struct sk_buff *skb = skb_of(ctx);
+	struct net_device *dev = READ(skb, dev);
 
 	bpf_core_read(name, DIVERT_NAME_LEN, &dev->name);
 }
 
 static __always_inline __be32 skb_dev_addr(struct __sk_buff *ctx)
 {
-	return BPF_CORE_READ(skb_of(ctx), dev, ip_ptr, ifa_list, ifa_local);
+	struct sk_buff *skb = skb_of(ctx);
+	struct net_device *dev = READ(skb, dev);
+	struct in_device *in = READ(dev, ip_ptr);
+	struct in_ifaddr *first = READ(in, ifa_list);
+
+	return READ(first, ifa_local); /* 0 behind a NULL */
 }
 
 /* The interface of this index in the namespace of the packet's; NULL: there is none. */
 static __noinline struct net_device *skb_find_dev(struct __sk_buff *ctx, __u32 ifindex)
 {
-	struct net *net = BPF_CORE_READ(skb_of(ctx), dev, nd_net.net);
-	struct hlist_head *heads = BPF_CORE_READ(net, dev_index_head);
+	struct sk_buff *skb = skb_of(ctx);
+	struct net_device *dev = READ(skb, dev);
+	struct net *net = READ(dev, nd_net.net);
+	struct hlist_head *heads = READ(net, dev_index_head);
 	struct hlist_node *node = NULL;
 	int i;
 
-	bpf_probe_read_kernel(&node, sizeof(node), heads + ifindex % HASH_BUCKETS);
+	bpf_probe_read_kernel(&node, sizeof(node),
+			      (void *)heads + ifindex % HASH_BUCKETS * sizeof(*heads));
 	for (i = 0; i < 64 && node; i++) {
-		struct net_device *dev =
-			(void *)node - bpf_core_field_offset(struct net_device, index_hlist);
-
-		if ((__u32)BPF_CORE_READ(dev, ifindex) == ifindex)
+		dev = AS(net_device,
+			 (void *)node - bpf_core_field_offset(struct net_device, index_hlist));
+		if ((__u32)READ(dev, ifindex) == ifindex)
 			return dev;
-		node = BPF_CORE_READ(node, next);
+		node = READ(AS(hlist_node, node), next);
 	}
 	return NULL;
 }
@@ -105,7 +137,8 @@ static __noinline int skb_name_of(struct __sk_buff *ctx, __u32 ifindex, char *na
 	struct net_device *dev = skb_find_dev(ctx, ifindex);
 
 	if (dev)
-		bpf_core_read(name, DIVERT_NAME_LEN, &dev->name);
+		bpf_probe_read_kernel(name, DIVERT_NAME_LEN,
+				      (void *)dev + bpf_core_field_offset(struct net_device, name));
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -101,13 +102,13 @@ static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct 
 static ssize_t take(struct dsock *s, struct target *t, int flags)
 {
 	const struct divert_record *rec;
+	bool locked = socket_lock(s);
 	ssize_t n = -EAGAIN;
 
-	socket_lock(s);
 	rec = ring_peek(&s->ring);
 	if (rec)
 		n = deliver(s, rec, t, flags);
-	socket_unlock(s);
+	socket_unlock(s, locked);
 	return n;
 }
 
@@ -286,18 +287,19 @@ int divert_nread(int fd)
 	struct dsock *s = socket_get(fd);
 	const struct divert_record *rec;
 	struct cut cut;
+	bool locked;
 	int n = 0;
 
 	if (!s)
 		return -1;
-	socket_lock(s);
+	locked = socket_lock(s);
 	rec = ring_peek(&s->ring);
 	if (rec) {
 		segment_plan(rec, &cut);
 		n = segment_len(rec, &cut,
 				s->shared->segment < cut.segments ? s->shared->segment : 0);
 	}
-	socket_unlock(s);
+	socket_unlock(s, locked);
 	socket_put(s);
 	return n;
 }

@@ -10,6 +10,7 @@
 #include <bpf/bpf.h>
 
 #define HEADER 8 /* of each record: length and flags, then the kernel's own */
+#define TELL_AFTER 16384u /* bytes read */
 
 int ring_create(size_t size)
 {
@@ -46,6 +47,7 @@ int ring_map(struct ring *r, int fd)
 	}
 	r->producer = at;
 	r->data = (const char *)at + page;
+	r->at = r->seen = *r->consumer;
 	return 0;
 }
 
@@ -60,35 +62,66 @@ void ring_unmap(struct ring *r)
 	memset(r, 0, sizeof(*r));
 }
 
-static void step(struct ring *r, unsigned long at, __u32 head)
+static void tell(struct ring *r)
+{
+	__atomic_store_n(r->consumer, r->at, __ATOMIC_RELEASE);
+}
+
+void ring_share(struct ring *r)
+{
+	tell(r);
+	r->eager = 1;
+}
+
+static const __u32 *head_at(const struct ring *r)
+{
+	return (const void *)(r->data + (r->at & (r->size - 1)));
+}
+
+/*
+ * Told at the latest when the ring is empty: poll(2) is right then, and the
+ * next record wakes whoever sleeps on it.
+ */
+static void step(struct ring *r, __u32 head)
 {
 	__u32 len = head & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
 
-	__atomic_store_n(r->consumer, at + ((len + HEADER + 7) & ~7ul), __ATOMIC_RELEASE);
+	r->at += (len + HEADER + 7) & ~7ul;
+	if (r->at == r->seen)
+		r->seen = __atomic_load_n(r->producer, __ATOMIC_ACQUIRE);
+	if (r->eager || r->at == r->seen || r->at - *r->consumer >= TELL_AFTER)
+		tell(r);
 }
 
 const struct divert_record *ring_peek(struct ring *r)
 {
-	unsigned long at = *r->consumer;
 	const __u32 *head;
 	__u32 len;
 
-	while (at < __atomic_load_n(r->producer, __ATOMIC_ACQUIRE)) {
-		head = (const void *)(r->data + (at & (r->size - 1)));
+	if (r->eager)
+		r->at = *r->consumer;
+	if (r->eager || r->at == r->seen)
+		r->seen = __atomic_load_n(r->producer, __ATOMIC_ACQUIRE);
+	while (r->at != r->seen) {
+		head = head_at(r);
 		len = __atomic_load_n(head, __ATOMIC_ACQUIRE);
 		if (len & BPF_RINGBUF_BUSY_BIT)
 			return NULL;
 		if (!(len & BPF_RINGBUF_DISCARD_BIT))
 			return (const void *)((const char *)head + HEADER);
-		step(r, at, len);
-		at = *r->consumer;
+		step(r, len);
 	}
 	return NULL;
 }
 
 void ring_next(struct ring *r)
 {
-	unsigned long at = *r->consumer;
+	const char *next;
 
-	step(r, at, *(const __u32 *)(r->data + (at & (r->size - 1))));
+	step(r, *head_at(r));
+	/* the next one comes from another processor's cache: let it be on its way */
+	next = (const char *)head_at(r);
+	__builtin_prefetch(next);
+	__builtin_prefetch(next + 64);
+	__builtin_prefetch(next + 128);
 }

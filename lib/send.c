@@ -22,6 +22,7 @@
 #define HEADER4_MAX 60
 #define PACKET_MAX 65535
 #define IOV_MAX_HERE 64 /* pieces of a packet */
+#define COPY_MAX 2048	/* bytes: a frame up to this is sent in one piece */
 
 /* A frame on its way to the kernel, in pieces. */
 struct outgoing {
@@ -142,22 +143,31 @@ static int refusal(const struct dsock *s)
 	return error;
 }
 
-static int push(const struct dsock *s, int fd, struct outgoing *o, int flags)
+/*
+ * One piece is less work for the kernel than several: small packets are copied
+ * to be one.
+ */
+static ssize_t send_frame(const struct dsock *s, const struct outgoing *o, int flags)
 {
-	struct sockaddr_ll lo;
-	struct msghdr msg = {
-		.msg_name = &lo,
-		.msg_namelen = sizeof(lo),
-		.msg_iov = o->iov,
-		.msg_iovlen = o->iovs,
-	};
+	struct msghdr msg = {.msg_iov = (struct iovec *)o->iov, .msg_iovlen = o->iovs};
+	uint8_t whole[COPY_MAX];
+	size_t i, n = 0;
+
+	if (o->len + sizeof(o->frame) > COPY_MAX)
+		return sendmsg(s->back, &msg, flags);
+	for (i = 0; i < o->iovs; n += o->iov[i++].iov_len)
+		memcpy(whole + n, o->iov[i].iov_base, o->iov[i].iov_len);
+	return send(s->back, whole, n, flags);
+}
+
+static int push(const struct dsock *s, int fd, const struct outgoing *o, int flags)
+{
 	int error;
 
-	back_address(&lo);
 	/* whether it may wait is asked only when it would have to */
-	if (sendmsg(s->back, &msg, MSG_DONTWAIT) >= 0)
+	if (send_frame(s, o, MSG_DONTWAIT) >= 0)
 		return 0;
-	if (errno == EAGAIN && !nonblocking(fd, flags) && sendmsg(s->back, &msg, 0) >= 0)
+	if (errno == EAGAIN && !nonblocking(fd, flags) && send_frame(s, o, 0) >= 0)
 		return 0;
 	error = errno;
 	if (error == ENOBUFS) {
@@ -171,13 +181,11 @@ static int push(const struct dsock *s, int fd, struct outgoing *o, int flags)
 static void tell_loss(const struct dsock *s, enum divert_cause cause)
 {
 	struct divert_frame frame;
-	struct sockaddr_ll lo;
 
-	back_address(&lo);
 	back_frame(&frame, ETHERTYPE_IP);
 	frame.back.flags |= DIVERT_BACK_COUNT;
 	frame.back.ifindex = cause;
-	sendto(s->back, &frame, sizeof(frame), MSG_DONTWAIT, (struct sockaddr *)&lo, sizeof(lo));
+	send(s->back, &frame, sizeof(frame), MSG_DONTWAIT);
 }
 
 /* The kernel half knows no way: to this host, to many, or to nobody. */

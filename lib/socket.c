@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -50,16 +51,45 @@ static struct shared *shared_new(void)
 	return sh;
 }
 
-void socket_lock(struct dsock *s)
+/*
+ * After fork(2) two processes read one ring: what each of them knows of it counts
+ * no more, and the lock is needed even with one thread each.
+ */
+static bool forked;
+
+static void before_fork(void)
 {
+	struct dsock *s;
+	int fd;
+
+	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1)) {
+		s = table_get(fd);
+		pthread_mutex_lock(&s->shared->lock);
+		ring_share(&s->ring);
+		pthread_mutex_unlock(&s->shared->lock);
+	}
+	forked = true;
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(before_fork, NULL, NULL);
+}
+
+bool socket_lock(struct dsock *s)
+{
+	if (__libc_single_threaded && !forked)
+		return false;
 	/* whoever died with it had at most not yet stepped on: the packet is delivered again */
 	if (pthread_mutex_lock(&s->shared->lock) == EOWNERDEAD)
 		pthread_mutex_consistent(&s->shared->lock);
+	return true;
 }
 
-void socket_unlock(struct dsock *s)
+void socket_unlock(struct dsock *s, bool locked)
 {
-	pthread_mutex_unlock(&s->shared->lock);
+	if (locked)
+		pthread_mutex_unlock(&s->shared->lock);
 }
 
 static void release(struct dsock *s)
@@ -79,6 +109,14 @@ static void release(struct dsock *s)
 	pthread_mutex_unlock(&pool_lock);
 }
 
+/* Counting costs as much as a small packet's copy where a processor has to be asked for the line. */
+static uint32_t count_users(struct dsock *s, uint32_t by)
+{
+	if (__libc_single_threaded)
+		return s->users += by;
+	return __atomic_add_fetch(&s->users, by, __ATOMIC_ACQ_REL);
+}
+
 static struct dsock *socket_new(int domain)
 {
 	struct dsock *s;
@@ -94,7 +132,7 @@ static struct dsock *socket_new(int domain)
 		return NULL;
 	/* users stays: a late thread may be counting itself out */
 	memset((char *)s + sizeof(s->users), 0, sizeof(*s) - sizeof(s->users));
-	__atomic_add_fetch(&s->users, 1, __ATOMIC_ACQ_REL);
+	count_users(s, 1);
 	s->domain = domain;
 	s->back = s->errors = -1;
 	s->sndbuf = SNDBUF_DEFAULT;
@@ -108,7 +146,7 @@ struct dsock *socket_get(int fd)
 	struct dsock *s = table_get(fd);
 
 	if (s) {
-		__atomic_add_fetch(&s->users, 1, __ATOMIC_ACQ_REL);
+		count_users(s, 1);
 		if (table_get(fd) == s)
 			return s;
 		socket_put(s);
@@ -119,7 +157,7 @@ struct dsock *socket_get(int fd)
 
 void socket_put(struct dsock *s)
 {
-	if (!__atomic_sub_fetch(&s->users, 1, __ATOMIC_ACQ_REL))
+	if (!count_users(s, -1u))
 		release(s);
 }
 
@@ -162,6 +200,7 @@ static int set_flags(int fd, int flags)
 
 int divert_socket(int domain, int flags)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct engine e;
 	struct dsock *s;
 	int fd = -1, rc;
@@ -170,6 +209,7 @@ int divert_socket(int domain, int flags)
 		return fail(EAFNOSUPPORT);
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return fail(EINVAL);
+	pthread_once(&once, watch_forks);
 	rc = engine_open(&e, ENGINE_LOAD);
 	if (rc)
 		return fail(-rc);

@@ -47,8 +47,9 @@ struct dsock {
 struct dsock *socket_get(int fd);
 void socket_put(struct dsock *s);
 
-void socket_lock(struct dsock *s);
-void socket_unlock(struct dsock *s);
+/* What is to be given to socket_unlock(). */
+bool socket_lock(struct dsock *s);
+void socket_unlock(struct dsock *s, bool locked);
 
 /* -1 with errno = error. */
 int fail(int error);
