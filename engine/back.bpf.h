@@ -50,17 +50,21 @@ static __always_inline int entry_take(volatile struct __sk_buff *skb, __u32 *tag
  * Arriving over lo's frame, the packet looks like another host's: its link
  * header is not the interface's. The destination says what it is.
  */
-static __always_inline void set_type(struct __sk_buff *skb, const struct divert_packet *p)
+static __always_inline void set_type(struct __sk_buff *skb, int version)
 {
+	__u32 at = skb_link_len(skb) + (version == 4 ? offsetof(struct packet_ip4, dst)
+						     : offsetof(struct packet_ip6, dst));
 	__u32 type = PACKET_HOST;
+	__u8 dst[4] = {};
 
-	if (p->field[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
-		if (p->wide[DIVERT_W_DST6][0] >> 56 == 0xff)
+	bpf_skb_load_bytes(skb, at, dst, sizeof(dst));
+	if (version == 6) {
+		if (dst[0] == 0xff)
 			type = PACKET_MULTICAST;
-	} else if (p->field[DIVERT_F_DST4] == 0xffffffff) {
-		type = PACKET_BROADCAST;
-	} else if ((bpf_ntohl(p->field[DIVERT_F_DST4]) >> 28) == 14) {
+	} else if (dst[0] >> 4 == 14) {
 		type = PACKET_MULTICAST;
+	} else if ((dst[0] & dst[1] & dst[2] & dst[3]) == 0xff) {
+		type = PACKET_BROADCAST;
 	}
 	if (skb->pkt_type != type)
 		bpf_skb_change_type(skb, type);
@@ -192,29 +196,45 @@ static __always_inline int back_link(struct pass *p, const struct divert_back *b
 	return back_leave(p->skb, back, back->ifindex, &next);
 }
 
+/* Take the header off a frame; the link header is left as that of any packet on lo. */
+static __always_inline int back_header(struct __sk_buff *skb, struct divert_back *back)
+{
+	void *data = (void *)(long)skb->data;
+
+	if (data + ETH_HLEN > (void *)(long)skb->data_end)
+		return -1;
+	__builtin_memcpy(back, data, sizeof(*back));
+	__builtin_memset(data, 0, sizeof(*back));
+	return 0;
+}
+
 /*
  * TC_ACT_OK: to this host itself, and it is for the caller to go on with it as on its way out
- * over lo. noinline: its look-up's structures leave the stack before the rules need it.
+ * over lo. noinline: what it needs leaves the stack before the rules do.
  */
-static __noinline int back_out(struct pass *p, const struct divert_back *back)
+static __noinline int back_out(struct __sk_buff *skb, int version, const struct divert_back *back)
 {
+	struct pass p = {.skb = skb, .link_len = ETH_HLEN};
 	struct bpf_redir_neigh next = {};
 	struct bpf_fib_lookup fib = {};
 	int rc;
 
+	if (packet_read(&p, version, skb->len - ETH_HLEN, &p.packet, &p.shape))
+		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+	skb->mark = back->mark;
 	if (back->flags & DIVERT_BACK_LINK)
-		return back_link(p, back);
-	rc = back_route(p, &fib);
+		return back_link(&p, back);
+	rc = back_route(&p, &fib);
 	if (rc == BPF_FIB_LKUP_RET_NOT_FWDED && back->flags & DIVERT_BACK_LOCAL) {
-		count(back_stats(p->skb), DIVERT_N_WRITTEN_OUT);
-		p->skb->priority = 0;
+		count(back_stats(skb), DIVERT_N_WRITTEN_OUT);
+		skb->priority = 0;
 		return TC_ACT_OK;
 	}
 	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
-		return back_no_route(p->skb, rc);
+		return back_no_route(skb, rc);
 	next.nh_family = fib.family;
 	__builtin_memcpy(next.ipv6_nh, fib.ipv6_dst, sizeof(next.ipv6_nh));
-	return back_leave(p->skb, back, fib.ifindex, &next);
+	return back_leave(skb, back, fib.ifindex, &next);
 }
 
 #endif

@@ -48,70 +48,59 @@ static __always_inline int pass_read(struct pass *p, int version)
 	return -1;
 }
 
-static __always_inline int rules_loaded(void)
+/* On the way in. noinline: only packets that a rule may be for need its stack. */
+static __noinline int in(struct __sk_buff *skb, int version, int back, __u32 tag)
 {
-	__u32 zero = 0;
+	struct pass p = {.skb = skb, .recv_ifindex = skb->ifindex};
 
-	return bpf_map_lookup_elem(&rules, &zero) != NULL;
-}
-
-SEC("tc")
-int divert_in(struct __sk_buff *skb)
-{
-	struct pass p = {.skb = skb};
-	int version = ip_version(skb);
-	__u32 tag = 0;
-	int back;
-
-	if (!version)
-		return TC_ACT_UNSPEC;
-	back = entry_take(skb, &tag, &p.recv_ifindex);
-	if (!back && (skb->pkt_type == PACKET_OTHERHOST || !rules_loaded() || skb_dev_is_port(skb)))
-		return TC_ACT_UNSPEC;
-	p.recv_ifindex = skb->ifindex;
 	p.link_len = skb_link_len(skb);
 	p.packet.field[DIVERT_F_MARK] = skb->mark;
 	if (back)
 		p.packet.field[DIVERT_F_FLAGS] = DIVERT_IS_BACK_IN;
 	if (pass_read(&p, version))
 		return TC_ACT_UNSPEC;
-	if (back)
-		set_type(skb, &p.packet);
 	return run_rules(&p, tag);
 }
 
-/* p has the packet's interface of origin, and is otherwise clean or has been read already. */
-static __always_inline int out(struct pass *p, int version, int back, __u32 tag)
+SEC("tc")
+int divert_in(struct __sk_buff *skb)
 {
-	p->link_len = skb_link_len(p->skb);
-	p->packet.field[DIVERT_F_MARK] = p->skb->mark;
-	p->packet.field[DIVERT_F_FLAGS] = DIVERT_IS_OUT;
-	if (back)
-		p->packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_BACK_OUT;
-	if (p->recv_ifindex)
-		p->packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_FORWARDED;
-	if (pass_read(p, version))
+	__u32 tag = 0, recv_ifindex;
+	int version = ip_version(skb), back;
+
+	if (!version)
 		return TC_ACT_UNSPEC;
-	return run_rules(p, tag);
+	back = entry_take(skb, &tag, &recv_ifindex);
+	if (back)
+		set_type(skb, version);
+	else if (skb->pkt_type == PACKET_OTHERHOST || skb_dev_is_port(skb))
+		return TC_ACT_UNSPEC;
+	if (rules_ask(skb, version, 0, tag) == RULES_NONE)
+		return TC_ACT_UNSPEC;
+	return in(skb, version, back, tag);
 }
 
-/* Take the header off a frame; the link header is left as that of any packet on lo. */
-static __always_inline int back_header(struct __sk_buff *skb, struct divert_back *back)
+/* On the way out. recv_ifindex: where it was received, or 0. noinline: the way back needs none of its stack. */
+static __noinline int out(struct __sk_buff *skb, int version, int back, __u32 tag,
+			  __u32 recv_ifindex)
 {
-	static const __u8 none[2 * ETH_ALEN];
+	struct pass p = {.skb = skb, .recv_ifindex = recv_ifindex};
 
-	if (bpf_skb_load_bytes(skb, 0, back, sizeof(*back)))
-		return -1;
-	return bpf_skb_store_bytes(skb, 0, none, sizeof(none), 0);
+	p.link_len = skb_link_len(skb);
+	p.packet.field[DIVERT_F_MARK] = skb->mark;
+	p.packet.field[DIVERT_F_FLAGS] = DIVERT_IS_OUT;
+	if (back)
+		p.packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_BACK_OUT;
+	if (recv_ifindex)
+		p.packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_FORWARDED;
+	if (pass_read(&p, version))
+		return TC_ACT_UNSPEC;
+	return run_rules(&p, tag);
 }
 
-/*
- * A frame on its way back. p is clean. TC_ACT_OK: it holds a packet to this host
- * itself, read into p, that goes out over lo.
- */
-static __always_inline int back_frame(struct pass *p, int version, struct divert_back *back)
+/* TC_ACT_OK: it holds a packet to this host itself, which goes out over lo. */
+static __always_inline int back_frame(struct __sk_buff *skb, int version, struct divert_back *back)
 {
-	struct __sk_buff *skb = p->skb;
 	void *ring;
 
 	if (back_header(skb, back))
@@ -127,46 +116,28 @@ static __always_inline int back_frame(struct pass *p, int version, struct divert
 	}
 	if (!version)
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
-	if (!(back->flags & DIVERT_BACK_OUT))
-		return back_in(skb, back);
-	p->link_len = ETH_HLEN;
-	if (packet_read(p, version, skb->len - ETH_HLEN, &p->packet, &p->shape))
-		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
-	skb->mark = back->mark;
-	return back_out(p, back);
+	return back->flags & DIVERT_BACK_OUT ? back_out(skb, version, back) : back_in(skb, back);
 }
 
 SEC("tc")
 int divert_out(struct __sk_buff *skb)
 {
-	struct pass p = {.skb = skb};
-	int version = ip_version(skb);
+	__u32 tag = 0, recv_ifindex = skb->ingress_ifindex;
+	int version = ip_version(skb), known = 0, rc;
 	struct divert_back back;
-	__u32 tag = 0;
-	int known, rc;
 
-	p.recv_ifindex = skb->ingress_ifindex;
-	known = 0;
 	if (is_back(skb)) {
-		rc = back_frame(&p, version, &back);
+		rc = back_frame(skb, version, &back);
 		if (rc != TC_ACT_OK)
 			return rc;
 		known = 1;
 		tag = back.tag;
-		p.recv_ifindex = back.ifindex;
+		recv_ifindex = back.ifindex;
 	} else if (version) {
-		known = entry_take(skb, &tag, &p.recv_ifindex);
+		known = entry_take(skb, &tag, &recv_ifindex);
 	}
-	if (!version || !rules_loaded() || (!known && skb_dev_is_port(skb)))
+	if (!version || (!known && skb_dev_is_port(skb)) ||
+	    rules_ask(skb, version, 1, tag) == RULES_NONE)
 		return TC_ACT_UNSPEC;
-	p.link_len = skb_link_len(skb);
-	p.packet.field[DIVERT_F_MARK] = skb->mark;
-	p.packet.field[DIVERT_F_FLAGS] = DIVERT_IS_OUT;
-	if (known)
-		p.packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_BACK_OUT;
-	if (p.recv_ifindex)
-		p.packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_FORWARDED;
-	if (pass_read(&p, version))
-		return TC_ACT_UNSPEC;
-	return run_rules(&p, tag);
+	return out(skb, version, known, tag, recv_ifindex);
 }

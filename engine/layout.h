@@ -250,7 +250,10 @@ struct divert_rules_head {
 	__u32 entries_page; /* where */
 	__u32 source_page;
 	__u32 source_len; /* bytes */
-	__u32 generation;
+	__u32 last_rule; /* a packet whose tag is not below this number */
+	__u32 last_insn; /* begins here, with the default rule: no search */
+	__u32 first_in;	 /* where a packet without a tag begins, */
+	__u32 first_out; /* past the rules that its direction alone rules out */
 };
 
 union divert_page {

@@ -74,8 +74,11 @@ static __always_inline __u64 packet_wide(__be32 hi, __be32 lo)
 	return (__u64)packet_u32(hi) << 32 | packet_u32(lo);
 }
 
-/* The protocol's own fields; a packet too short to have them goes without. */
-static __always_inline void packet_transport(void *from, __u8 proto, __u32 at,
+/*
+ * The protocol's own fields; a packet too short to have them goes without: what
+ * is behind its len bytes is padding, which has no ports.
+ */
+static __always_inline void packet_transport(void *from, __u8 proto, __u32 at, __u32 len,
 					     struct divert_packet *p)
 {
 	__be16 port[2];
@@ -87,14 +90,14 @@ static __always_inline void packet_transport(void *from, __u8 proto, __u32 at,
 	case PROTO_DCCP:
 	case PROTO_SCTP:
 	case PROTO_UDPLITE:
-		if (packet_load(from, at, port, sizeof(port)))
+		if (at + sizeof(port) > len || packet_load(from, at, port, sizeof(port)))
 			return;
 		p->field[DIVERT_F_SPORT] = packet_u16(port[0]);
 		p->field[DIVERT_F_DPORT] = packet_u16(port[1]);
 		return;
 	case PROTO_ICMP:
 	case PROTO_ICMP6:
-		if (packet_load(from, at, &type, 1))
+		if (at + 1 > len || packet_load(from, at, &type, 1))
 			return;
 		p->field[proto == PROTO_ICMP ? DIVERT_F_ICMP : DIVERT_F_ICMP6] = type;
 		return;
@@ -112,7 +115,7 @@ static __always_inline int packet_read4(void *from, __u32 avail, struct divert_p
 		return -1;
 	ihl = (ip.version_ihl & 15) * 4;
 	len = packet_u16(ip.len);
-	if (!len) /* the kernel's own packets above 64 KiB have none */
+	if (!len && avail > 65535) /* the kernel's own packets above 64 KiB have none */
 		len = avail;
 	if (ip.version_ihl >> 4 != 4 || ihl < sizeof(ip) || len < ihl || len > avail)
 		return -1;
@@ -128,7 +131,7 @@ static __always_inline int packet_read4(void *from, __u32 avail, struct divert_p
 	if (frag & 0x1fff)
 		p->field[DIVERT_F_FLAGS] |= DIVERT_IS_FRAG;
 	else
-		packet_transport(from, ip.proto, ihl, p);
+		packet_transport(from, ip.proto, ihl, len, p);
 	return 0;
 }
 
@@ -166,7 +169,7 @@ static __always_inline int packet_read6(void *from, __u32 avail, struct divert_p
 		if (next != PROTO_HOPOPTS && next != PROTO_ROUTING && next != PROTO_DSTOPTS &&
 		    next != PROTO_FRAGMENT && next != PROTO_AH)
 			break;
-		if (packet_load(from, at, ext, sizeof(ext)))
+		if (at + sizeof(ext) > len || packet_load(from, at, ext, sizeof(ext)))
 			break;
 		if (next == PROTO_FRAGMENT) {
 			s->fragment = 1;
@@ -185,7 +188,7 @@ static __always_inline int packet_read6(void *from, __u32 avail, struct divert_p
 	s->payload = at;
 	p->field[DIVERT_F_PROTO] = next;
 	if (!(p->field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG))
-		packet_transport(from, next, at, p);
+		packet_transport(from, next, at, len, p);
 	return 0;
 }
 

@@ -107,6 +107,8 @@ static long step(__u32 i, struct pass *p)
 	return 0;
 }
 
+#define DEFAULT_RULE 65535
+
 /* Binary search for the first rule above the tag. */
 struct search {
 	void *pages;
@@ -138,7 +140,8 @@ static long search_step(__u32 i, struct search *s)
 }
 
 /* The instruction to begin at; ~0: no rule is above the tag. */
-static __always_inline __u32 entry_of(void *pages, const struct divert_rules_head *head, __u32 tag)
+static __always_inline __u32 entry_of(void *pages, const struct divert_rules_head *head, __u32 tag,
+				      int out)
 {
 	struct search s = {
 		.pages = pages,
@@ -149,29 +152,77 @@ static __always_inline __u32 entry_of(void *pages, const struct divert_rules_hea
 	};
 
 	if (!tag)
-		return 0;
+		return out ? head->first_out : head->first_in;
+	if (tag >= head->last_rule && tag < DEFAULT_RULE)
+		return head->last_insn;
 	bpf_loop(20, search_step, &s, 0);
 	return s.insn;
+}
+
+static __always_inline const struct divert_rules_head *rules_head(void **pages)
+{
+	union divert_page *page;
+	__u32 zero = 0;
+
+	*pages = bpf_map_lookup_elem(&rules, &zero);
+	if (!*pages)
+		return NULL;
+	page = page_of(*pages, 0);
+	return page ? &page->head : NULL;
 }
 
 /* The verdict, TC_ACT_..., on the packet of p for the rules above the tag. */
 static __always_inline int run_rules(struct pass *p, __u32 tag)
 {
-	union divert_page *page;
-	__u32 zero = 0;
+	const struct divert_rules_head *head = rules_head(&p->pages);
 
-	p->pages = bpf_map_lookup_elem(&rules, &zero);
-	if (!p->pages)
+	if (!head)
 		return TC_ACT_UNSPEC;
-	page = page_of(p->pages, 0);
-	if (!page)
-		return TC_ACT_UNSPEC;
-	p->pc = entry_of(p->pages, &page->head, tag);
+	p->pc = entry_of(p->pages, head, tag, p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT);
 	if (p->pc == ~0u)
 		return TC_ACT_UNSPEC;
 	p->verdict = TC_ACT_SHOT;
 	bpf_loop(DIVERT_INSNS_MAX, step, p, 0);
 	return p->verdict;
+}
+
+/* The bytes that the packet says it has, for the counter of the default rule. */
+static __always_inline __u32 said_len(struct __sk_buff *skb, int version)
+{
+	__be16 len = 0;
+
+	bpf_skb_load_bytes(skb, skb_link_len(skb) + (version == 4 ? 2 : 4), &len, sizeof(len));
+	return bpf_ntohs(len) + (version == 4 ? 0 : sizeof(struct packet_ip6));
+}
+
+enum {
+	RULES_NONE, /* nothing to do */
+	RULES_RUN,  /* the packet is to be read and judged */
+};
+
+/*
+ * A first look, before the packet is read: where no rule is left for its direction
+ * and above its tag, the default rule counts it, and that is all.
+ */
+static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out, __u32 tag)
+{
+	const struct divert_rules_head *head;
+	struct divert_rule_counter *c;
+	__u32 counter = 0; /* the default rule's */
+	void *pages;
+
+	head = rules_head(&pages);
+	if (!head)
+		return RULES_NONE;
+	if ((out ? head->first_out : head->first_in) != head->last_insn &&
+	    (!tag || tag < head->last_rule))
+		return RULES_RUN;
+	c = bpf_map_lookup_elem(&rule_counters, &counter);
+	if (c) {
+		c->packets++;
+		c->bytes += said_len(skb, version);
+	}
+	return RULES_NONE;
 }
 
 #endif

@@ -36,6 +36,22 @@ static int put_pages(int map, uint32_t page, const void *data, size_t size)
 	return 0;
 }
 
+/* Past the rules that packets with these flags, of which known tells all, cannot match. */
+static uint32_t first_for(const struct engine_rules *r, uint32_t flags, uint32_t known)
+{
+	const struct divert_insn *in;
+	uint32_t pc = 0;
+
+	while (pc < r->insns) {
+		in = &r->insn[pc];
+		if (in->op != DIVERT_OP_MASK || in->field != DIVERT_F_FLAGS ||
+		    in->mask.mask & ~known)
+			break;
+		pc = (flags & in->mask.mask) == in->mask.value ? in->yes : in->no;
+	}
+	return pc;
+}
+
 int engine_rules_set(struct engine *e, const struct engine_rules *r)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
@@ -57,6 +73,11 @@ int engine_rules_set(struct engine *e, const struct engine_rules *r)
 	if (r->insns > DIVERT_INSNS_MAX || r->source_len > SOURCE_MAX)
 		return engine_fail(-E2BIG, "the rule set is too large: %u instructions, %u at most",
 				   r->insns, DIVERT_INSNS_MAX);
+	head.first_in = first_for(r, 0, DIVERT_IS_OUT);
+	head.first_out = first_for(r, DIVERT_IS_OUT, DIVERT_IS_OUT);
+	head.last_insn = r->entry[r->entries - 1].insn;
+	if (r->entries > 1)
+		head.last_rule = r->entry[r->entries - 2].rule;
 	head.source_page = head.entries_page + pages_for(r->entries * sizeof(*r->entry));
 	pages = head.source_page + pages_for(r->source_len);
 	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rule_pages", sizeof(uint32_t),

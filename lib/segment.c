@@ -43,7 +43,7 @@ void segment_plan(const struct divert_record *rec, struct cut *cut)
 
 	memset(cut, 0, sizeof(*cut));
 	cut->segments = 1;
-	if (!rec->gso_size || rec->gso_type & DIVERT_GSO_OTHER)
+	if (!rec->len || !rec->gso_size || rec->gso_type & DIVERT_GSO_OTHER)
 		return;
 	if (packet_read(&bytes, bytes.at[0] >> 4, bytes.len, &p, &shape) || shape.fragment)
 		return;

@@ -5,6 +5,8 @@
 #include <net/ethernet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 
@@ -144,7 +146,8 @@ static int refusal(const struct dsock *s)
 }
 
 /*
- * One piece is less work for the kernel than several: small packets are copied
+ * Not by the C library's functions: they may be the interposer's, which need not
+ * look at these. One piece is less work for the kernel than several: small packets are copied
  * to be one.
  */
 static ssize_t send_frame(const struct dsock *s, const struct outgoing *o, int flags)
@@ -154,10 +157,10 @@ static ssize_t send_frame(const struct dsock *s, const struct outgoing *o, int f
 	size_t i, n = 0;
 
 	if (o->len + sizeof(o->frame) > COPY_MAX)
-		return sendmsg(s->back, &msg, flags);
+		return syscall(SYS_sendmsg, s->back, &msg, flags);
 	for (i = 0; i < o->iovs; n += o->iov[i++].iov_len)
 		memcpy(whole + n, o->iov[i].iov_base, o->iov[i].iov_len);
-	return send(s->back, whole, n, flags);
+	return syscall(SYS_sendto, s->back, whole, n, flags, NULL, 0);
 }
 
 static int push(const struct dsock *s, int fd, const struct outgoing *o, int flags)
@@ -185,7 +188,7 @@ static void tell_loss(const struct dsock *s, enum divert_cause cause)
 	back_frame(&frame, ETHERTYPE_IP);
 	frame.back.flags |= DIVERT_BACK_COUNT;
 	frame.back.ifindex = cause;
-	send(s->back, &frame, sizeof(frame), MSG_DONTWAIT);
+	syscall(SYS_sendto, s->back, &frame, sizeof(frame), MSG_DONTWAIT, NULL, 0);
 }
 
 /* The kernel half knows no way: to this host, to many, or to nobody. */

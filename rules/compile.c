@@ -233,13 +233,23 @@ static void emit_action(struct code *c, const struct rule *r)
 		in->action.flags = DIVERT_ACT_BYPASS;
 }
 
-static void compile_rule(struct code *c, const struct rule *r)
+/*
+ * The direction comes first: it is the cheapest to tell, and where no rule is for
+ * one, the kernel half need not even read the packet.
+ */
+static bool tells_direction(const struct rule_match *m)
+{
+	return m->type == RULE_IN || (m->type == RULE_XMIT && !m->negate);
+}
+
+static void emit_matches(struct code *c, const struct rule *r, bool direction)
 {
 	const struct rule_match *m;
-	uint32_t start = c->n, from, i;
+	uint32_t from, i;
 
-	c->rule = r->number;
 	for (m = r->match; m; m = m->next) {
+		if (tells_direction(m) != direction)
+			continue;
 		from = c->n;
 		emit_match(c, m);
 		for (i = from; i < c->n; i++) {
@@ -247,6 +257,15 @@ static void compile_rule(struct code *c, const struct rule *r)
 			wire(&c->insn[i].no, m->negate, c->n);
 		}
 	}
+}
+
+static void compile_rule(struct code *c, const struct rule *r)
+{
+	uint32_t start = c->n, i;
+
+	c->rule = r->number;
+	emit_matches(c, r, true);
+	emit_matches(c, r, false);
 	emit_action(c, r);
 	for (i = start; i < c->n; i++) {
 		if (c->insn[i].yes == PAST)
