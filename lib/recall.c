@@ -44,8 +44,8 @@ static uint32_t flow(const uint8_t *packet, uint32_t len)
 
 static uint32_t destination(const uint8_t *packet)
 {
-	uint32_t h = packet[0] >> 4 == 4 ? mix_bytes(4, packet + 12, 8)
-					 : mix_bytes(6, packet + 8, 32);
+	uint32_t h =
+		packet[0] >> 4 == 4 ? mix_bytes(4, packet + 12, 8) : mix_bytes(6, packet + 8, 32);
 
 	return h ? h : 1;
 }

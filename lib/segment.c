@@ -24,10 +24,10 @@ static int packet_load(void *from, __u32 offset, void *to, __u32 len)
 
 #include "engine/packet.h"
 
-#define TCP_HEADER 20
-#define UDP_HEADER 8
+#define TCP_HEADER  20
+#define UDP_HEADER  8
 #define TCP_FIN_PSH 0x09
-#define TCP_CWR 0x80
+#define TCP_CWR	    0x80
 
 static const uint8_t *packet_of(const struct divert_record *rec)
 {
@@ -111,8 +111,7 @@ static void complete(const struct divert_record *rec, uint8_t *packet)
 		memcpy(packet + at, &crc, 4);
 		return;
 	}
-	sum = ~checksum_fold(
-		checksum_add(0, packet + rec->csum_start, rec->len - rec->csum_start));
+	sum = ~checksum_fold(checksum_add(0, packet + rec->csum_start, rec->len - rec->csum_start));
 	if (!sum && rec->csum_offset == 6)
 		sum = 0xffff; /* UDP's 0 says that there is none */
 	memcpy(packet + at, &sum, 2);
