@@ -24,15 +24,16 @@ enum delivered {
 			struct divert_record head;                                                 \
 			__u8 packet[size];                                                         \
 		} *record = bpf_ringbuf_reserve(ring, sizeof(*record), 0);                         \
-		__u32 len = head->len;                                                             \
+		__u32 last = head->len - 1; /* of the bytes: 0 to size - 1 */                      \
                                                                                                    \
 		if (!record)                                                                       \
 			return DIVERT_N_RING_FULL;                                                 \
-		if (len < 1 || len > size) {                                                       \
+		__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */           \
+		if (last >= size) {                                                                \
 			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                             \
 			return DIVERT_N_TOO_LONG;                                                  \
 		}                                                                                  \
-		if (bpf_skb_load_bytes(skb, offset, record->packet, len)) {                        \
+		if (bpf_skb_load_bytes(skb, offset, record->packet, last + 1)) {                   \
 			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                             \
 			return DIVERT_N_MALFORMED;                                                 \
 		}                                                                                  \
@@ -47,8 +48,8 @@ RECORD_COPY(9216)
 RECORD_COPY(32768)
 RECORD_COPY(65536)
 
-static __noinline int record_copy(struct __sk_buff *skb, void *ring, struct divert_record *head,
-				  __u32 offset)
+static __always_inline int record_copy(struct __sk_buff *skb, void *ring,
+				       struct divert_record *head, __u32 offset)
 {
 	if (head->len <= 184)
 		return record_copy_184(skb, ring, head, offset);

@@ -139,9 +139,8 @@ static long search_step(__u32 i, struct search *s)
 	return 0;
 }
 
-/* The instruction to begin at; ~0: no rule is above the tag. */
-static __always_inline __u32 entry_of(void *pages, const struct divert_rules_head *head, __u32 tag,
-				      int out)
+/* ~0: no rule is above the tag. noinline: its stack is not needed any more when the rules run. */
+static __noinline __u32 search_entry(void *pages, const struct divert_rules_head *head, __u32 tag)
 {
 	struct search s = {
 		.pages = pages,
@@ -151,12 +150,19 @@ static __always_inline __u32 entry_of(void *pages, const struct divert_rules_hea
 		.insn = ~0u,
 	};
 
+	bpf_loop(20, search_step, &s, 0);
+	return s.insn;
+}
+
+/* The instruction to begin at; ~0: none. */
+static __always_inline __u32 entry_of(void *pages, const struct divert_rules_head *head, __u32 tag,
+				      int out)
+{
 	if (!tag)
 		return out ? head->first_out : head->first_in;
 	if (tag >= head->last_rule && tag < DEFAULT_RULE)
 		return head->last_insn;
-	bpf_loop(20, search_step, &s, 0);
-	return s.insn;
+	return search_entry(pages, head, tag);
 }
 
 static __always_inline const struct divert_rules_head *rules_head(void **pages)

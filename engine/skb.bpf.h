@@ -132,7 +132,7 @@ static __noinline struct net_device *skb_find_dev(struct __sk_buff *ctx, __u32 i
 }
 
 /* Name of another interface than the one that the packet is on; all zero if it is gone. */
-static __noinline int skb_name_of(struct __sk_buff *ctx, __u32 ifindex, char *name)
+static __always_inline int skb_name_of(struct __sk_buff *ctx, __u32 ifindex, char *name)
 {
 	struct net_device *dev = skb_find_dev(ctx, ifindex);
 
