@@ -121,8 +121,8 @@ static const char *side_name(enum hook_side side)
 }
 
 /* Sets the side's bit in flags if the hook is there, or else says why not. foreign: the qdisc is not ours. */
-static int hook_up(struct engine *e, const struct iface *iface, enum hook_side side,
-		   int foreign, uint32_t *flags, char *why, size_t size)
+static int hook_up(struct engine *e, const struct iface *iface, enum hook_side side, int foreign,
+		   uint32_t *flags, char *why, size_t size)
 {
 	int prog = side == HOOK_IN ? e->prog_in : e->prog_out;
 	uint32_t bit = side == HOOK_IN ? DIVERT_IFACE_INGRESS : DIVERT_IFACE_EGRESS;

@@ -5,40 +5,44 @@
 
 #include "pass.bpf.h"
 
-#define LO_IFINDEX 1
-#define PACKET_HOST 0
+#define LO_IFINDEX	 1
+#define PACKET_HOST	 0
 #define PACKET_BROADCAST 1
 #define PACKET_MULTICAST 2
 #define PACKET_OTHERHOST 3
-#define AF_INET 2
-#define AF_INET6 10
-#define AF_PACKET 17
-#define ETH_HLEN 14
+#define AF_INET		 2
+#define AF_INET6	 10
+#define AF_PACKET	 17
+#define ETH_HLEN	 14
 
 /* ---- between lo and the hook: cb[], which travels with the packet ---- */
 
 #define ENTRY_BACK 0x10000u /* of cb[2], whose low 16 bits are the tag */
 
 /* volatile: the verifier wants each word written on its own */
-static __always_inline void entry_set(volatile struct __sk_buff *skb, __u16 tag, __u32 recv_ifindex)
+static __always_inline void entry_set(volatile struct __sk_buff *skb, __u16 tag, __u32 recv_ifindex,
+				      __u32 stats)
 {
 	skb->cb[0] = entry_key[0];
 	skb->cb[1] = entry_key[1];
 	skb->cb[2] = ENTRY_BACK | tag;
 	skb->cb[3] = recv_ifindex;
+	skb->cb[4] = stats;
 }
 
 /*
  * Was the packet written back? A packet of another namespace, or left-overs of
  * the stack in cb[], do not know the key. It serves once, and is wiped.
  */
-static __always_inline int entry_take(volatile struct __sk_buff *skb, __u32 *tag, __u32 *recv_ifindex)
+static __always_inline int entry_take(volatile struct __sk_buff *skb, __u32 *tag,
+				      __u32 *recv_ifindex)
 {
-	if (skb->cb[0] != entry_key[0] || skb->cb[1] != entry_key[1] ||
-	    !(skb->cb[2] & ENTRY_BACK))
+	if (skb->cb[0] != entry_key[0] || skb->cb[1] != entry_key[1] || !(skb->cb[2] & ENTRY_BACK))
 		return 0;
 	*tag = skb->cb[2] & 0xffff;
 	*recv_ifindex = skb->cb[3];
+	/* what was written and never came here was lost on the way: see DIVERT_N_LOST */
+	count(skb->cb[4], DIVERT_N_ENTERED);
 	skb->cb[0] = 0;
 	skb->cb[1] = 0;
 	skb->cb[2] = 0;
@@ -75,7 +79,8 @@ static __always_inline void set_type(struct __sk_buff *skb, int version)
 static __always_inline int is_back(struct __sk_buff *skb)
 {
 	/* the mark is a secret, and only a packet socket's frame can carry what follows */
-	return skb->mark == back_mark && skb->ifindex == LO_IFINDEX && skb->sk && skb->sk->family == AF_PACKET;
+	return skb->mark == back_mark && skb->ifindex == LO_IFINDEX && skb->sk &&
+	       skb->sk->family == AF_PACKET;
 }
 
 /* Counters of the sender's port: its packet socket has their index as priority. */
@@ -110,7 +115,7 @@ static __always_inline int back_in(struct __sk_buff *skb, const struct divert_ba
 	if (!(READ(AS(net_device, dev), flags) & IFF_UP_BIT))
 		return back_refuse(skb, DIVERT_N_IF_DOWN, ENETDOWN);
 	count(back_stats(skb), DIVERT_N_WRITTEN_IN);
-	entry_set(skb, back->tag, back->ifindex);
+	entry_set(skb, back->tag, back->ifindex, back_stats(skb));
 	skb->mark = back->mark;
 	skb->priority = 0;
 	return bpf_redirect(back->ifindex, BPF_F_INGRESS);
@@ -170,7 +175,8 @@ static __always_inline int back_leave(struct __sk_buff *skb, const struct divert
 				      __u32 ifindex, struct bpf_redir_neigh *next)
 {
 	count(back_stats(skb), DIVERT_N_WRITTEN_OUT);
-	entry_set(skb, back->tag, back->flags & DIVERT_BACK_LINK ? 0 : back->ifindex);
+	entry_set(skb, back->tag, back->flags & DIVERT_BACK_LINK ? 0 : back->ifindex,
+		  back_stats(skb));
 	skb->priority = 0;
 	return bpf_redirect_neigh(ifindex, next, sizeof(*next), 0);
 }
@@ -227,6 +233,7 @@ static __noinline int back_out(struct __sk_buff *skb, int version, const struct 
 	rc = back_route(&p, &fib);
 	if (rc == BPF_FIB_LKUP_RET_NOT_FWDED && back->flags & DIVERT_BACK_LOCAL) {
 		count(back_stats(skb), DIVERT_N_WRITTEN_OUT);
+		count(back_stats(skb), DIVERT_N_ENTERED);
 		skb->priority = 0;
 		return TC_ACT_OK;
 	}

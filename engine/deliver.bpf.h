@@ -146,8 +146,7 @@ static __noinline int deliver(struct pass *p, const struct divert_insn *in)
 		return DELIVER_LOST;
 	if (!ring || !ring_alive(ring)) {
 		struct divert_settings *set = bpf_map_lookup_elem(&settings, &zero);
-		int bypass = in->action.flags & DIVERT_ACT_BYPASS ||
-			     (set && set->pass_through) ||
+		int bypass = in->action.flags & DIVERT_ACT_BYPASS || (set && set->pass_through) ||
 			     (port && port->flags & DIVERT_PORT_BYPASS);
 
 		n[!tee && bypass ? DIVERT_N_PASSED : DIVERT_N_NO_LISTENER]++;

@@ -30,9 +30,9 @@ enum engine_map {
 };
 
 struct engine {
-	int map[ENGINE_MAPS];	/* descriptors */
-	int prog_in, prog_out;	/* descriptors: of the hooks' programs */
-	int lock;		/* descriptor: held while open for writing, else -1 */
+	int map[ENGINE_MAPS];  /* descriptors */
+	int prog_in, prog_out; /* descriptors: of the hooks' programs */
+	int lock;	       /* descriptor: held while open for writing, else -1 */
 	struct divert_identity identity;
 };
 

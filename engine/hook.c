@@ -14,9 +14,9 @@
  * First of the filters on ingress, so that rules see what was on the wire;
  * last on egress, for the same reason.
  */
-#define PRIORITY_IN 1
+#define PRIORITY_IN  1
 #define PRIORITY_OUT 65535
-#define HANDLE 1
+#define HANDLE	     1
 
 /* libbpf says on stderr what we say ourselves. */
 static int silent(enum libbpf_print_level level, const char *format, va_list args)

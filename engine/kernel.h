@@ -9,11 +9,11 @@
 
 #define KERNEL __attribute__((preserve_access_index))
 
-#define IFF_UP_BIT 1u
-#define IFF_SLAVE_BIT 0x800u /* port of a bond, by flags */
-#define IFF_BRIDGE_PORT_BIT (1u << 9)	/* by priv_flags */
+#define IFF_UP_BIT	     1u
+#define IFF_SLAVE_BIT	     0x800u	/* port of a bond, by flags */
+#define IFF_BRIDGE_PORT_BIT  (1u << 9)	/* by priv_flags */
 #define IFF_OVS_DATAPATH_BIT (1u << 10) /* port of Open vSwitch */
-#define IFF_TEAM_PORT_BIT (1u << 13)
+#define IFF_TEAM_PORT_BIT    (1u << 13)
 
 #define HASH_BUCKETS 256 /* NETDEV_HASHENTRIES */
 
@@ -70,14 +70,14 @@ struct skb_shared_info {
 } KERNEL;
 
 /* skb_shared_info.gso_type; the kernel's enum has no name to find it by */
-#define SKB_GSO_TCPV4 (1u << 0)
-#define SKB_GSO_DODGY (1u << 1) /* from a guest, to be checked: as we do */
-#define SKB_GSO_TCP_ECN (1u << 2)
+#define SKB_GSO_TCPV4	    (1u << 0)
+#define SKB_GSO_DODGY	    (1u << 1) /* from a guest, to be checked: as we do */
+#define SKB_GSO_TCP_ECN	    (1u << 2)
 #define SKB_GSO_TCP_FIXEDID (1u << 3 | 1u << 30) /* until 6.17, from 6.18 on */
-#define SKB_GSO_TCPV6 (1u << 4)
-#define SKB_GSO_UDP_L4 (1u << 17)
-#define SKB_GSO_FRAGLIST (1u << 18)
-#define SKB_GSO_TCP_ACCECN (1u << 19)
+#define SKB_GSO_TCPV6	    (1u << 4)
+#define SKB_GSO_UDP_L4	    (1u << 17)
+#define SKB_GSO_FRAGLIST    (1u << 18)
+#define SKB_GSO_TCP_ACCECN  (1u << 19)
 
 typedef struct {
 	long long counter;

@@ -12,11 +12,11 @@
 
 #define DIVERT_LAYOUT 1 /* of everything in this file */
 
-#define DIVERT_PORTS_MAX 4096	/* ports that rules or sockets name */
-#define DIVERT_SOCKETS_MAX 4096 /* sockets bound at a time */
-#define DIVERT_RULES_MAX 16384	/* rules in a namespace */
-#define DIVERT_GROUP_MAX 32	/* sockets that share a port */
-#define DIVERT_NAME_LEN 16	/* an interface's name with its NUL: IFNAMSIZ */
+#define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name */
+#define DIVERT_SOCKETS_MAX 4096	 /* sockets bound at a time */
+#define DIVERT_RULES_MAX   16384 /* rules in a namespace */
+#define DIVERT_GROUP_MAX   32	 /* sockets that share a port */
+#define DIVERT_NAME_LEN	   16	 /* an interface's name with its NUL: IFNAMSIZ */
 
 /* ---- the way out: what precedes each packet in a socket's ring ---- */
 
@@ -36,16 +36,16 @@ enum divert_gso {
 };
 
 struct divert_record {
-	__u32 len;     /* bytes of IP packet that follow this header */
-	__u32 ifindex; /* receiving interface; 0: made on this host */
-	__u32 oif;     /* sending interface; 0: incoming */
-	__u32 mark;    /* fwmark */
-	__u32 uid;     /* of the sender; ~0: not known */
-	__be32 addr;   /* first IPv4 address of the receiving interface; 0: it has none */
-	__u16 tag;     /* the rule that diverted it */
-	__u16 flags;   /* enum divert_record_flags */
-	__u16 gso_size; /* payload bytes of a segment; 0: not to be segmented */
-	__u16 gso_type; /* enum divert_gso */
+	__u32 len;	   /* bytes of IP packet that follow this header */
+	__u32 ifindex;	   /* receiving interface; 0: made on this host */
+	__u32 oif;	   /* sending interface; 0: incoming */
+	__u32 mark;	   /* fwmark */
+	__u32 uid;	   /* of the sender; ~0: not known */
+	__be32 addr;	   /* first IPv4 address of the receiving interface; 0: it has none */
+	__u16 tag;	   /* the rule that diverted it */
+	__u16 flags;	   /* enum divert_record_flags */
+	__u16 gso_size;	   /* payload bytes of a segment; 0: not to be segmented */
+	__u16 gso_type;	   /* enum divert_gso */
 	__u16 csum_start;  /* from the IP header */
 	__u16 csum_offset; /* from csum_start */
 	__u32 reserved;
@@ -71,9 +71,9 @@ enum divert_back_flags {
 struct divert_back {
 	__u8 flags; /* enum divert_back_flags */
 	__u8 reserved;
-	__u16 tag;     /* rules up to this number are behind it, host order */
+	__u16 tag; /* rules up to this number are behind it, host order */
 	__u32 ifindex; /* in: where it arrives; out: where it was received, or 0; LINK: where it leaves */
-	__u32 mark;    /* fwmark of the packet */
+	__u32 mark; /* fwmark of the packet */
 } __attribute__((packed));
 
 /* ---- counters, per port; [0] also takes what belongs to no port ---- */
@@ -95,7 +95,13 @@ enum divert_cause {
 	DIVERT_N_NO_ROUTE,     /* written back outbound where no route leads */
 	DIVERT_N_UNROUTED,     /* ... tried once more by the library: no loss yet */
 	DIVERT_N_TOO_BIG,      /* written back outbound above the MTU */
-	DIVERT_N_BACKLOG,      /* written back faster than the host takes packets in */
+	DIVERT_N_ENTERED,      /* ... and met by its interface's hook again */
+	/*
+	 * Written and not met again. Not counted, but worked out when it is asked for: the stack
+	 * drops without a word what a processor has beyond net.core.netdev_max_backlog, or what
+	 * waits for a neighbour in vain.
+	 */
+	DIVERT_N_LOST,
 	DIVERT_N_CAUSES,
 	DIVERT_N_ROOM = 24, /* counters of a port, some free */
 };
@@ -126,16 +132,16 @@ struct divert_settings {
 
 /* What an engine is, written once when it is loaded. Only root reads it. */
 struct divert_identity {
-	__u32 layout;	   /* DIVERT_LAYOUT */
-	__u32 mark;	   /* the SO_MARK of frames on the way back: the secret */
-	__u64 loaded;	   /* CLOCK_REALTIME, s */
-	char version[32];  /* of the build that loaded it */
+	__u32 layout;	    /* DIVERT_LAYOUT */
+	__u32 mark;	    /* the SO_MARK of frames on the way back: the secret */
+	__u64 loaded;	    /* CLOCK_REALTIME, s */
+	char version[32];   /* of the build that loaded it */
 	__u8 sysctl_was[8]; /* of lo, to be put back, in engine/sysctl.c's order; 0xff: untouched */
 };
 
 /* An interface that has the hooks. */
 enum divert_iface_flags {
-	DIVERT_IFACE_QDISC = 1 << 0,  /* its clsact qdisc is ours */
+	DIVERT_IFACE_QDISC = 1 << 0,   /* its clsact qdisc is ours */
 	DIVERT_IFACE_INGRESS = 1 << 1, /* hooked on the way in */
 	DIVERT_IFACE_EGRESS = 1 << 2,  /* hooked on the way out */
 };
@@ -178,10 +184,10 @@ enum divert_field {
 enum divert_packet_flags {
 	DIVERT_IS_V4 = 1 << 0,
 	DIVERT_IS_V6 = 1 << 1,
-	DIVERT_IS_OUT = 1 << 2, /* else in */
-	DIVERT_IS_BACK_IN = 1 << 3,  /* written back inbound: diverted-loopback */
-	DIVERT_IS_BACK_OUT = 1 << 4, /* written back outbound: diverted-output */
-	DIVERT_IS_FRAG = 1 << 5,     /* not the first fragment: no ports */
+	DIVERT_IS_OUT = 1 << 2,	      /* else in */
+	DIVERT_IS_BACK_IN = 1 << 3,   /* written back inbound: diverted-loopback */
+	DIVERT_IS_BACK_OUT = 1 << 4,  /* written back outbound: diverted-output */
+	DIVERT_IS_FRAG = 1 << 5,      /* not the first fragment: no ports */
 	DIVERT_IS_FORWARDED = 1 << 6, /* out, received from another host */
 };
 
@@ -239,10 +245,10 @@ struct divert_entry {
  * the head in page 0, then instructions, entries and the source (which only
  * user space reads: see rules/store.c).
  */
-#define DIVERT_PAGE 4096
-#define DIVERT_PAGE_INSNS (DIVERT_PAGE / sizeof(struct divert_insn))
+#define DIVERT_PAGE	    4096
+#define DIVERT_PAGE_INSNS   (DIVERT_PAGE / sizeof(struct divert_insn))
 #define DIVERT_PAGE_ENTRIES (DIVERT_PAGE / sizeof(struct divert_entry))
-#define DIVERT_INSNS_MAX (1u << 20)
+#define DIVERT_INSNS_MAX    (1u << 20)
 
 struct divert_rules_head {
 	__u32 insns;	    /* how many; they start at page 1 */
@@ -250,10 +256,10 @@ struct divert_rules_head {
 	__u32 entries_page; /* where */
 	__u32 source_page;
 	__u32 source_len; /* bytes */
-	__u32 last_rule; /* a packet whose tag is not below this number */
-	__u32 last_insn; /* begins here, with the default rule: no search */
-	__u32 first_in;	 /* where a packet without a tag begins, */
-	__u32 first_out; /* past the rules that its direction alone rules out */
+	__u32 last_rule;  /* a packet whose tag is not below this number */
+	__u32 last_insn;  /* begins here, with the default rule: no search */
+	__u32 first_in;	  /* where a packet without a tag begins, */
+	__u32 first_out;  /* past the rules that its direction alone rules out */
 };
 
 union divert_page {

@@ -18,7 +18,7 @@
 #include "sysctl.h"
 
 #define LO_IFINDEX 1
-#define NEEDS "needs root (CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON)"
+#define NEEDS	   "needs root (CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON)"
 
 static const char *const map_name[ENGINE_MAPS] = {
 	[ENGINE_IDENTITY] = "identity",
@@ -183,7 +183,8 @@ static int hold_maps(struct divert_bpf *skel)
 	int prog = bpf_program__fd(skel->progs.divert_out);
 	const struct bpf_map *map;
 
-	bpf_object__for_each_map (map, skel->obj) {
+	bpf_object__for_each_map(map, skel->obj)
+	{
 		if (bpf_prog_bind_map(prog, bpf_map__fd(map), NULL) && errno != EEXIST)
 			return engine_fail(-errno, "holding map %s: %s", bpf_map__name(map),
 					   strerror(errno));
@@ -196,7 +197,8 @@ static int keep_skeleton(struct engine *e, struct divert_bpf *skel)
 	const struct bpf_map *map;
 	int fd;
 
-	bpf_object__for_each_map (map, skel->obj) {
+	bpf_object__for_each_map(map, skel->obj)
+	{
 		fd = dup(bpf_map__fd(map));
 		if (fd < 0)
 			return -errno;

@@ -6,13 +6,13 @@
 #include "layout.h"
 
 /* The secrets, chosen when the engine is loaded; constants to the programs. */
-const volatile __u32 back_mark = 0;   /* SO_MARK of frames on their way back */
+const volatile __u32 back_mark = 0;	/* SO_MARK of frames on their way back */
 const volatile __u32 entry_key[2] = {}; /* in the cb[] of a packet between lo and its hook */
 
 /* Of bpf_fib_lookup(), as far as the kernel knows them. */
 const volatile __u32 fib_flags = 0;
-#define FIB_SKIP_NEIGH 4u /* 6.3 */
-#define FIB_MARK 32u	  /* 6.10; the mark stands where smac does */
+#define FIB_SKIP_NEIGH 4u  /* 6.3 */
+#define FIB_MARK       32u /* 6.10; the mark stands where smac does */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -38,7 +38,9 @@ static const struct {
 	[DIVERT_N_NO_ROUTE] = {"no-route", "written outbound, no route"},
 	[DIVERT_N_UNROUTED] = {"asked-route", "written outbound, way found in a second try"},
 	[DIVERT_N_TOO_BIG] = {"too-big", "written outbound above the MTU"},
-	[DIVERT_N_BACKLOG] = {"backlog-full", "written faster than the host takes packets in"},
+	[DIVERT_N_ENTERED] = {"entered", "written, and past its tag in the rules"},
+	[DIVERT_N_LOST] = {"lost-on-entry",
+			   "written, but lost in the stack (backlog, neighbour), or waiting there"},
 };
 
 const char *engine_cause_name(enum divert_cause c)
@@ -244,6 +246,7 @@ static int get_stats(struct engine *e, uint32_t index, struct divert_port_stats 
 {
 	int i, c, n = libbpf_num_possible_cpus();
 	struct divert_port_stats *cpu = n > 0 ? calloc(n, sizeof(*cpu)) : NULL;
+	uint64_t written;
 
 	memset(sum, 0, sizeof(*sum));
 	if (!cpu)
@@ -257,6 +260,9 @@ static int get_stats(struct engine *e, uint32_t index, struct divert_port_stats 
 		for (c = 0; c < DIVERT_N_ROOM; c++)
 			sum->n[c] += cpu[i].n[c];
 	free(cpu);
+	written = sum->n[DIVERT_N_WRITTEN_IN] + sum->n[DIVERT_N_WRITTEN_OUT];
+	if (written > sum->n[DIVERT_N_ENTERED])
+		sum->n[DIVERT_N_LOST] = written - sum->n[DIVERT_N_ENTERED];
 	return 0;
 }
 

@@ -134,8 +134,7 @@ int engine_rules_get(struct engine *e, char **source, uint32_t *len)
 	*source = NULL;
 	*len = 0;
 	if (bpf_map_lookup_elem(e->map[ENGINE_RULES], &zero, &id))
-		return errno == ENOENT ? 0
-				       : engine_fail(-errno, "the rules: %s", strerror(errno));
+		return errno == ENOENT ? 0 : engine_fail(-errno, "the rules: %s", strerror(errno));
 	map = bpf_map_get_fd_by_id(id);
 	if (map < 0)
 		return engine_fail(-errno, "the rules: %s", strerror(errno));

@@ -14,7 +14,7 @@
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 extern void *bpf_rdonly_cast(void *at, __u32 type) __ksym __weak;
 
-#define CAN_READ (bpf_cast_to_kern_ctx && bpf_rdonly_cast)
+#define CAN_READ	(bpf_cast_to_kern_ctx && bpf_rdonly_cast)
 #define READ(at, field) (CAN_READ ? (at)->field : BPF_CORE_READ(at, field))
 
 /* In the hooks of clsact the context is the sk_buff itself. */

@@ -30,11 +30,11 @@ extern "C" {
 #define IPPROTO_DIVERT_OLD 254 /* of macOS and of Linux 2.2 */
 
 /* Level of setsockopt(2), and the options at it: int, 0 or 1 (design of each: divert(4)). */
-#define SOL_DIVERT 258
+#define SOL_DIVERT	  258
 #define DIVERT_REASSEMBLE 1 /* deliver whole packets */
-#define DIVERT_BYPASS 2	    /* packets of this port pass while nobody listens */
-#define DIVERT_GSO 3	    /* deliver large packets as the kernel has them */
-#define DIVERT_INFO 4	    /* a struct divert_info with each packet */
+#define DIVERT_BYPASS	  2 /* packets of this port pass while nobody listens */
+#define DIVERT_GSO	  3 /* deliver large packets as the kernel has them */
+#define DIVERT_INFO	  4 /* a struct divert_info with each packet */
 
 struct mmsghdr;
 struct timespec;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#define ENTRIES 16
+#define ENTRIES	 16
 #define LIFETIME 1000000000 /* ns */
 
 enum kind {
@@ -15,6 +15,7 @@ enum kind {
 	BY_ADDR4,
 	BY_ADDR6,
 	ADDR6_OF,
+	LOCAL,
 };
 
 struct entry {
@@ -171,6 +172,19 @@ void iface_addr6(uint32_t ifindex, struct in6_addr *addr)
 		e->addr = *addr;
 	}
 	*addr = e->addr;
+}
+
+static __thread int any_local; /* most threads never send to the host itself */
+
+void iface_learn_local(const void *addr, size_t len)
+{
+	any_local = 1;
+	keep(LOCAL, addr, len, 0);
+}
+
+int iface_is_local(const void *addr, size_t len)
+{
+	return any_local && find_fresh(LOCAL, addr, len);
 }
 
 void iface_forget(void)

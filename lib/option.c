@@ -45,7 +45,7 @@ static int set_socket(struct dsock *s, int name, const void *value, socklen_t le
 			return -EINVAL;
 		s->sndbuf = n;
 		return 0;
-	case SO_RCVBUF:	  /* what is there already is larger than any program asks for */
+	case SO_RCVBUF:	   /* what is there already is larger than any program asks for */
 	case SO_BROADCAST: /* always allowed */
 	case SO_REUSEADDR: /* a port whose holder is gone is free at once */
 	case SO_DONTROUTE:

@@ -13,8 +13,7 @@
 #include "segment.h"
 #include "socket.h"
 
-#define FLAGS                                                                                      \
-	(MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
+#define FLAGS (MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
 
 /* Looks at an empty ring before the reader sleeps: a wake-up costs about as much as these. */
 #define SPINS 200

@@ -9,7 +9,7 @@
 
 #include <bpf/bpf.h>
 
-#define HEADER 8 /* of each record: length and flags, then the kernel's own */
+#define HEADER	   8	  /* of each record: length and flags, then the kernel's own */
 #define TELL_AFTER 16384u /* bytes read */
 
 int ring_create(size_t size)

@@ -18,13 +18,13 @@
 #include "route.h"
 #include "socket.h"
 
-#define FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_DONTROUTE | MSG_EOR | MSG_CONFIRM | MSG_MORE)
-#define HEADER4 20
-#define HEADER6 40
-#define HEADER4_MAX 60
-#define PACKET_MAX 65535
-#define IOV_MAX_HERE 64 /* pieces of a packet */
-#define COPY_MAX 2048	/* bytes: a frame up to this is sent in one piece */
+#define FLAGS	     (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_DONTROUTE | MSG_EOR | MSG_CONFIRM | MSG_MORE)
+#define HEADER4	     20
+#define HEADER6	     40
+#define HEADER4_MAX  60
+#define PACKET_MAX   65535
+#define IOV_MAX_HERE 64	  /* pieces of a packet */
+#define COPY_MAX     2048 /* bytes: a frame up to this is sent in one piece */
 
 /* A frame on its way to the kernel, in pieces. */
 struct outgoing {
@@ -191,15 +191,28 @@ static void tell_loss(const struct dsock *s, enum divert_cause cause)
 	syscall(SYS_sendto, s->back, &frame, sizeof(frame), MSG_DONTWAIT, NULL, 0);
 }
 
+/* Source or destination address of the packet, and its length. */
+static const uint8_t *address_of(const struct outgoing *o, int destination, size_t *len)
+{
+	int v6 = o->packet[0] >> 4 == 6;
+
+	*len = v6 ? 16 : 4;
+	return o->packet + (v6 ? 8 : 12) + (destination ? *len : 0);
+}
+
 /* The kernel half knows no way: to this host, to many, or to nobody. */
 static int push_again(struct dsock *s, int fd, struct outgoing *o, int flags)
 {
 	uint32_t ifindex = 0;
+	const uint8_t *dst;
+	size_t len;
 	int rc = route_ask(o->packet, o->frame.back.mark, &ifindex);
 
 	switch (rc) {
 	case ROUTE_LOCAL:
 		o->frame.back.flags |= DIVERT_BACK_LOCAL;
+		dst = address_of(o, 1, &len);
+		iface_learn_local(dst, len);
 		break;
 	case ROUTE_LINK:
 		o->frame.back.flags |= DIVERT_BACK_LINK;
@@ -217,27 +230,53 @@ static int push_again(struct dsock *s, int fd, struct outgoing *o, int flags)
 	return rc;
 }
 
-static int push_out(struct dsock *s, int fd, struct outgoing *o, struct destination *to, int flags)
+/*
+ * The link that a packet leaves on which no route tells: where one like it came
+ * from, or the one that its source address is on. 0: the routes are asked after all.
+ */
+static uint32_t link_of(const struct dsock *s, const struct outgoing *o)
 {
-	uint32_t link;
+	uint32_t link = recall_link(&s->recall, o->packet, o->len);
+	const uint8_t *src;
+	struct in6_addr six;
+	in_addr_t four;
+	int guessed;
+	size_t len;
+
+	if (link)
+		return link;
+	src = address_of(o, 0, &len);
+	if (len == sizeof(four)) {
+		memcpy(&four, src, len);
+		return four ? iface_by_addr4(four, &guessed) : 0;
+	}
+	memcpy(&six, src, len);
+	return IN6_IS_ADDR_UNSPECIFIED(&six) ? 0 : iface_by_addr6(&six, &guessed);
+}
+
+static int push_out(struct dsock *s, int fd, struct outgoing *o, const struct destination *to,
+		    int flags)
+{
+	uint32_t link = recall_needs_link(o->packet) ? link_of(s, o) : 0;
+	const uint8_t *dst;
+	size_t len;
 	int rc;
 
 	o->frame.back.flags |= DIVERT_BACK_OUT;
-	if (recall_needs_link(o->packet)) {
-		link = recall_link(&s->recall, o->packet, o->len);
-		if (link) {
-			o->frame.back.flags |= DIVERT_BACK_LINK;
-			o->frame.back.ifindex = link;
-		}
+	if (link) {
+		o->frame.back.flags |= DIVERT_BACK_LINK;
+		o->frame.back.ifindex = link;
 		rc = push(s, fd, o, flags);
 		if (rc != -ENXIO)
-			goto out;
+			return rc;
 		/* that link is gone: is there another? */
 		o->frame.back.flags &= ~DIVERT_BACK_LINK;
-		o->frame.back.ifindex = 0;
+		o->frame.back.ifindex = to->ifindex;
 	}
+	dst = address_of(o, 1, &len);
+	if (iface_is_local(dst, len))
+		o->frame.back.flags |= DIVERT_BACK_LOCAL;
 	rc = push(s, fd, o, flags);
-out:
 	if (rc == -ENETUNREACH)
 		rc = push_again(s, fd, o, flags);
 	return rc == -ENXIO ? -ENETUNREACH : rc;
@@ -319,8 +358,7 @@ ssize_t divert_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 	if (!s)
 		return -1;
-	n = send_iov(s, fd, msg->msg_iov, msg->msg_iovlen, flags, msg->msg_name,
-		     msg->msg_namelen);
+	n = send_iov(s, fd, msg->msg_iov, msg->msg_iovlen, flags, msg->msg_name, msg->msg_namelen);
 	socket_put(s);
 	return n < 0 ? fail(-n) : n;
 }
@@ -336,8 +374,7 @@ int divert_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 		return -1;
 	for (i = 0; i < n; i++) {
 		m = &msgs[i].msg_hdr;
-		rc = send_iov(s, fd, m->msg_iov, m->msg_iovlen, flags, m->msg_name,
-			      m->msg_namelen);
+		rc = send_iov(s, fd, m->msg_iov, m->msg_iovlen, flags, m->msg_name, m->msg_namelen);
 		if (rc < 0)
 			break;
 		msgs[i].msg_len = rc;

@@ -16,9 +16,9 @@
 #include "engine/engine.h"
 #include "table.h"
 
-#define RING_DEFAULT (8u << 20) /* bytes */
-#define SNDBUF_DEFAULT 65636	/* bytes: any packet; FreeBSD's figure */
-#define SCRATCH (64u << 10)
+#define RING_DEFAULT   (8u << 20) /* bytes */
+#define SNDBUF_DEFAULT 65636	  /* bytes: any packet; FreeBSD's figure */
+#define SCRATCH	       (64u << 10)
 
 /*
  * Freed sockets are kept for the next ones: a thread that comes late finds a
@@ -37,8 +37,8 @@ int fail(int error)
 
 static struct shared *shared_new(void)
 {
-	struct shared *sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct shared *sh =
+		mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pthread_mutexattr_t attr;
 
 	if (sh == MAP_FAILED)
@@ -240,8 +240,7 @@ int divert_socket(int domain, int flags)
 	return fd;
 }
 
-static int port_of(const struct dsock *s, const struct sockaddr *addr, socklen_t len,
-		   uint32_t *key)
+static int port_of(const struct dsock *s, const struct sockaddr *addr, socklen_t len, uint32_t *key)
 {
 	const struct sockaddr_in6 *in6 = (const void *)addr;
 	const struct sockaddr_in *in = (const void *)addr;

@@ -21,22 +21,22 @@ struct dsock {
 	uint32_t copies; /* descriptors */
 	struct dsock *next_free;
 
-	int domain;	   /* AF_INET or AF_INET6 */
-	struct ring ring;  /* read under shared->lock */
+	int domain;	  /* AF_INET or AF_INET6 */
+	struct ring ring; /* read under shared->lock */
 	struct shared *shared;
-	void *scratch;	   /* one packet, built under shared->lock where it cannot go right to its place */
+	void *scratch; /* one packet, built under shared->lock where it cannot go right to its place */
 	struct recall recall;
 
-	int back;	/* inner: packet socket of the way back */
-	int errors;	/* inner: why a frame was refused */
-	uint32_t mark;	/* of the engine that back belongs to */
+	int back;      /* inner: packet socket of the way back */
+	int errors;    /* inner: why a frame was refused */
+	uint32_t mark; /* of the engine that back belongs to */
 
 	bool bound;
 	uint32_t key; /* port, with DIVERT_KEY_V6 */
 	uint32_t slot;
 
 	bool shut_read, shut_write;
-	uint32_t sndbuf;	/* bytes */
+	uint32_t sndbuf;	 /* bytes */
 	int64_t receive_timeout; /* ns; 0: none */
 };
 

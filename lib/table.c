@@ -10,7 +10,7 @@
 
 #include "divert.h"
 
-#define CHUNK 1024u
+#define CHUNK  1024u
 #define CHUNKS 1024u
 
 /* An entry is a socket, INNER, or NULL. */

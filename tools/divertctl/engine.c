@@ -26,8 +26,7 @@ int command_attach(int argc, char **argv)
 	if (argc) {
 		ifindex = if_nametoindex(argv[0]);
 		if (!ifindex) {
-			fprintf(stderr,
-				"divertctl: %s: no such interface; 'ip link' lists them\n",
+			fprintf(stderr, "divertctl: %s: no such interface; 'ip link' lists them\n",
 				argv[0]);
 			return EXIT_FAILED;
 		}
@@ -48,8 +47,7 @@ int command_set(int argc, char **argv)
 	int rc;
 
 	if (argc != 2 || strcmp(argv[0], "pass-through"))
-		return usage_error("%s: settings are: pass-through on|off",
-				   argc ? argv[0] : "set");
+		return usage_error("%s: settings are: pass-through on|off", argc ? argv[0] : "set");
 	if (!strcmp(argv[1], "on"))
 		settings.pass_through = 1;
 	else if (strcmp(argv[1], "off"))

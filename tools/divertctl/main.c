@@ -51,7 +51,8 @@ static void help(FILE *to)
 		snprintf(head, sizeof(head), "%s %s", command[i].name, command[i].words);
 		fprintf(to, "  %-24s %s\n", head, command[i].what);
 	}
-	fputs("\nIt acts on the network namespace that it runs in, and needs root. See divertctl(8).\n",
+	fputs("\nIt acts on the network namespace that it runs in, and needs root. See "
+	      "divertctl(8).\n",
 	      to);
 }
 

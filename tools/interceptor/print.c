@@ -117,8 +117,8 @@ void print_line(FILE *to, const struct sockaddr_in *from, const uint8_t *packet,
 	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &tm);
 	fprintf(to, "%02d:%02d:%02d.%06ld %-3s %s rule %u ", tm.tm_hour, tm.tm_min, tm.tm_sec,
-		now.tv_nsec / 1000, from->sin_addr.s_addr ? "in" : "out",
-		interface_of(from, name), from->sin_port);
+		now.tv_nsec / 1000, from->sin_addr.s_addr ? "in" : "out", interface_of(from, name),
+		from->sin_port);
 	if (len >= 20 && packet[0] >> 4 == 4)
 		print_packet(to, packet, len, packet[9], (packet[0] & 15) * 4,
 			     get16(packet + 6) & 0x1fff);
