@@ -47,6 +47,8 @@ RECORD_COPY(1528)
 RECORD_COPY(9216)
 RECORD_COPY(32768)
 RECORD_COPY(65536)
+RECORD_COPY(133120) /* two segments of lo: TCP sends these, whatever gso_max_size says */
+RECORD_COPY(525312) /* BIG TCP */
 
 static __always_inline int record_copy(struct __sk_buff *skb, void *ring,
 				       struct divert_record *head, __u32 offset)
@@ -61,7 +63,11 @@ static __always_inline int record_copy(struct __sk_buff *skb, void *ring,
 		return record_copy_32768(skb, ring, head, offset);
 	if (head->len <= 65535)
 		return record_copy_65536(skb, ring, head, offset);
-	return DIVERT_N_TOO_LONG;
+	if (head->gso_type & DIVERT_GSO_OTHER)
+		return DIVERT_N_TOO_LONG; /* it cannot be cut */
+	if (head->len <= 133120)
+		return record_copy_133120(skb, ring, head, offset);
+	return record_copy_525312(skb, ring, head, offset); /* or longer, which that refuses */
 }
 
 static __always_inline void record_head(struct pass *p, struct divert_record *r, __u16 tag, int tee)

@@ -146,8 +146,8 @@ static __always_inline int packet_read6(void *from, __u32 avail, struct divert_p
 	if (packet_load(from, 0, &ip, sizeof(ip)))
 		return -1;
 	len = packet_u16(ip.len) + sizeof(ip);
-	if (!ip.len && ip.next == PROTO_HOPOPTS && avail > 65535)
-		len = avail; /* a jumbogram, which only the kernel makes for itself */
+	if (!ip.len && avail > 65535)
+		len = avail; /* the same; some kernels add a jumbo option */
 	if (packet_u32(ip.version_class_flow) >> 28 != 6 || len > avail)
 		return -1;
 	p->field[DIVERT_F_FLAGS] |= DIVERT_IS_V6;

@@ -77,12 +77,12 @@ static uint32_t read_index(const char *text)
 
 static int read4(const struct sockaddr_in *in, struct destination *to)
 {
-	char name[ZERO_LEN];
+	char name[ZERO_LEN] = {};
 
 	to->tag = in->sin_port;
 	to->out = in->sin_addr.s_addr == INADDR_ANY;
-	memcpy(name, in->sin_zero, ZERO_LEN);
-	/* without its NUL it is garbage, not a name */
+	strncpy(name, (const char *)in->sin_zero, ZERO_LEN); /* what is behind a NUL is garbage */
+	/* without its NUL it is no name */
 	if (name[0] && !name[ZERO_LEN - 1]) {
 		to->ifindex = read_index(name);
 		if (!to->ifindex)

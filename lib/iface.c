@@ -75,31 +75,46 @@ static struct entry *keep(enum kind kind, const void *key, size_t len, uint32_t 
 	return e;
 }
 
+/* The name learned last: what is written back soon after is most likely for it. */
+#define FRESH_USES 256u
+static __thread struct {
+	uint64_t name;
+	uint32_t ifindex;
+	unsigned int uses; /* since it was learned: then the clock decides */
+} newest;
+
 void iface_learn(const char name[8], uint32_t ifindex)
 {
-	static __thread unsigned int learned;
-	struct entry *e = &cache[last];
+	uint64_t word;
 
-	/* the packet before this one came from there too, most likely: the clock can wait */
-	if (e->kind == BY_NAME && e->ifindex == ifindex && !memcmp(e->key, name, 8) &&
-	    ++learned % 64)
-		return;
-	keep(BY_NAME, name, 8, ifindex);
+	memcpy(&word, name, sizeof(word));
+	if (newest.name != word || newest.ifindex != ifindex) {
+		keep(BY_NAME, name, 8, ifindex);
+		newest.name = word;
+		newest.ifindex = ifindex;
+	}
+	newest.uses = 0;
 }
 
 uint32_t iface_by_name(const char name[8], int *guessed)
 {
-	struct entry *e = find_fresh(BY_NAME, name, 8);
 	uint32_t ifindex;
-	char key[8] = {};
+	struct entry *e;
+	uint64_t word;
 
-	*guessed = e != NULL;
+	memcpy(&word, name, sizeof(word));
+	*guessed = 1;
+	if (word == newest.name && newest.uses < FRESH_USES) {
+		newest.uses++;
+		return newest.ifindex;
+	}
+	e = find_fresh(BY_NAME, name, 8);
 	if (e)
 		return e->ifindex;
+	*guessed = 0;
 	ifindex = if_nametoindex(name);
-	strncpy(key, name, sizeof(key) - 1);
 	if (ifindex)
-		keep(BY_NAME, key, 8, ifindex);
+		keep(BY_NAME, name, 8, ifindex);
 	return ifindex;
 }
 
@@ -190,4 +205,5 @@ int iface_is_local(const void *addr, size_t len)
 void iface_forget(void)
 {
 	memset(cache, 0, sizeof(cache));
+	memset(&newest, 0, sizeof(newest));
 }

@@ -15,6 +15,8 @@
 
 #define FLAGS (MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
 
+#define PACKET_MAX 65535
+
 /* Looks at an empty ring before the reader sleeps: a wake-up costs about as much as these. */
 #define SPINS 200
 
@@ -65,7 +67,7 @@ static void scatter(const struct target *t, const char *from, size_t len)
 	}
 }
 
-/* One packet into t; its length, or with truncation what there was room for. Locked. */
+/* One packet into t; its length, or with truncation what there was room for. -EAGAIN: not this one. Locked. */
 static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct target *t,
 		       int flags)
 {
@@ -77,6 +79,11 @@ static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct 
 	if (i >= cut.segments) /* whoever was here before died between two steps */
 		i = 0;
 	len = segment_len(rec, &cut, i);
+	if (len > PACKET_MAX) { /* to be cut, but its headers do not bear it */
+		ring_next(&s->ring);
+		socket_count_loss(s, DIVERT_N_TOO_LONG);
+		return -EAGAIN;
+	}
 	if (t->iovs == 1 && space >= len) {
 		segment_build(rec, &cut, i, t->iov->iov_base);
 	} else if (cut.segments == 1 && !(rec->flags & DIVERT_REC_PARTIAL)) {
@@ -104,9 +111,11 @@ static ssize_t take(struct dsock *s, struct target *t, int flags)
 	bool locked = socket_lock(s);
 	ssize_t n = -EAGAIN;
 
-	rec = ring_peek(&s->ring);
-	if (rec)
-		n = deliver(s, rec, t, flags);
+	do {
+		rec = ring_peek(&s->ring);
+		if (rec)
+			n = deliver(s, rec, t, flags);
+	} while (rec && n == -EAGAIN);
 	socket_unlock(s, locked);
 	return n;
 }

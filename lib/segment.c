@@ -24,14 +24,41 @@ static int packet_load(void *from, __u32 offset, void *to, __u32 len)
 
 #include "engine/packet.h"
 
-#define TCP_HEADER  20
-#define UDP_HEADER  8
-#define TCP_FIN_PSH 0x09
-#define TCP_CWR	    0x80
+#define TCP_HEADER   20
+#define HEADER6	     40
+#define PACKET_MAX   65535
+#define OPTION_JUMBO 0xc2 /* RFC 2675 */
+#define UDP_HEADER   8
+#define TCP_FIN_PSH  0x09
+#define TCP_CWR	     0x80
 
 static const uint8_t *packet_of(const struct divert_record *rec)
 {
 	return (const uint8_t *)(rec + 1);
+}
+
+/* What the kernel gives a packet above 64 KiB to say its length: a header with a jumbo option only. */
+static uint32_t jumbo_len(const struct bytes *b)
+{
+	const uint8_t *ext = b->at + HEADER6;
+
+	if (b->len <= PACKET_MAX || b->at[0] >> 4 != 6 || b->at[6] != PROTO_HOPOPTS)
+		return 0;
+	return ext[1] == 0 && ext[2] == OPTION_JUMBO ? 8 : 0;
+}
+
+/*
+ * What a program has room for. An IPv6 packet may be longer, and on lo is: TCP's is
+ * then cut, too.
+ */
+static uint32_t fitting(const struct divert_record *rec, const struct cut *cut)
+{
+	uint32_t head = cut->head - cut->jumbo;
+	uint32_t most = head < PACKET_MAX ? PACKET_MAX - head : 0;
+
+	if (cut->proto == PROTO_TCP && (!rec->gso_size || rec->gso_size > most))
+		return most;
+	return rec->gso_size <= most ? rec->gso_size : 0;
 }
 
 void segment_plan(const struct divert_record *rec, struct cut *cut)
@@ -43,13 +70,14 @@ void segment_plan(const struct divert_record *rec, struct cut *cut)
 
 	memset(cut, 0, sizeof(*cut));
 	cut->segments = 1;
-	if (!rec->len || !rec->gso_size || rec->gso_type & DIVERT_GSO_OTHER)
+	if (!rec->len || rec->gso_type & DIVERT_GSO_OTHER ||
+	    (!rec->gso_size && rec->len <= PACKET_MAX))
 		return;
 	if (packet_read(&bytes, bytes.at[0] >> 4, bytes.len, &p, &shape) || shape.fragment)
 		return;
 	cut->transport = shape.payload;
 	cut->proto = p.field[DIVERT_F_PROTO];
-	if (cut->proto == PROTO_TCP && rec->gso_type & DIVERT_GSO_TCP) {
+	if (cut->proto == PROTO_TCP && (rec->gso_type & DIVERT_GSO_TCP || !rec->gso_size)) {
 		if (packet_load(&bytes, shape.payload + 12, &offset, 1) || offset >> 4 < 5)
 			return;
 		cut->head = shape.payload + (offset >> 4) * 4;
@@ -58,8 +86,10 @@ void segment_plan(const struct divert_record *rec, struct cut *cut)
 	} else {
 		return;
 	}
-	if (cut->head < rec->len)
-		cut->segments = (rec->len - cut->head + rec->gso_size - 1) / rec->gso_size;
+	cut->jumbo = jumbo_len(&bytes);
+	cut->size = fitting(rec, cut);
+	if (cut->head < rec->len && cut->size)
+		cut->segments = (rec->len - cut->head + cut->size - 1) / cut->size;
 }
 
 uint32_t segment_len(const struct divert_record *rec, const struct cut *cut, uint32_t i)
@@ -67,8 +97,8 @@ uint32_t segment_len(const struct divert_record *rec, const struct cut *cut, uin
 	if (cut->segments == 1)
 		return rec->len;
 	if (i + 1 < cut->segments)
-		return cut->head + rec->gso_size;
-	return rec->len - (cut->segments - 1) * rec->gso_size;
+		return cut->head - cut->jumbo + cut->size;
+	return rec->len - cut->jumbo - (cut->segments - 1) * cut->size;
 }
 
 static void put16(uint8_t *at, uint16_t host)
@@ -132,7 +162,8 @@ static void build_tcp(const struct cut *cut, uint32_t i, uint32_t done, uint8_t 
 
 void segment_build(const struct divert_record *rec, const struct cut *cut, uint32_t i, void *to)
 {
-	uint32_t len = segment_len(rec, cut, i), done = i * rec->gso_size;
+	uint32_t len = segment_len(rec, cut, i), done = i * cut->size;
+	uint32_t head = cut->head - cut->jumbo, transport = cut->transport - cut->jumbo;
 	const uint8_t *from = packet_of(rec);
 	uint8_t *packet = to;
 
@@ -142,8 +173,15 @@ void segment_build(const struct divert_record *rec, const struct cut *cut, uint3
 			complete(rec, packet);
 		return;
 	}
-	memcpy(packet, from, cut->head);
-	memcpy(packet + cut->head, from + cut->head + done, len - cut->head);
+	if (cut->jumbo) {
+		memcpy(packet, from, HEADER6);
+		packet[6] = from[HEADER6];
+		memcpy(packet + HEADER6, from + HEADER6 + cut->jumbo,
+		       cut->head - HEADER6 - cut->jumbo);
+	} else {
+		memcpy(packet, from, cut->head);
+	}
+	memcpy(packet + head, from + cut->head + done, len - head);
 	if (packet[0] >> 4 == 4) {
 		put16(packet + 2, len);
 		if (!(rec->gso_type & DIVERT_GSO_FIXEDID))
@@ -153,12 +191,11 @@ void segment_build(const struct divert_record *rec, const struct cut *cut, uint3
 		put16(packet + 4, len - 40);
 	}
 	if (cut->proto == PROTO_TCP) {
-		build_tcp(cut, i, done, packet + cut->transport);
-		put_transport_sum(packet, cut->transport, len, PROTO_TCP, cut->transport + 16);
+		build_tcp(cut, i, done, packet + transport);
+		put_transport_sum(packet, transport, len, PROTO_TCP, transport + 16);
 	} else {
-		put16(packet + cut->transport + 4, len - cut->transport);
+		put16(packet + transport + 4, len - transport);
 		if (get16(from + cut->transport + 6) || rec->flags & DIVERT_REC_PARTIAL)
-			put_transport_sum(packet, cut->transport, len, PROTO_UDP,
-					  cut->transport + 6);
+			put_transport_sum(packet, transport, len, PROTO_UDP, transport + 6);
 	}
 }

@@ -12,8 +12,10 @@
 
 /* How a record is to be cut. */
 struct cut {
+	uint32_t size;	    /* bytes of payload in each but the last */
 	uint32_t segments;  /* 1: as it is */
 	uint32_t head;	    /* bytes of headers, which each segment has */
+	uint32_t jumbo;	    /* of them, after the IPv6 header: a jumbo option, which none has */
 	uint32_t transport; /* offset of the transport header */
 	uint8_t proto;
 };

@@ -180,8 +180,7 @@ static int push(const struct dsock *s, int fd, const struct outgoing *o, int fla
 	return error == ENXIO ? -ENETDOWN : -error;
 }
 
-/* Have the kernel half count a loss that only we have seen. */
-static void tell_loss(const struct dsock *s, enum divert_cause cause)
+void socket_count_loss(const struct dsock *s, enum divert_cause cause)
 {
 	struct divert_frame frame;
 
@@ -221,12 +220,12 @@ static int push_again(struct dsock *s, int fd, struct outgoing *o, int flags)
 	case ROUTE_HOST:
 		break;
 	default:
-		tell_loss(s, DIVERT_N_NO_ROUTE);
+		socket_count_loss(s, DIVERT_N_NO_ROUTE);
 		return rc;
 	}
 	rc = push(s, fd, o, flags);
 	if (rc == -ENETUNREACH)
-		tell_loss(s, DIVERT_N_NO_ROUTE);
+		socket_count_loss(s, DIVERT_N_NO_ROUTE);
 	return rc;
 }
 
@@ -288,7 +287,7 @@ static int push_in(struct dsock *s, int fd, struct outgoing *o, struct destinati
 	int rc;
 
 	if (o->packet[0] >> 4 == 4 && !checksum_ip4_ok(o->packet)) {
-		tell_loss(s, DIVERT_N_BAD_CHECKSUM);
+		socket_count_loss(s, DIVERT_N_BAD_CHECKSUM);
 		return 0; /* divert(4): dropped, which is no error */
 	}
 	rc = push(s, fd, o, flags);

@@ -147,7 +147,7 @@ struct dsock *socket_get(int fd)
 
 	if (s) {
 		count_users(s, 1);
-		if (table_get(fd) == s)
+		if (__libc_single_threaded || table_get(fd) == s)
 			return s;
 		socket_put(s);
 	}

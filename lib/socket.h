@@ -51,6 +51,9 @@ void socket_put(struct dsock *s);
 bool socket_lock(struct dsock *s);
 void socket_unlock(struct dsock *s, bool locked);
 
+/* Have the kernel half count a loss that only we have seen (lib/send.c). */
+void socket_count_loss(const struct dsock *s, enum divert_cause cause);
+
 /* -1 with errno = error. */
 int fail(int error);
 
