@@ -34,7 +34,18 @@ cleanup() {
 	rm -rf "$TMP"
 }
 trap 'exit 130' INT TERM
-trap 'rc=$?; [ $failures = 0 ] || { [ $rc != 0 ] || rc=1; [ -z "${TEST_SHELL:-}" ] || debug_shell; }; cleanup; exit $rc' EXIT
+trap 'finish $?' EXIT
+
+# The exit status says whether a case failed, however the test ended.
+finish() {
+	local rc=$1
+	if [ $failures != 0 ]; then
+		[ "$rc" != 0 ] || rc=1
+		[ -z "${TEST_SHELL:-}" ] || debug_shell
+	fi
+	cleanup
+	exit "$rc"
+}
 
 debug_shell() {
 	echo "# namespaces: $NS-a $NS-r $NS-b; files: $TMP; exit ends the test"

@@ -1,0 +1,225 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Who listens, divert(4), "No listener": "A packet for a port without a listener is dropped and
+# counted. With bypass in the rule ... or divertctl set pass-through on for all ports, it goes on
+# at the next rule instead. When the listener dies, however it dies, this takes effect at once."
+# - dropped, passed, and counted, exactly; tee's copies too
+# - killed with SIGKILL under traffic: from the very next packet on as without a listener
+# - the port is free again at once; while the listener lives it is EADDRINUSE
+# - stopped with SIGSTOP: the buffer fills, and what it has no room for is counted: each of the
+#   packets sent is either read in the end or counted as buffer-full
+# The rules are on r, the traffic goes from a to b. The network is lib.sh's: a -- r -- b.
+. "$(dirname "$0")/lib.sh"
+HERE=$(cd "$(dirname "$0")/progs" && pwd)
+make_router
+
+stat() { stat_of r 2000 "$1"; }
+
+# A ping that shall be lost: the counters say more surely than a longer wait where it was.
+quick() { n a ping -q -n -i 0.05 -W 0.2 -c "${2:-1}" "$1" >/dev/null; }
+
+# Echo requests only, each direction; then UDP to 7000
+rules() { # OPTIONS
+	r ipfw -q flush
+	for dir in in out; do
+		r ipfw -q add 100 divert 2000 "$proto" from any to any $dir "$types" "$type" "$@"
+		r ipfw -q add 200 count "$proto" from any to any $dir "$types" "$type"
+	done
+}
+
+for family in 4 6; do
+	if [ $family = 4 ]; then
+		to=10.2.0.1 proto=icmp types=icmptypes type=8
+	else
+		to=fd02::1 proto=ipv6-icmp types=icmp6types type=128
+	fi
+	v=v$family
+
+	# ---- nobody listens, nobody ever has ----
+
+	rules
+	before=$(stat no-listener) passed=$(stat passed)
+	fails "$v: nobody listens: dropped" quick $to 5
+	is "$v: dropped: counted" $(($(stat no-listener) - before)) 5
+	is "$v: dropped: not as passed" "$(stat passed)" "$passed"
+	is "$v: dropped: the rules end there" "$(packets r 100) $(packets r 200)" "5 0"
+
+	rules bypass
+	before=$(stat no-listener) passed=$(stat passed)
+	works "$v: bypass: passes" ping_ a $to 5
+	is "$v: bypass: counted as passed" $(($(stat passed) - passed)) 10
+	is "$v: bypass: not as dropped" "$(stat no-listener)" "$before"
+	is "$v: bypass: rules after it go on" "$(packets r 100) $(packets r 200)" "10 10"
+
+	rules
+	r divertctl set pass-through on
+	passed=$(stat passed)
+	works "$v: pass-through: passes" ping_ a $to 5
+	is "$v: pass-through: counted as passed" $(($(stat passed) - passed)) 10
+	is "$v: pass-through: rules after it go on" "$(packets r 100) $(packets r 200)" "10 10"
+	r divertctl set pass-through off
+	fails "$v: pass-through off: dropped" quick $to 1
+	is "$v: pass-through off: dropped at once" "$(packets r 100) $(packets r 200)" "11 10"
+
+	# bypass takes nothing from who listens
+	rules bypass
+	passed=$(stat passed)
+	reflect drop r -d 2000
+	fails "$v: bypass with a listener: diverted" quick $to 3
+	stop drop
+	is "$v: bypass with a listener: read" "$(count drop received)" 3
+	is "$v: bypass with a listener: none passed" "$(stat passed)" "$passed"
+
+	# ---- killed: the next packet ----
+
+	for how in KILL TERM; do
+		rules
+		before=$(stat no-listener) diverted=$(stat diverted)
+		for ((i = 0; i < 5; i++)); do
+			reflect back r 2000
+			ping_ a $to || not_ok "$v: round $i: ping with a listener"
+			kill -$how "$pid"
+			wait "$pid" 2>/dev/null
+			! quick $to || not_ok "$v: round $i: the first packet after SIG$how was not dropped"
+		done
+		is "$v: SIG$how: the first packet after it is dropped, and counted" \
+			$(($(stat no-listener) - before)) 5
+		is "$v: SIG$how: those before it were diverted" $(($(stat diverted) - diverted)) 10
+
+		rules bypass
+		passed=$(stat passed) diverted=$(stat diverted)
+		for ((i = 0; i < 5; i++)); do
+			reflect drop r -d 2000
+			! quick $to || not_ok "$v: round $i: ping that nobody writes back"
+			kill -$how "$pid"
+			wait "$pid" 2>/dev/null
+			ping_ a $to || not_ok "$v: round $i: the first packet after SIG$how did not pass"
+		done
+		is "$v: SIG$how, bypass: the first packet after it passes, in and out" \
+			$(($(stat passed) - passed)) 10
+		is "$v: SIG$how, bypass: those before it were diverted" \
+			$(($(stat diverted) - diverted)) 5
+	done
+done
+
+# ---- killed under traffic ----
+
+# receiver, and flood COUNT PPS: numbered datagrams from a to b
+receiver() {
+	rm -f "$TMP/recv.ready"
+	start recv b python3 "$HERE/numbered.py" recv 7000 "$TMP/recv.ready"
+	wait_for 5 "UDP receiver" test -s "$TMP/recv.ready"
+}
+field() { sed -n "s/.*$2 \([0-9]*\).*/\1/p" "$TMP/$1.out"; }
+
+for mode in drop bypass; do
+	r ipfw -q flush
+	bypass=()
+	[ $mode = drop ] || bypass=(bypass)
+	r ipfw -q add 100 divert 2000 udp from any to any 7000 in "${bypass[@]}"
+	r ipfw -q add 200 count udp from any to any 7000 in not diverted
+	receiver
+	diverted=$(stat diverted) nobody=$(stat no-listener) passed=$(stat passed)
+	full=$(stat buffer-full)
+	start flood a python3 "$HERE/numbered.py" send 10.2.0.1 7000 6000 --pps 4000
+	flood=$pid
+	for ((i = 0; i < 4; i++)); do
+		had=$(stat diverted)
+		reflect back r 2000
+		under_way() { [ "$(stat diverted)" -gt $((had + 100)) ]; }
+		wait_for 5 "$mode: traffic is diverted" under_way
+		kill -KILL "$pid"
+		wait "$pid" 2>/dev/null
+		at=$(stat diverted)
+		was=$(($(stat no-listener) + $(stat passed)))
+		more() { [ $(($(stat no-listener) + $(stat passed))) -gt $((was + 100)) ]; }
+		wait_for 5 "$mode: traffic goes on" more
+		is "$mode: killed under traffic, round $i: none is diverted any more" \
+			"$(stat diverted)" "$at"
+	done
+	wait "$flood"
+	is "$mode: killed under traffic: the sender noticed nothing" "$(cat "$TMP/flood.out")" \
+		"sent 6000 errors 0"
+	stop recv
+	diverted=$(($(stat diverted) - diverted)) nobody=$(($(stat no-listener) - nobody))
+	passed=$(($(stat passed) - passed)) full=$(($(stat buffer-full) - full))
+	is "$mode: each packet diverted, dropped or passed" \
+		"$((diverted + nobody + passed)) full $full" "6000 full 0"
+	is "$mode: each seen by the rule" "$(packets r 100)" 6000
+	is "$mode: rules after it saw those that passed" "$(packets r 200)" "$passed"
+	if [ $mode = drop ]; then
+		is "drop: none passed" "$passed" 0
+	else
+		is "bypass: none dropped" "$nobody" 0
+	fi
+	is "$mode: none arrived twice" "$(field recv received)" "$(field recv distinct)"
+	# those that the killed program had not yet written back are lost with it
+	got=$(field recv received)
+	if [ "$got" -le $((diverted + passed)) ] && [ "$got" -ge "$passed" ]; then
+		ok "$mode: what was written back or passed has arrived"
+	else
+		not_ok "$mode: $got arrived, of $diverted diverted and $passed passed"
+	fi
+done
+
+# ---- bind ----
+
+reflect first r -d 2000
+r divert-run "$PROGS/reflect" -c 1 2000 >"$TMP/second.out" 2>"$TMP/second.err"
+is "second bind: status" "$?" 1
+is "second bind: EADDRINUSE" "$(tail -1 "$TMP/second.err")" "reflect: bind: EADDRINUSE"
+reflect other r -d 2003
+stop other
+# shellcheck disable=SC2154 # start sets it
+pid=$pid_first
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+for ((i = 0; i < 10; i++)); do
+	r timeout 5 divert-run "$PROGS/reflect" -S 0 2000 >"$TMP/again.out" 2>"$TMP/again.err"
+	[ "$(cat "$TMP/again.out")" = "received 0 sent 0 failed 0" ] ||
+		not_ok "bind again, round $i: $(cat "$TMP/again.err")"
+	start again r divert-run "$PROGS/reflect" -p "$TMP/again.ready$i" 2000
+	wait_for 5 "bind again, round $i" test -s "$TMP/again.ready$i"
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null
+done
+ok "bind again at once, ten times"
+
+# ---- stopped: the buffer fills ----
+
+COUNT=30000
+r ipfw -q flush
+r ipfw -q add 100 divert 2000 udp from any to any 7000 in bypass
+receiver
+reflect back r 2000
+diverted=$(stat diverted) full=$(stat buffer-full) nobody=$(stat no-listener) passed=$(stat passed)
+kill -STOP "$pid"
+is "stopped: sent" "$(a python3 "$HERE/numbered.py" send 10.2.0.1 7000 $COUNT --size 1400)" \
+	"sent $COUNT errors 0"
+all_seen() { [ "$(packets r 100)" = $COUNT ]; }
+wait_for 5 "the rule has seen all" all_seen
+diverted=$(($(stat diverted) - diverted)) full=$(($(stat buffer-full) - full))
+is "stopped: each packet is in the buffer, or counted as buffer-full" $((diverted + full)) $COUNT
+like "stopped: some have room, some not" "$diverted $full" '^[0-9]{3,} [0-9]{3,}$'
+is "stopped: it still listens" "$(($(stat no-listener) - nobody)) $(($(stat passed) - passed))" "0 0"
+kill -CONT "$pid"
+back=$(stat written-in)
+settled() {
+	local now
+	now=$(stat written-in)
+	[ "$now" = "$back" ] && [ "$now" -ge "$diverted" ] && return
+	back=$now
+	return 1
+}
+wait_for 10 "what was in the buffer is written back" settled
+is "continued: sent" "$(a python3 "$HERE/numbered.py" send 10.2.0.1 7000 100 --pps 1000)" \
+	"sent 100 errors 0"
+sleep 0.2
+stop back
+stop recv
+is "continued: it reads what was in the buffer, and goes on" "$(count back received)" \
+	$((diverted + 100))
+is "continued: all of it is written back" "$(count back sent) $(count back failed)" \
+	"$((diverted + 100)) 0"
+is "continued: and arrives" "$(field recv received)" $((diverted + 100))
