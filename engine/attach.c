@@ -120,8 +120,8 @@ static const char *side_name(enum hook_side side)
 	return side == HOOK_IN ? "ingress" : "egress";
 }
 
-/* Sets the side's bit in flags if the hook is there, or else says why not. foreign: the qdisc is not ours. */
-static int hook_up(struct engine *e, const struct iface *iface, enum hook_side side, int foreign,
+/* Sets the side's bit in flags if the hook is there, or else says why not. */
+static int hook_up(struct engine *e, const struct iface *iface, enum hook_side side,
 		   uint32_t *flags, char *why, size_t size)
 {
 	int prog = side == HOOK_IN ? e->prog_in : e->prog_out;
@@ -139,7 +139,7 @@ static int hook_up(struct engine *e, const struct iface *iface, enum hook_side s
 		*flags |= bit;
 	else
 		snprintf(why, size, "%s: no %s hook: %s", iface->name, side_name(side),
-			 foreign ? "its qdisc is the older ingress, not clsact" : strerror(-rc));
+			 strerror(-rc));
 	return rc;
 }
 
@@ -150,14 +150,19 @@ static int hook_iface(struct engine *e, const struct iface *iface, char *why, si
 
 	/* what is known may be of an earlier interface of the same index: only the qdisc's owner counts */
 	bpf_map_lookup_elem(e->map[ENGINE_IFACES], &iface->ifindex, &flags);
-	rc = hook_qdisc_add(iface->ifindex, &ours);
-	if (rc == -ENODEV)
+	rc_out = hook_qdisc_add(iface->ifindex, &ours);
+	if (rc_out == -ENODEV)
 		return 0; /* gone meanwhile */
 	flags &= DIVERT_IFACE_QDISC;
 	if (ours)
 		flags |= DIVERT_IFACE_QDISC;
-	rc = hook_up(e, iface, HOOK_IN, 0, &flags, why, size);
-	rc_out = hook_up(e, iface, HOOK_OUT, !(flags & DIVERT_IFACE_QDISC), &flags, why, size);
+	rc = hook_up(e, iface, HOOK_IN, &flags, why, size);
+	if (rc_out == -EEXIST)
+		snprintf(why, size,
+			 "%s: no egress hook: its qdisc is the older ingress, not clsact",
+			 iface->name);
+	else
+		rc_out = hook_up(e, iface, HOOK_OUT, &flags, why, size);
 	if (bpf_map_update_elem(e->map[ENGINE_IFACES], &iface->ifindex, &flags, BPF_ANY))
 		return -errno;
 	return rc ? rc : rc_out;

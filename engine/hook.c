@@ -64,6 +64,41 @@ int hook_query(uint32_t ifindex, enum hook_side side, uint32_t *prog_id)
 	return rc == -ENOENT || rc == -EINVAL ? 0 : rc;
 }
 
+static int find_ingress(const struct nlmsghdr *nlh, void *data)
+{
+	const struct tcmsg *tcm = mnl_nlmsg_get_payload(nlh);
+	const uint32_t *ifindex = ((void **)data)[0];
+	const struct nlattr *attr;
+	int *found = ((void **)data)[1];
+
+	if ((uint32_t)tcm->tcm_ifindex != *ifindex || tcm->tcm_parent != TC_H_INGRESS)
+		return MNL_CB_OK;
+	mnl_attr_for_each(attr, nlh, sizeof(*tcm))
+	{
+		if (mnl_attr_get_type(attr) == TCA_KIND &&
+		    !strcmp(mnl_attr_get_str(attr), "ingress"))
+			*found = 1;
+	}
+	return MNL_CB_OK;
+}
+
+/* Both kinds of qdisc have the same handle and parent; only the name tells them apart. */
+static int is_older_ingress(uint32_t ifindex)
+{
+	char buf[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct tcmsg *tcm;
+	int found = 0;
+	void *data[] = {&ifindex, &found};
+
+	nlh->nlmsg_type = RTM_GETQDISC;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
+	tcm->tcm_ifindex = ifindex;
+	netlink_ask(nlh, find_ingress, data);
+	return found;
+}
+
 int hook_qdisc_add(uint32_t ifindex, int *ours)
 {
 	libbpf_print_fn_t print = libbpf_set_print(silent);
@@ -74,7 +109,9 @@ int hook_qdisc_add(uint32_t ifindex, int *ours)
 	rc = bpf_tc_hook_create(&hook);
 	libbpf_set_print(print);
 	*ours = !rc;
-	return rc == -EEXIST ? 0 : rc;
+	if (rc == -EEXIST && !is_older_ingress(ifindex))
+		rc = 0;
+	return rc;
 }
 
 static int count_filter(const struct nlmsghdr *nlh, void *data)

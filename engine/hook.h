@@ -12,7 +12,10 @@ enum hook_side {
 
 /* Our filter's program id; 0: there is none. */
 int hook_query(uint32_t ifindex, enum hook_side side, uint32_t *prog_id);
-/* Add the qdisc; *ours: it was not there before. */
+/*
+ * Add the qdisc; *ours: it was not there before. -EEXIST: the older ingress is there, which
+ * has no egress, and would take a filter for that as one of its own.
+ */
 int hook_qdisc_add(uint32_t ifindex, int *ours);
 /* Remove the qdisc if nothing but we used it. */
 int hook_qdisc_remove(uint32_t ifindex);

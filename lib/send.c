@@ -66,7 +66,7 @@ static int check(const struct dsock *s, struct outgoing *o, const struct iovec *
 	size_t len = total(iov, iovs), head, said;
 	const uint8_t *p;
 
-	if (iovs > IOV_MAX_HERE || len > s->sndbuf || len > PACKET_MAX + 1)
+	if (iovs > IOV_MAX_HERE || len > s->sndbuf || len > PACKET_MAX)
 		return -EMSGSIZE;
 	if (len < HEADER4)
 		return -EINVAL;
@@ -281,6 +281,16 @@ static int push_out(struct dsock *s, int fd, struct outgoing *o, const struct de
 	return rc == -ENXIO ? -ENETUNREACH : rc;
 }
 
+static int read_address(const struct dsock *s, const struct sockaddr *addr, socklen_t len,
+			struct destination *to)
+{
+	int rc = address_read(s, addr, len, to);
+
+	if (rc == -EADDRNOTAVAIL)
+		socket_count_loss(s, DIVERT_N_NO_INTERFACE);
+	return rc;
+}
+
 static int push_in(struct dsock *s, int fd, struct outgoing *o, struct destination *to,
 		   const struct sockaddr *addr, socklen_t addrlen, int flags)
 {
@@ -295,7 +305,7 @@ static int push_in(struct dsock *s, int fd, struct outgoing *o, struct destinati
 		return rc == -ENXIO ? -EADDRNOTAVAIL : rc;
 	/* the interface has gone, and perhaps come back as another */
 	iface_forget();
-	rc = address_read(s, addr, addrlen, to);
+	rc = read_address(s, addr, addrlen, to);
 	if (rc)
 		return rc;
 	o->frame.back.ifindex = to->ifindex;
@@ -317,7 +327,7 @@ static ssize_t send_iov(struct dsock *s, int fd, const struct iovec *iov, size_t
 	back_frame(&o.frame, 0);
 	rc = check(s, &o, iov, iovs);
 	if (!rc)
-		rc = address_read(s, addr, addrlen, &to);
+		rc = read_address(s, addr, addrlen, &to);
 	if (rc)
 		return rc;
 	o.frame.back.tag = to.tag;

@@ -198,6 +198,17 @@ static int set_flags(int fd, int flags)
 	return 0;
 }
 
+/* Programs count on the lowest free number, which was in use a moment ago. Takes fd. */
+static int lowest(int fd)
+{
+	int low = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (low < 0)
+		return fd;
+	syscall(SYS_close, low < fd ? fd : low);
+	return low < fd ? low : fd;
+}
+
 int divert_socket(int domain, int flags)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -224,10 +235,12 @@ int divert_socket(int domain, int flags)
 	if (rc >= 0)
 		rc = ring_map(&s->ring, fd);
 	if (!rc)
-		rc = set_flags(fd, flags);
-	if (!rc)
 		rc = open_back(s, &e);
 	engine_close(&e);
+	if (!rc) {
+		fd = lowest(fd);
+		rc = set_flags(fd, flags);
+	}
 	s->copies = 1;
 	if (!rc)
 		rc = table_set(fd, s);
