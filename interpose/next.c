@@ -50,6 +50,60 @@ static void raw_closefrom(int low)
 	syscall(SYS_close_range, low < 0 ? 0 : low, ~0U, 0);
 }
 
+/* The kernel writes what is left of the time; POSIX keeps it. */
+static int raw_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+		     const sigset_t *mask)
+{
+	struct timespec left;
+
+	if (timeout)
+		left = *timeout;
+	return (int)syscall(SYS_ppoll, fds, n, timeout ? &left : NULL, mask, NSIG / 8);
+}
+
+static int raw_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	const struct timespec t = {timeout / 1000, timeout % 1000 * 1000000L};
+
+	return raw_ppoll(fds, n, timeout < 0 ? NULL : &t, NULL);
+}
+
+static int raw___poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size)
+{
+	return raw_poll(fds, n, timeout);
+}
+
+static int raw___ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+			   const sigset_t *mask, size_t size)
+{
+	return raw_ppoll(fds, n, timeout, mask);
+}
+
+static int raw_pselect(int n, fd_set *in, fd_set *out, fd_set *except,
+		       const struct timespec *timeout, const sigset_t *mask)
+{
+	const struct {
+		const sigset_t *mask;
+		size_t size;
+	} arg = {mask, NSIG / 8};
+	struct timespec left;
+
+	if (timeout)
+		left = *timeout;
+	return (int)syscall(SYS_pselect6, n, in, out, except, timeout ? &left : NULL, &arg);
+}
+
+static int raw_select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
+{
+	struct timespec t;
+
+	if (!timeout)
+		return raw_pselect(n, in, out, except, NULL, NULL);
+	t.tv_sec = timeout->tv_sec;
+	t.tv_nsec = timeout->tv_usec * 1000;
+	return raw_pselect(n, in, out, except, &t, NULL);
+}
+
 #define raw_fcntl64	       raw_fcntl
 #define RAW(result, name, ...) .name = raw_##name,
 struct next_functions next_functions = {NEXT_PLAIN(RAW) NEXT_OTHER(RAW)};

@@ -11,6 +11,9 @@
 #undef _FILE_OFFSET_BITS
 #undef _TIME_BITS
 
+#include <poll.h>
+#include <signal.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -25,6 +28,10 @@ ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from,
 		       socklen_t *fromlen);
+
+int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size);
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
+		size_t size);
 
 /* Newer than some C libraries that this builds with. */
 int close_range(unsigned int first, unsigned int last, int flags);
@@ -101,7 +108,18 @@ void closefrom(int low);
 	X(int, fcntl, (int fd, int cmd, ...))                                                      \
 	X(int, fcntl64, (int fd, int cmd, ...))                                                    \
 	X(int, ioctl, (int fd, unsigned long request, ...))                                        \
-	X(void, closefrom, (int low))
+	X(void, closefrom, (int low))                                                              \
+	X(int, poll, (struct pollfd * fds, nfds_t n, int timeout))                                 \
+	X(int, __poll_chk, (struct pollfd * fds, nfds_t n, int timeout, size_t size))              \
+	X(int, ppoll,                                                                              \
+	  (struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask))   \
+	X(int, __ppoll_chk,                                                                        \
+	  (struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,    \
+	   size_t size))                                                                           \
+	X(int, select, (int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout))  \
+	X(int, pselect,                                                                            \
+	  (int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,         \
+	   const sigset_t *mask))
 
 #define NEXT_MEMBER(result, name, parameters, ...) result(*name) parameters;
 struct next_functions {

@@ -225,6 +225,7 @@ static void readiness(void)
 	struct epoll_event event = {.events = EPOLLIN}, edge = {.events = EPOLLIN | EPOLLET};
 	int level = epoll_create1(0), edges = epoll_create1(0);
 	long start = now_ms();
+	fd_set set;
 
 	must(!epoll_ctl(level, EPOLL_CTL_ADD, divert, &event), "epoll");
 	must(!epoll_ctl(edges, EPOLL_CTL_ADD, divert, &edge), "epoll");
@@ -259,6 +260,12 @@ static void readiness(void)
 	p.events = POLLOUT;
 	is("poll: one may always write", poll(&p, 1, 0), 1);
 	check(p.revents & POLLOUT, "poll: POLLOUT");
+	p.events = POLLIN;
+	is("poll: nothing to read", poll(&p, 1, 0), 0);
+	FD_ZERO(&set);
+	FD_SET(divert, &set);
+	is("select: one may always write", select(divert + 1, NULL, &set, NULL, NULL), 1);
+	check(FD_ISSET(divert, &set), "select: the set");
 	close(level);
 	close(edges);
 }
