@@ -29,6 +29,8 @@ cleanup() {
 	done
 	wait 2>/dev/null
 	for n in $(ip netns list | cut -d' ' -f1 | grep "^$NS-"); do
+		# what a test started in the background of something else, too
+		ip netns pids "$n" | xargs -r kill -KILL 2>/dev/null
 		ip netns del "$n"
 	done
 	rm -rf "$TMP"
