@@ -89,13 +89,12 @@ static __always_inline __u32 back_stats(struct __sk_buff *skb)
 	return skb->priority;
 }
 
-/* Refuse the frame: send() fails with ENOBUFS, and the library looks here for the reason. */
-static __always_inline int back_refuse(struct __sk_buff *skb, enum divert_cause cause, __u32 error)
+/* Not this frame: send() fails with ENOBUFS, and the library looks here for the reason. */
+static __always_inline int back_answer(struct __sk_buff *skb, __u32 error)
 {
 	struct bpf_sock *sk = skb->sk;
 	__u32 *why;
 
-	count(back_stats(skb), cause);
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
 	if (!sk)
@@ -106,6 +105,37 @@ static __always_inline int back_refuse(struct __sk_buff *skb, enum divert_cause 
 	return TC_ACT_SHOT;
 }
 
+/* Refuse the packet, which is a loss. */
+static __always_inline int back_refuse(struct __sk_buff *skb, enum divert_cause cause, __u32 error)
+{
+	count(back_stats(skb), cause);
+	return back_answer(skb, error);
+}
+
+/*
+ * The packet's own type into a frame that has DIVERT_BACK_ETHERTYPE. Of a large frame only the
+ * link header can be looked at in place.
+ */
+static __always_inline int back_type(struct __sk_buff *skb)
+{
+	__be16 *type = (void *)(long)skb->data + 2 * ETH_ALEN;
+	__u8 first;
+
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, &first, sizeof(first)))
+		return -1;
+	if ((void *)(type + 1) > (void *)(long)skb->data_end)
+		return -1;
+	*type = bpf_htons(first >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
+	return 0;
+}
+
+static __always_inline int has_link_header(struct net_device *dev)
+{
+	__u16 type = READ(AS(net_device, dev), type);
+
+	return type == ARPHRD_ETHER_TYPE || type == ARPHRD_LOOPBACK_TYPE;
+}
+
 static __always_inline int back_in(struct __sk_buff *skb, const struct divert_back *back)
 {
 	struct net_device *dev = skb_find_dev(skb, back->ifindex);
@@ -114,6 +144,12 @@ static __always_inline int back_in(struct __sk_buff *skb, const struct divert_ba
 		return back_refuse(skb, DIVERT_N_NO_INTERFACE, ENXIO);
 	if (!(READ(AS(net_device, dev), flags) & IFF_UP_BIT))
 		return back_refuse(skb, DIVERT_N_IF_DOWN, ENETDOWN);
+	if (skb->protocol == bpf_htons(DIVERT_BACK_ETHERTYPE)) {
+		if (!has_link_header(dev))
+			return back_answer(skb, EPROTOTYPE);
+		if (back_type(skb))
+			return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+	}
 	count(back_stats(skb), DIVERT_N_WRITTEN_IN);
 	entry_set(skb, back->tag, back->ifindex, back_stats(skb));
 	skb->mark = back->mark;

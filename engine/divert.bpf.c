@@ -117,9 +117,10 @@ static __always_inline int back_frame(struct __sk_buff *skb, int version, struct
 			count(back_stats(skb), back->ifindex);
 		return TC_ACT_STOLEN;
 	}
-	if (!version)
-		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
-	return back->flags & DIVERT_BACK_OUT ? back_out(skb, version, back) : back_in(skb, back);
+	if (!(back->flags & DIVERT_BACK_OUT))
+		return back_in(skb, back);
+	return version ? back_out(skb, version, back)
+		       : back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
 }
 
 SEC("tc")

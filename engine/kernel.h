@@ -15,6 +15,9 @@
 #define IFF_OVS_DATAPATH_BIT (1u << 10) /* port of Open vSwitch */
 #define IFF_TEAM_PORT_BIT    (1u << 13)
 
+#define ARPHRD_ETHER_TYPE    1
+#define ARPHRD_LOOPBACK_TYPE 772
+
 #define HASH_BUCKETS 256 /* NETDEV_HASHENTRIES */
 
 struct hlist_node {
@@ -46,6 +49,7 @@ struct net_device {
 	int ifindex;
 	unsigned int flags;
 	unsigned int mtu;
+	unsigned short type;	 /* ARPHRD_... */
 	unsigned int priv_flags; /* a bit field since 6.10: read as one */
 	struct hlist_node index_hlist;
 	possible_net_t nd_net;

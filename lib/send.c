@@ -281,6 +281,25 @@ static int push_out(struct dsock *s, int fd, struct outgoing *o, const struct de
 	return rc == -ENXIO ? -ENETUNREACH : rc;
 }
 
+/* DIVERT_BACK_ETHERTYPE, where the interface lets it pass; each thread knows some that do not. */
+static int push_typeless(const struct dsock *s, int fd, struct outgoing *o, int flags)
+{
+	static __thread uint32_t need_type[16];
+	uint32_t ifindex = o->frame.back.ifindex, slot = ifindex % 16;
+	const uint16_t type = o->frame.protocol;
+	int rc;
+
+	if (need_type[slot] != ifindex) {
+		o->frame.protocol = htons(DIVERT_BACK_ETHERTYPE);
+		rc = push(s, fd, o, flags);
+		o->frame.protocol = type;
+		if (rc != -EPROTOTYPE)
+			return rc;
+		need_type[slot] = ifindex;
+	}
+	return push(s, fd, o, flags);
+}
+
 static int read_address(const struct dsock *s, const struct sockaddr *addr, socklen_t len,
 			struct destination *to)
 {
@@ -300,7 +319,7 @@ static int push_in(struct dsock *s, int fd, struct outgoing *o, struct destinati
 		socket_count_loss(s, DIVERT_N_BAD_CHECKSUM);
 		return 0; /* divert(4): dropped, which is no error */
 	}
-	rc = push(s, fd, o, flags);
+	rc = push_typeless(s, fd, o, flags);
 	if (rc != -ENXIO || !to->guessed)
 		return rc == -ENXIO ? -EADDRNOTAVAIL : rc;
 	/* the interface has gone, and perhaps come back as another */
@@ -309,7 +328,7 @@ static int push_in(struct dsock *s, int fd, struct outgoing *o, struct destinati
 	if (rc)
 		return rc;
 	o->frame.back.ifindex = to->ifindex;
-	rc = push(s, fd, o, flags);
+	rc = push_typeless(s, fd, o, flags);
 	return rc == -ENXIO ? -EADDRNOTAVAIL : rc;
 }
 
