@@ -112,6 +112,35 @@ static __always_inline int back_refuse(struct __sk_buff *skb, enum divert_cause 
 	return back_answer(skb, error);
 }
 
+/* A setting of the library's: enum divert_set. */
+static __always_inline int back_set(struct __sk_buff *skb, const struct divert_back *back)
+{
+	__u32 key = back->ifindex;
+	struct divert_socket *conf;
+	struct divert_port *port;
+
+	if (back->tag == DIVERT_SET_BYPASS) {
+		port = bpf_map_lookup_elem(&ports, &key);
+		if (!port)
+			return back_refuse(skb, DIVERT_N_BAD_FRAME, ENOENT);
+		if (back->mark)
+			port->flags |= DIVERT_PORT_BYPASS;
+		else
+			port->flags &= ~DIVERT_PORT_BYPASS;
+		return TC_ACT_STOLEN;
+	}
+	conf = bpf_map_lookup_elem(&socket_conf, &key);
+	if (!conf)
+		return back_refuse(skb, DIVERT_N_BAD_FRAME, ENOENT);
+	if (back->tag == DIVERT_SET_FLAGS)
+		conf->flags = back->mark;
+	else if (back->tag == DIVERT_SET_LIMIT)
+		conf->limit = back->mark;
+	else
+		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+	return TC_ACT_STOLEN;
+}
+
 /*
  * The packet's own type into a frame that has DIVERT_BACK_ETHERTYPE. Of a large frame only the
  * link header can be looked at in place.

@@ -121,7 +121,7 @@ static __always_inline struct divert_port *port_entry(__u32 key, void **ring)
 	__u32 slot;
 
 	*ring = NULL;
-	if (!port || !port->n)
+	if (!port || !port->members)
 		return port;
 	slot = port->slot[0];
 	*ring = bpf_map_lookup_elem(&sockets, &slot);

@@ -114,9 +114,11 @@ static __always_inline int back_frame(struct __sk_buff *skb, int version, struct
 	}
 	if (back->flags & DIVERT_BACK_COUNT) {
 		if (back->ifindex < DIVERT_N_CAUSES)
-			count(back_stats(skb), back->ifindex);
+			count_many(back_stats(skb), back->ifindex, back->mark);
 		return TC_ACT_STOLEN;
 	}
+	if (back->flags & DIVERT_BACK_SET)
+		return back_set(skb, back);
 	if (!(back->flags & DIVERT_BACK_OUT))
 		return back_in(skb, back);
 	return version ? back_out(skb, version, back)

@@ -25,6 +25,7 @@ enum engine_map {
 	ENGINE_PORTS,
 	ENGINE_PORT_STATS,
 	ENGINE_SOCKETS,
+	ENGINE_SOCKET_CONF,
 	ENGINE_ERRORS,
 	ENGINE_MAPS,
 };
@@ -95,10 +96,12 @@ int engine_counter_zero(struct engine *e, uint32_t counter);
 int engine_port_add(struct engine *e, uint32_t key);
 
 /*
- * Bind the ring to a port: -EADDRINUSE if a live socket has it. Gives the slot, and the index of
- * the port's counters. Needs ENGINE_LOCK.
+ * Bind the ring to a port: -EADDRINUSE if a live socket has it, unless that one and this one are shared
+ * (SO_REUSEPORT); -ENOSPC if DIVERT_GROUP_MAX share it. conf: what the socket has set. Gives the slot, and the
+ * index of the port's counters. Needs ENGINE_LOCK.
  */
-int engine_port_bind(struct engine *e, uint32_t key, int ring_fd, uint32_t *slot, uint32_t *stats);
+int engine_port_bind(struct engine *e, uint32_t key, int ring_fd, bool shared,
+		     const struct divert_socket *conf, uint32_t *slot, uint32_t *stats);
 /* Undo it. Needs ENGINE_LOCK. */
 int engine_port_release(struct engine *e, uint32_t key, uint32_t slot);
 
@@ -109,7 +112,7 @@ struct engine_port {
 	uint32_t key;
 	struct divert_port conf;
 	struct divert_port_stats stats; /* summed */
-	bool alive;			/* a socket is bound */
+	unsigned int alive;		/* sockets that are bound to it */
 };
 /* All ports, sorted by key; malloc'ed, the caller frees it. The number of them, or -errno. */
 int engine_ports(struct engine *e, struct engine_port **ports);

@@ -10,13 +10,14 @@
 
 #include <linux/types.h>
 
-#define DIVERT_LAYOUT 1 /* of everything in this file */
+#define DIVERT_LAYOUT 2 /* of everything in this file */
 
 #define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name */
 #define DIVERT_SOCKETS_MAX 4096	 /* sockets bound at a time */
 #define DIVERT_RULES_MAX   16384 /* rules in a namespace */
 #define DIVERT_GROUP_MAX   32	 /* sockets that share a port */
 #define DIVERT_NAME_LEN	   16	 /* an interface's name with its NUL: IFNAMSIZ */
+#define DIVERT_HOPS_MAX	   32	 /* times that a packet may be written back */
 
 /* ---- the way out: what precedes each packet in a socket's ring ---- */
 
@@ -26,6 +27,16 @@ enum divert_record_flags {
 	DIVERT_REC_TEE = 1 << 2,       /* a copy: the packet itself went on */
 	DIVERT_REC_PARTIAL = 1 << 3,   /* csum_start and csum_offset say what is to be completed */
 	DIVERT_REC_V6 = 1 << 4,
+	/*
+	 * A later fragment that came before the first: the rule takes it if the first one's ports
+	 * are what the rule says, and only the first one tells. Comes to sockets that reassemble.
+	 */
+	DIVERT_REC_UNDECIDED = 1 << 5,
+	/*
+	 * No packet to be delivered: a first fragment that went elsewhere, shown to the socket that
+	 * has undecided ones of the same packet. They are to be written back above the tag.
+	 */
+	DIVERT_REC_RELEASE = 1 << 6,
 };
 
 enum divert_gso {
@@ -40,16 +51,17 @@ struct divert_record {
 	__u32 ifindex;	   /* receiving interface; 0: made on this host */
 	__u32 oif;	   /* sending interface; 0: incoming */
 	__u32 mark;	   /* fwmark */
-	__u32 uid;	   /* of the sender; ~0: not known */
+	__u32 uid;	   /* of the sender, with DIVERT_SOCK_INFO; ~0: not known */
 	__be32 addr;	   /* first IPv4 address of the receiving interface; 0: it has none */
 	__u16 tag;	   /* the rule that diverted it */
 	__u16 flags;	   /* enum divert_record_flags */
 	__u16 gso_size;	   /* payload bytes of a segment; 0: not to be segmented */
-	__u16 gso_type;	   /* enum divert_gso */
+	__u8 gso_type;	   /* enum divert_gso */
+	__u8 hops;	   /* times that it was written back before */
 	__u16 csum_start;  /* from the IP header */
 	__u16 csum_offset; /* from csum_start */
-	__u32 reserved;
-	__u64 tstamp;		    /* CLOCK_MONOTONIC, ns */
+	__u32 drops;  /* packets that the socket has lost for want of room; with DIVERT_SOCK_INFO */
+	__u64 tstamp; /* CLOCK_MONOTONIC, ns; with DIVERT_SOCK_INFO, else 0 */
 	char name[DIVERT_NAME_LEN]; /* of the receiving interface; empty if ifindex is 0 */
 };
 
@@ -64,8 +76,16 @@ enum divert_back_flags {
 	DIVERT_BACK_OUT = 1 << 2,   /* route it; otherwise it arrives at ifindex */
 	DIVERT_BACK_LOCAL = 1 << 3, /* out: where no route forwards it, it is this host's own */
 	DIVERT_BACK_LINK = 1 << 4,  /* out: no look-up, on the link of ifindex to its destination */
-	DIVERT_BACK_COUNT = 1 << 5, /* no packet: count the cause in ifindex, for the library */
+	DIVERT_BACK_COUNT = 1 << 5, /* no packet: add mark to the count of the cause in ifindex */
 	DIVERT_BACK_QUERY = 1 << 6, /* no packet: refuse if the socket in slot ifindex is held */
+	DIVERT_BACK_SET = 1 << 7,   /* no packet: a setting, enum divert_set in tag */
+};
+
+/* What DIVERT_BACK_SET sets, to mark: so that options work without privilege, too. */
+enum divert_set {
+	DIVERT_SET_FLAGS,  /* of the socket in slot ifindex: enum divert_socket_flags */
+	DIVERT_SET_LIMIT,  /* of the socket in slot ifindex */
+	DIVERT_SET_BYPASS, /* of the port with the key ifindex: DIVERT_PORT_BYPASS, 0 or 1 */
 };
 
 /*
@@ -78,8 +98,8 @@ enum divert_back_flags {
 
 struct divert_back {
 	__u8 flags; /* enum divert_back_flags */
-	__u8 reserved;
-	__u16 tag; /* rules up to this number are behind it, host order */
+	__u8 hops;  /* times that the packet was written back, with this one */
+	__u16 tag;  /* rules up to this number are behind it, host order */
 	__u32 ifindex; /* in: where it arrives; out: where it was received, or 0; LINK: where it leaves */
 	__u32 mark; /* fwmark of the packet */
 } __attribute__((packed));
@@ -103,6 +123,13 @@ enum divert_cause {
 	DIVERT_N_NO_ROUTE,     /* written back outbound where no route leads */
 	DIVERT_N_UNROUTED,     /* ... tried once more by the library: no loss yet */
 	DIVERT_N_TOO_BIG,      /* written back outbound above the MTU */
+	DIVERT_N_LOOP,	       /* written back more often than DIVERT_HOPS_MAX times */
+	DIVERT_N_TRUNCATED,    /* read into a buffer that was too short for it */
+	DIVERT_N_FRAG_TIMEOUT, /* fragments of a packet of which others did not come in time */
+	DIVERT_N_FRAG_OVERLAP, /* ... of a packet of which two say something else of the same bytes */
+	DIVERT_N_FRAG_DUP,     /* ... that were there already */
+	DIVERT_N_FRAG_FULL,    /* ... for which there was no room */
+	DIVERT_N_FRAG_BAD,     /* ... that no packet can have */
 	DIVERT_N_ENTERED,      /* ... and met by its interface's hook again */
 	/*
 	 * Written and not met again. Not counted, but worked out when it is asked for: the stack
@@ -111,7 +138,7 @@ enum divert_cause {
 	 */
 	DIVERT_N_LOST,
 	DIVERT_N_CAUSES,
-	DIVERT_N_ROOM = 24, /* counters of a port, some free */
+	DIVERT_N_ROOM = 32, /* counters of a port, some free */
 };
 
 struct divert_port_stats {
@@ -125,13 +152,29 @@ struct divert_port_stats {
 
 enum divert_port_flags {
 	DIVERT_PORT_BYPASS = 1 << 0, /* nobody listens: pass */
+	DIVERT_PORT_SHARED = 1 << 1, /* its sockets have SO_REUSEPORT: more may join */
 };
 
 struct divert_port {
-	__u32 flags; /* enum divert_port_flags */
-	__u32 stats; /* index of its counters */
-	__u32 n;     /* sockets */
+	__u32 flags;   /* enum divert_port_flags */
+	__u32 stats;   /* index of its counters */
+	__u32 members; /* bit i: slot[i] is that of a socket, which may have died */
 	__u16 slot[DIVERT_GROUP_MAX];
+};
+
+/* ---- sockets, by slot ---- */
+
+enum divert_socket_flags {
+	DIVERT_SOCK_REASSEMBLE = 1 << 0, /* its library puts fragments together */
+	DIVERT_SOCK_INFO = 1 << 1,	 /* it asks for uid, drops and tstamp of each record */
+	DIVERT_SOCK_NOT_IN = 1 << 2,  /* incoming packets pass it by, as if nobody listened to a */
+	DIVERT_SOCK_NOT_OUT = 1 << 3, /* rule with bypass; outgoing packets do */
+};
+
+struct divert_socket {
+	__u32 flags; /* enum divert_socket_flags */
+	__u32 limit; /* bytes that may wait in its ring, headers included; 0: as many as fit */
+	__u32 drops; /* packets lost for want of room */
 };
 
 struct divert_settings {

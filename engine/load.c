@@ -29,6 +29,7 @@ static const char *const map_name[ENGINE_MAPS] = {
 	[ENGINE_PORTS] = "ports",
 	[ENGINE_PORT_STATS] = "port_stats",
 	[ENGINE_SOCKETS] = "sockets",
+	[ENGINE_SOCKET_CONF] = "socket_conf",
 	[ENGINE_ERRORS] = "errors",
 };
 

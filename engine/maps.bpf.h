@@ -86,6 +86,14 @@ struct {
 	__array(values, struct divert_ring);
 } sockets SEC(".maps");
 
+/* slot -> what its socket has set */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, DIVERT_SOCKETS_MAX);
+	__type(key, __u32);
+	__type(value, struct divert_socket);
+} socket_conf SEC(".maps");
+
 /* Of a packet socket on the way back: why its last frame was refused, an errno. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

@@ -37,12 +37,17 @@ static __always_inline __u64 *port_counters(__u32 index)
 }
 
 /* The counters are a processor's own, and hooks do not interrupt one another: no atomics. */
-static __always_inline void count(__u32 index, enum divert_cause cause)
+static __always_inline void count_many(__u32 index, enum divert_cause cause, __u32 many)
 {
 	__u64 *n = port_counters(index);
 
 	if (n)
-		n[cause]++;
+		n[cause] += many;
+}
+
+static __always_inline void count(__u32 index, enum divert_cause cause)
+{
+	count_many(index, cause, 1);
 }
 
 #endif

@@ -38,6 +38,13 @@ static const struct {
 	[DIVERT_N_NO_ROUTE] = {"no-route", "written outbound, no route"},
 	[DIVERT_N_UNROUTED] = {"asked-route", "written outbound, way found in a second try"},
 	[DIVERT_N_TOO_BIG] = {"too-big", "written outbound above the MTU"},
+	[DIVERT_N_LOOP] = {"loop", "written back too often: dropped"},
+	[DIVERT_N_TRUNCATED] = {"truncated", "read into a buffer that was too short"},
+	[DIVERT_N_FRAG_TIMEOUT] = {"frag-timeout", "fragments whose packet did not get complete"},
+	[DIVERT_N_FRAG_OVERLAP] = {"frag-overlap", "fragments that overlapped: packet dropped"},
+	[DIVERT_N_FRAG_DUP] = {"frag-duplicate", "fragments that were there already"},
+	[DIVERT_N_FRAG_FULL] = {"frag-full", "fragments for which there was no room"},
+	[DIVERT_N_FRAG_BAD] = {"frag-bad", "fragments that no packet can have"},
 	[DIVERT_N_ENTERED] = {"entered", "written, and past its tag in the rules"},
 	[DIVERT_N_LOST] = {"lost-on-entry",
 			   "written, but lost in the stack (backlog, neighbour), or waiting there"},
@@ -165,6 +172,25 @@ static int alive_for_sure(struct engine *e, uint32_t slot)
 	return rc;
 }
 
+/* The first of the port's sockets that has died; its slot is free then. 0: none has. */
+static int forget_dead(struct engine *e, uint32_t key, const struct divert_port *port)
+{
+	int i, rc;
+
+	for (i = 0; i < DIVERT_GROUP_MAX; i++) {
+		if (!(port->members & 1u << i))
+			continue;
+		rc = engine_slot_alive(e, port->slot[i]);
+		if (rc < 0)
+			return rc;
+		if (!rc) {
+			rc = engine_port_release(e, key, port->slot[i]);
+			return rc ? rc : 1;
+		}
+	}
+	return 0;
+}
+
 static int free_slot(struct engine *e, uint32_t *slot)
 {
 	uint32_t i, id, key, *from = NULL;
@@ -182,59 +208,90 @@ static int free_slot(struct engine *e, uint32_t *slot)
 	/* all taken, but some by sockets that died without a word? */
 	while (!bpf_map_get_next_key(e->map[ENGINE_PORTS], from, &key)) {
 		from = &key;
-		if (get_port(e, key, &port) || !port.n)
+		if (get_port(e, key, &port))
 			continue;
-		*slot = port.slot[0];
-		rc = engine_slot_alive(e, *slot);
-		if (rc < 0)
-			return rc;
-		if (!rc)
-			return engine_port_release(e, key, *slot);
+		rc = forget_dead(e, key, &port);
+		if (rc)
+			return rc < 0 ? rc : free_slot(e, slot);
 	}
 	return engine_fail(-ENOSPC, "%u sockets are bound, no room for another",
 			   DIVERT_SOCKETS_MAX);
 }
 
-int engine_port_bind(struct engine *e, uint32_t key, int ring_fd, uint32_t *slot, uint32_t *stats)
+/* Where in the port's table a socket is to stand; those that have died make room. */
+static int free_member(struct engine *e, uint32_t key, struct divert_port *port, bool shared)
+{
+	int i, rc, at = -1;
+
+	for (i = 0; i < DIVERT_GROUP_MAX; i++) {
+		if (!(port->members & 1u << i)) {
+			at = at < 0 ? i : at;
+			continue;
+		}
+		if (shared && port->flags & DIVERT_PORT_SHARED && at >= 0)
+			continue; /* one place is enough */
+		rc = alive_for_sure(e, port->slot[i]);
+		if (rc < 0)
+			return rc;
+		if (!rc) {
+			rc = engine_port_release(e, key, port->slot[i]);
+			if (rc)
+				return rc;
+			port->members &= ~(1u << i);
+			at = at < 0 ? i : at;
+		} else if (!shared || !(port->flags & DIVERT_PORT_SHARED)) {
+			return engine_fail(-EADDRINUSE, "port %u: another socket is bound to it",
+					   key & 0xffff);
+		}
+	}
+	if (at < 0)
+		return engine_fail(-ENOSPC, "port %u: %u sockets share it, no room for another",
+				   key & 0xffff, DIVERT_GROUP_MAX);
+	return at;
+}
+
+int engine_port_bind(struct engine *e, uint32_t key, int ring_fd, bool shared,
+		     const struct divert_socket *conf, uint32_t *slot, uint32_t *stats)
 {
 	struct divert_port port;
-	int rc = engine_port_add(e, key);
+	int at, rc = engine_port_add(e, key);
 
 	if (!rc)
 		rc = get_port(e, key, &port);
 	if (rc)
 		return rc;
-	if (port.n) {
-		rc = alive_for_sure(e, port.slot[0]);
-		if (rc < 0)
-			return rc;
-		if (rc)
-			return engine_fail(-EADDRINUSE, "port %u: another socket is bound to it",
-					   key & 0xffff);
-		*slot = port.slot[0]; /* of one that died */
-	} else {
-		rc = free_slot(e, slot);
-		if (rc)
-			return rc;
-	}
-	if (bpf_map_update_elem(e->map[ENGINE_SOCKETS], slot, &ring_fd, BPF_ANY))
+	at = free_member(e, key, &port, shared);
+	if (at < 0)
+		return at;
+	rc = free_slot(e, slot);
+	if (rc)
+		return rc;
+	if (bpf_map_update_elem(e->map[ENGINE_SOCKET_CONF], slot, conf, BPF_ANY) ||
+	    bpf_map_update_elem(e->map[ENGINE_SOCKETS], slot, &ring_fd, BPF_ANY))
 		return engine_fail(-errno, "port %u: %s", key & 0xffff, strerror(errno));
 	*stats = port.stats;
-	port.n = 1;
-	port.slot[0] = *slot;
+	if (!port.members)
+		port.flags &= ~DIVERT_PORT_SHARED;
+	if (shared)
+		port.flags |= DIVERT_PORT_SHARED;
+	port.members |= 1u << at;
+	port.slot[at] = *slot;
 	return put_port(e, key, &port);
 }
 
 int engine_port_release(struct engine *e, uint32_t key, uint32_t slot)
 {
 	struct divert_port port;
-	int rc = get_port(e, key, &port);
+	int i, rc = get_port(e, key, &port);
 
 	if (rc)
 		return rc;
-	if (!port.n || port.slot[0] != slot)
+	for (i = 0; i < DIVERT_GROUP_MAX; i++)
+		if (port.members & 1u << i && port.slot[i] == slot)
+			break;
+	if (i == DIVERT_GROUP_MAX)
 		return 0; /* it is somebody else's by now */
-	port.n = 0;
+	port.members &= ~(1u << i);
 	rc = put_port(e, key, &port);
 	bpf_map_delete_elem(e->map[ENGINE_SOCKETS], &slot);
 	return rc;
@@ -279,6 +336,21 @@ static int by_key(const void *a, const void *b)
 	return p != q ? (p > q) - (p < q) : (x->key > y->key) - (x->key < y->key);
 }
 
+static int count_alive(struct engine *e, const struct divert_port *port)
+{
+	int i, rc, n = 0;
+
+	for (i = 0; i < DIVERT_GROUP_MAX; i++) {
+		if (!(port->members & 1u << i))
+			continue;
+		rc = engine_slot_alive(e, port->slot[i]);
+		if (rc < 0)
+			return rc;
+		n += rc;
+	}
+	return n;
+}
+
 int engine_ports(struct engine *e, struct engine_port **ports)
 {
 	struct engine_port *list = calloc(DIVERT_PORTS_MAX, sizeof(*list));
@@ -294,8 +366,8 @@ int engine_ports(struct engine *e, struct engine_port **ports)
 		if (get_port(e, key, &list[n].conf))
 			continue;
 		rc = get_stats(e, list[n].conf.stats, &list[n].stats);
-		if (!rc && list[n].conf.n)
-			rc = engine_slot_alive(e, list[n].conf.slot[0]);
+		if (!rc)
+			rc = count_alive(e, &list[n].conf);
 		if (rc < 0) {
 			free(list);
 			return rc;

@@ -36,6 +36,26 @@ extern "C" {
 #define DIVERT_GSO	  3 /* deliver large packets as the kernel has them */
 #define DIVERT_INFO	  4 /* a struct divert_info with each packet */
 
+/*
+ * What a sockaddr has no room for. Level SOL_DIVERT, type DIVERT_INFO: a control message of recvmsg(2) on
+ * sockets that have the option DIVERT_INFO; of sendmsg(2) on any, where it wins over the address. Host order.
+ */
+struct divert_info {
+	uint32_t ifindex;     /* the receiving interface; 0: made on this host */
+	uint32_t out_ifindex; /* the sending one; 0: the packet is on its way in */
+	uint32_t rule; /* number of the rule that diverted it; sending: rules up to it are behind */
+	uint32_t mark; /* fwmark */
+	uint32_t uid;  /* of the sender, for packets made on this host; (uint32_t)-1: not known */
+	uint32_t length;    /* bytes of the packet, however many were received */
+	uint32_t flags;	    /* DIVERT_INFO_... */
+	uint32_t gso_size;  /* payload bytes of each segment it stands for; 0: it is one packet */
+	uint64_t timestamp; /* when it was diverted: ns of CLOCK_REALTIME */
+};
+#define DIVERT_INFO_OUT		0x1u /* on its way out; sending: to be routed */
+#define DIVERT_INFO_FORWARDED	0x2u /* out, and received from another host */
+#define DIVERT_INFO_TEE		0x4u /* a copy: the packet itself has gone on */
+#define DIVERT_INFO_REASSEMBLED 0x8u /* came as fragments */
+
 struct mmsghdr;
 struct timespec;
 

@@ -180,14 +180,34 @@ static int push(const struct dsock *s, int fd, const struct outgoing *o, int fla
 	return error == ENXIO ? -ENETDOWN : -error;
 }
 
-void socket_count_loss(const struct dsock *s, enum divert_cause cause)
+void socket_count_losses(const struct dsock *s, enum divert_cause cause, uint32_t n)
 {
 	struct divert_frame frame;
 
 	back_frame(&frame, ETHERTYPE_IP);
 	frame.back.flags |= DIVERT_BACK_COUNT;
 	frame.back.ifindex = cause;
+	frame.back.mark = n;
 	syscall(SYS_sendto, s->back, &frame, sizeof(frame), MSG_DONTWAIT, NULL, 0);
+}
+
+void socket_count_loss(const struct dsock *s, enum divert_cause cause)
+{
+	socket_count_losses(s, cause, 1);
+}
+
+int socket_set(const struct dsock *s, enum divert_set what, uint32_t of, uint32_t value)
+{
+	struct divert_frame frame;
+
+	back_frame(&frame, ETHERTYPE_IP);
+	frame.back.flags |= DIVERT_BACK_SET;
+	frame.back.tag = what;
+	frame.back.ifindex = of;
+	frame.back.mark = value;
+	if (syscall(SYS_sendto, s->back, &frame, sizeof(frame), 0, NULL, 0) >= 0)
+		return 0;
+	return errno == ENOBUFS ? -refusal(s) : -errno;
 }
 
 /* Source or destination address of the packet, and its length. */

@@ -241,7 +241,6 @@ int divert_socket(int domain, int flags)
 		fd = lowest(fd);
 		rc = set_flags(fd, flags);
 	}
-	s->copies = 1;
 	if (!rc)
 		rc = table_set(fd, s);
 	if (rc) {
@@ -290,7 +289,7 @@ static int bind_port(struct dsock *s, int fd, uint32_t key)
 	if (s->mark != e.identity.mark) /* unloaded and loaded since socket() */
 		rc = open_back(s, &e);
 	if (!rc)
-		rc = engine_port_bind(&e, key, fd, &slot, &stats);
+		rc = engine_port_bind(&e, key, fd, s->shared_port, &s->conf, &slot, &stats);
 	if (!rc) {
 		if (s->bound)
 			engine_port_release(&e, s->key, s->slot);
@@ -358,9 +357,7 @@ int divert_dup(int oldfd, int newfd)
 		socket_put(s);
 		return fail(-rc);
 	}
-	/* the use that socket_get() counted is the new descriptor's */
-	__atomic_add_fetch(&s->copies, 1, __ATOMIC_ACQ_REL);
-	return 0;
+	return 0; /* the use that socket_get() counted is the new descriptor's */
 }
 
 int divert_close(int fd)
@@ -370,7 +367,6 @@ int divert_close(int fd)
 
 	if (!s)
 		return fail(ENOTSOCK);
-	__atomic_sub_fetch(&s->copies, 1, __ATOMIC_ACQ_REL);
 	rc = syscall(SYS_close, fd);
 	socket_put(s);
 	return rc;

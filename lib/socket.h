@@ -17,8 +17,7 @@ struct shared {
 };
 
 struct dsock {
-	uint32_t users;	 /* calls under way and descriptors: the last one out frees it */
-	uint32_t copies; /* descriptors */
+	uint32_t users; /* calls under way and descriptors: the last one out frees it */
 	struct dsock *next_free;
 
 	int domain;	  /* AF_INET or AF_INET6 */
@@ -34,6 +33,8 @@ struct dsock {
 	bool bound;
 	uint32_t key; /* port, with DIVERT_KEY_V6 */
 	uint32_t slot;
+	bool shared_port;	   /* SO_REUSEPORT */
+	struct divert_socket conf; /* what the kernel half knows of its options, once it is bound */
 
 	bool shut_read, shut_write;
 	uint32_t sndbuf;	 /* bytes */
@@ -53,6 +54,10 @@ void socket_unlock(struct dsock *s, bool locked);
 
 /* Have the kernel half count a loss that only we have seen (lib/send.c). */
 void socket_count_loss(const struct dsock *s, enum divert_cause cause);
+void socket_count_losses(const struct dsock *s, enum divert_cause cause, uint32_t n);
+
+/* Have the kernel half know of an option of a bound socket: `of` is its slot, or its key (lib/send.c). */
+int socket_set(const struct dsock *s, enum divert_set what, uint32_t of, uint32_t value);
 
 /* -1 with errno = error. */
 int fail(int error);
