@@ -301,7 +301,7 @@ int rules_compile(const struct rules *s, struct rules_compiled *out)
 	unsigned int i;
 
 	memset(out, 0, sizeof(*out));
-	if (!s->n)
+	if (!s->n && !s->chains)
 		return 0;
 	start = calloc(s->n + 1, sizeof(*start));
 	out->entry = calloc(s->n + 1, sizeof(*out->entry));

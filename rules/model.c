@@ -66,10 +66,15 @@ static uint32_t find_slot(const struct rules *s)
 	return fallback;
 }
 
-/* As ipfw(8): a step above the highest; where that is too high, the highest. */
+/* As ipfw(8): a step above the highest; where that is too high, the highest. Chains do not count. */
 static uint16_t next_number(const struct rules *s)
 {
-	unsigned int highest = s->n ? s->rule[s->n - 1]->number : 0;
+	unsigned int i = s->n, highest = 0;
+
+	while (i && s->rule[i - 1]->chain)
+		i--;
+	if (i)
+		highest = s->rule[i - 1]->number;
 
 	return highest + RULES_STEP < RULES_DEFAULT ? highest + RULES_STEP : highest;
 }
@@ -145,5 +150,7 @@ unsigned int rules_delete(struct rules *s, unsigned int first, unsigned int last
 
 void rules_flush(struct rules *s)
 {
+	free(s->chains);
+	s->chains = NULL;
 	rules_delete(s, 0, RULES_DEFAULT);
 }

@@ -98,6 +98,8 @@ struct rule {
 	uint16_t arg;	 /* port of divert and tee, number of skipto; host order */
 	enum rule_action action;
 	bool bare;	  /* entered as options only, without "ip from any to any" */
+	bool chain;	  /* part of an ipchains chain; rules/chains.h makes these */
+	uint16_t owner;	  /* 1 + the slot without whose holder it has no effect; 0: nobody's */
 	uint32_t counter; /* slot; rules_add() gives it */
 	struct rule_match *match;
 	char *comment; /* after "//"; or NULL */
@@ -120,6 +122,7 @@ void rule_free(struct rule *r);
 struct rules {
 	struct rule **rule; /* by number; those of one number as they were added */
 	unsigned int n, room;
+	char *chains;			/* ipchains' chains as text (rules/chains.h); NULL: none */
 	uint8_t slot[DIVERT_RULES_MAX]; /* counters: enum rules_slot */
 };
 
@@ -153,7 +156,7 @@ struct rules_compiled {
 };
 
 /*
- * Compile. A set without rules has no instructions and no entries; otherwise the default rule
+ * Compile. A set without rules and chains has no instructions and no entries; otherwise the default rule
  * is compiled as the last. The caller frees the result. -E2BIG, -ENOMEM.
  */
 int rules_compile(const struct rules *s, struct rules_compiled *out);
@@ -161,7 +164,7 @@ void rules_compiled_free(struct rules_compiled *c);
 
 /* ---- what is kept with it ---- */
 
-/* The set as bytes, malloc'ed; NULL and 0 for a set without rules. -ENOMEM. */
+/* The set as bytes, malloc'ed; NULL and 0 for a set without rules and chains. -ENOMEM. */
 int rules_save(const struct rules *s, char **blob, uint32_t *len);
 
 /* Read them into a set that rules_init() made. -1: damaged, or of a newer version. */

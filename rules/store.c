@@ -16,7 +16,7 @@ struct store_head {
 	uint32_t magic;
 	uint32_t version;
 	uint32_t rules;
-	uint32_t reserved;
+	uint32_t chains; /* bytes of the text of ipchains' chains, behind the rules */
 };
 
 struct store_rule {
@@ -24,19 +24,24 @@ struct store_rule {
 	uint16_t number;
 	uint16_t len;  /* of the text that follows, without a NUL */
 	uint8_t set;   /* 0, for later */
-	uint8_t flags; /* 0, for later */
-	uint16_t reserved;
+	uint8_t flags; /* enum store_flags */
+	uint16_t owner;
+};
+
+enum store_flags {
+	STORE_CHAIN = 1 << 0,
 };
 
 int rules_save(const struct rules *s, char **blob, uint32_t *len)
 {
-	struct store_head head = {STORE_MAGIC, STORE_VERSION, s->n, 0};
-	size_t room = sizeof(head), at = sizeof(head), text;
+	size_t text = s->chains ? strlen(s->chains) : 0;
+	struct store_head head = {STORE_MAGIC, STORE_VERSION, s->n, text};
+	size_t room = sizeof(head) + text, at = sizeof(head);
 	unsigned int i;
 
 	*blob = NULL;
 	*len = 0;
-	if (!s->n)
+	if (!s->n && !s->chains)
 		return 0;
 	for (i = 0; i < s->n; i++)
 		room += sizeof(struct store_rule) + strlen(s->rule[i]->text);
@@ -46,7 +51,9 @@ int rules_save(const struct rules *s, char **blob, uint32_t *len)
 	memcpy(*blob, &head, sizeof(head));
 	for (i = 0; i < s->n; i++) {
 		struct store_rule r = {.counter = s->rule[i]->counter,
-				       .number = s->rule[i]->number};
+				       .number = s->rule[i]->number,
+				       .flags = s->rule[i]->chain ? STORE_CHAIN : 0,
+				       .owner = s->rule[i]->owner};
 
 		text = strlen(s->rule[i]->text);
 		r.len = text;
@@ -54,6 +61,8 @@ int rules_save(const struct rules *s, char **blob, uint32_t *len)
 		memcpy(*blob + at + sizeof(r), s->rule[i]->text, text);
 		at += sizeof(r) + text;
 	}
+	if (head.chains)
+		memcpy(*blob + at, s->chains, head.chains);
 	*len = room;
 	return 0;
 }
@@ -62,6 +71,17 @@ static int damaged(struct rules_error *err, unsigned int i)
 {
 	return rules_fail(err, EX_DATAERR,
 			  "the rule set in place is damaged at its rule %u; flush it", i + 1);
+}
+
+/* What is left is the text of the chains. */
+static int load_chains(struct rules *s, const char *text, uint32_t len, struct rules_error *err)
+{
+	if (!len)
+		return 0;
+	if (memchr(text, 0, len))
+		return damaged(err, s->n);
+	s->chains = strndup(text, len);
+	return s->chains ? 0 : rules_fail(err, EX_OSERR, "out of memory");
 }
 
 /* Take one rule with the counter that it has. */
@@ -86,6 +106,8 @@ static int load_rule(struct rules *s, const struct store_rule *r, const char *by
 		return damaged(err, s->n);
 	}
 	rule->number = r->number;
+	rule->chain = r->flags & STORE_CHAIN;
+	rule->owner = r->owner;
 	if (rules_add(s, rule, err)) {
 		rule_free(rule);
 		return -1;
@@ -124,8 +146,11 @@ int rules_load(struct rules *s, const char *blob, uint32_t len, struct rules_err
 			goto fail;
 		at += r.len;
 	}
-	if (at == len)
-		return 0;
+	if (len - at != head.chains)
+		goto bad;
+	if (load_chains(s, blob + at, head.chains, err))
+		goto fail;
+	return 0;
 bad:
 	damaged(err, s->n);
 fail:
