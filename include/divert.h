@@ -133,6 +133,8 @@ int divert_dup(int oldfd, int newfd);
 int divert_is(int fd);
 /* 1: fd is a descriptor that a divert socket of this process uses inside, which nobody else should touch. */
 int divert_is_inner(int fd);
+/* The first descriptor from fd on that is one or the other; -1: there is none. */
+int divert_next(int fd);
 /* Such a descriptor moves away from this number, which somebody is about to put another file on. */
 int divert_move_inner(int fd);
 

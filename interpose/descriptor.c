@@ -10,6 +10,7 @@
 #include <divert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 
@@ -35,25 +36,27 @@ PUBLIC int close(int fd)
 	return NEXT(close)(fd);
 }
 
-/* libdivert knows no descriptor above it: the kernel's own highest limit, if nobody raised that. */
-#define HIGHEST ((1U << 20) - 1)
+/* The first from fd to last that is ours; -1: there is none. */
+static int next_ours(unsigned int fd, unsigned int last)
+{
+	const int found = fd <= INT_MAX ? divert_next((int)fd) : -1;
+
+	return found >= 0 && (unsigned int)found <= last ? found : -1;
+}
 
 static int close_around_inner(unsigned int first, unsigned int last)
 {
-	const unsigned int end = last < HIGHEST ? last : HIGHEST;
-	unsigned int start = first, fd;
-	int ret = 0;
+	unsigned int start = first;
+	int ret = 0, fd;
 
 	/* First these: libdivert then closes by itself what it needs no more. */
-	for (fd = first; fd <= end; fd++)
-		if (divert_is((int)fd))
-			(void)divert_close((int)fd);
-	for (fd = first; fd <= end; fd++) {
-		if (!divert_is_inner((int)fd))
-			continue;
-		if (fd > start && NEXT(close_range)(start, fd - 1, 0))
+	for (fd = next_ours(first, last); fd >= 0; fd = next_ours((unsigned int)fd + 1, last))
+		if (divert_is(fd))
+			(void)divert_close(fd);
+	for (fd = next_ours(first, last); fd >= 0; fd = next_ours(start, last)) {
+		if ((unsigned int)fd > start && NEXT(close_range)(start, (unsigned int)fd - 1, 0))
 			ret = -1;
-		start = fd + 1;
+		start = (unsigned int)fd + 1;
 	}
 	if (start <= last && NEXT(close_range)(start, last, 0))
 		ret = -1;

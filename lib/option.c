@@ -1,23 +1,146 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Socket options. */
+/* Socket options: a table of them, and what each does. */
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "divert.h"
+#include "iface.h"
+#include "include/compat/netinet/in.h"
+#include "include/compat/sys/socket.h"
 #include "socket.h"
 
-#define SOCK_PROTO 258
+/* An option: what is NULL or 0 it has not. */
+struct option {
+	int level, name;
+	/* a switch: this of enum socket_switch, and what follows from it, told before (-errno: it stays) */
+	uint32_t bit;
+	/* an int, to be set and to be read; of a switch, 0 or 1 */
+	int (*set)(struct dsock *s, int n);
+	int (*get)(const struct dsock *s);
+	/* anything else; len: of value; read: at most 16 bytes, the result says how many */
+	int (*set_value)(struct dsock *s, const void *value, socklen_t len);
+	int (*get_value)(const struct dsock *s, void *value);
+};
 
-static int get_int(const void *value, socklen_t len, int *n)
+int socket_flag(struct dsock *s, uint32_t flag, bool on)
 {
-	if (len < sizeof(*n))
+	struct shared *sh = s->shared;
+	uint32_t was = sh->conf.flags;
+	int rc = 0;
+
+	sh->conf.flags = on ? was | flag : was & ~flag;
+	if (sh->bound && sh->conf.flags != was)
+		rc = socket_set(s, DIVERT_SET_FLAGS, sh->slot, sh->conf.flags);
+	if (rc)
+		sh->conf.flags = was;
+	return rc;
+}
+
+/* ---- what accompanies packets ---- */
+
+static int set_told(struct dsock *s, uint32_t bit, int on)
+{
+	const uint32_t all = SOCKET_INFO | SOCKET_TIMESTAMP | SOCKET_TIMESTAMPNS | SOCKET_RXQ_OVFL;
+
+	return socket_flag(s, DIVERT_SOCK_INFO, on || s->shared->on & all & ~bit);
+}
+
+static int set_info(struct dsock *s, int on)
+{
+	return set_told(s, SOCKET_INFO, on);
+}
+
+static int set_overflow(struct dsock *s, int on)
+{
+	return set_told(s, SOCKET_RXQ_OVFL, on);
+}
+
+/* One of the two at most, as on Linux: the one that was set last. */
+static int set_timestamp(struct dsock *s, int on)
+{
+	int rc = set_told(s, SOCKET_TIMESTAMP | SOCKET_TIMESTAMPNS, on);
+
+	if (!rc)
+		s->shared->on &= ~(SOCKET_TIMESTAMP | SOCKET_TIMESTAMPNS);
+	return rc;
+}
+
+/* ---- the port ---- */
+
+static int set_bypass(struct dsock *s, int on)
+{
+	s->shared->on |= SOCKET_BYPASS_SAID;
+	return s->shared->bound ? socket_set(s, DIVERT_SET_BYPASS, s->shared->key, on) : 0;
+}
+
+/*
+ * OpenBSD: RESP is that incoming packets are diverted, INIT that outgoing ones are; it is said
+ * once, and both are until then.
+ */
+static int set_directions(struct dsock *s, int n)
+{
+	const uint32_t none = DIVERT_SOCK_NOT_IN | DIVERT_SOCK_NOT_OUT;
+	int rc;
+
+	if (n & ~(IPPROTO_DIVERT_RESP | IPPROTO_DIVERT_INIT) || !n)
 		return -EINVAL;
-	memcpy(n, value, sizeof(*n));
+	if (s->shared->directions)
+		return -ENOTSUP;
+	rc = socket_flag(s, n & IPPROTO_DIVERT_RESP ? 0 : DIVERT_SOCK_NOT_IN, true);
+	if (!rc)
+		rc = socket_flag(s, n & IPPROTO_DIVERT_INIT ? 0 : DIVERT_SOCK_NOT_OUT, true);
+	if (rc)
+		socket_flag(s, none, false);
+	else
+		s->shared->directions = n;
+	return rc;
+}
+
+static int get_directions(const struct dsock *s)
+{
+	return s->shared->directions;
+}
+
+/* ---- buffers ---- */
+
+static int set_receive_buffer(struct dsock *s, int n)
+{
+	struct shared *sh = s->shared;
+
+	if (n < 1)
+		return -EINVAL;
+	if ((size_t)n > s->ring.size)
+		socket_grow(s, n);
+	/* the ring is a power of two, and none larger may be had: then it is as many as fit */
+	sh->conf.limit = (size_t)n < s->ring.size ? n : 0;
+	return sh->bound ? socket_set(s, DIVERT_SET_LIMIT, sh->slot, sh->conf.limit) : 0;
+}
+
+static int get_receive_buffer(const struct dsock *s)
+{
+	return s->shared->conf.limit ? s->shared->conf.limit : s->ring.size;
+}
+
+static int set_send_buffer(struct dsock *s, int n)
+{
+	if (n < 1)
+		return -EINVAL;
+	s->shared->sndbuf = n;
 	return 0;
 }
 
-static int set_timeout(struct dsock *s, const void *value, socklen_t len)
+static int get_send_buffer(const struct dsock *s)
+{
+	return s->shared->sndbuf;
+}
+
+/* ---- time ---- */
+
+static int read_time(const void *value, socklen_t len, int64_t *ns)
 {
 	struct timeval t;
 
@@ -26,105 +149,280 @@ static int set_timeout(struct dsock *s, const void *value, socklen_t len)
 	memcpy(&t, value, sizeof(t));
 	if (t.tv_usec < 0 || t.tv_usec >= 1000000)
 		return -EDOM;
-	s->receive_timeout = t.tv_sec < 0 ? 0 : t.tv_sec * 1000000000ll + t.tv_usec * 1000ll;
+	if (t.tv_sec < 0 || t.tv_sec > INT64_MAX / 2000000000)
+		t.tv_sec = t.tv_usec = 0;
+	*ns = t.tv_sec * 1000000000ll + t.tv_usec * 1000ll;
 	return 0;
 }
 
-static int set_socket(struct dsock *s, int name, const void *value, socklen_t len)
+static int write_time(int64_t ns, void *value)
 {
-	int n, rc;
+	struct timeval t = {.tv_sec = ns / 1000000000, .tv_usec = ns % 1000000000 / 1000};
 
-	if (name == SO_RCVTIMEO)
-		return set_timeout(s, value, len);
-	rc = get_int(value, len, &n);
+	memcpy(value, &t, sizeof(t));
+	return sizeof(t);
+}
+
+static int set_receive_timeout(struct dsock *s, const void *value, socklen_t len)
+{
+	return read_time(value, len, &s->shared->receive_timeout);
+}
+
+static int get_receive_timeout(const struct dsock *s, void *value)
+{
+	return write_time(s->shared->receive_timeout, value);
+}
+
+/* A send waits in the kernel, for the packet socket's buffer. */
+static int set_send_timeout(struct dsock *s, const void *value, socklen_t len)
+{
+	int rc = read_time(value, len, &s->shared->send_timeout);
+
+	return rc ? rc : socket_send_timeout(s);
+}
+
+static int get_send_timeout(const struct dsock *s, void *value)
+{
+	return write_time(s->shared->send_timeout, value);
+}
+
+/* ---- what is written ---- */
+
+/* A mark decides about routes: the kernel says who may set one. */
+static int set_mark(struct dsock *s, int mark)
+{
+	int fd = syscall(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) ? -errno : 0;
+	syscall(SYS_close, fd);
 	if (rc)
 		return rc;
-	switch (name) {
-	case SO_SNDBUF:
-		if (n < 1)
-			return -EINVAL;
-		s->sndbuf = n;
-		return 0;
-	case SO_RCVBUF:	   /* what is there already is larger than any program asks for */
-	case SO_BROADCAST: /* always allowed */
-	case SO_REUSEADDR: /* a port whose holder is gone is free at once */
-	case SO_DONTROUTE:
-	case SO_DEBUG:
-		return 0;
+	s->shared->fwmark = mark;
+	s->shared->on |= SOCKET_MARK;
+	return 0;
+}
+
+static int get_mark(const struct dsock *s)
+{
+	return s->shared->fwmark;
+}
+
+/* An address of the interface, or the interface's index; as ip(7). */
+static int set_multicast4(struct dsock *s, const void *value, socklen_t len)
+{
+	char name[IF_NAMESIZE];
+	struct ip_mreqn m = {};
+	int guessed;
+
+	if (len >= sizeof(struct ip_mreq))
+		memcpy(&m, value, len < sizeof(m) ? len : sizeof(m));
+	else if (len >= sizeof(m.imr_address))
+		memcpy(&m.imr_address, value, sizeof(m.imr_address));
+	else
+		return -EINVAL;
+	if (m.imr_ifindex < 0)
+		return -EADDRNOTAVAIL;
+	if (!m.imr_ifindex && m.imr_address.s_addr) {
+		m.imr_ifindex = iface_by_addr4(m.imr_address.s_addr, &guessed);
+		if (!m.imr_ifindex)
+			return -EADDRNOTAVAIL;
+	} else if (m.imr_ifindex && !if_indextoname(m.imr_ifindex, name)) {
+		return -EADDRNOTAVAIL;
 	}
-	return -ENOPROTOOPT;
+	s->shared->multicast[0] = m.imr_ifindex;
+	s->shared->multicast_addr = m.imr_address;
+	return 0;
+}
+
+uint32_t socket_multicast(const struct dsock *s, const uint8_t *packet)
+{
+	if (packet[0] >> 4 == 4)
+		return packet[16] >> 4 == 14 ? s->shared->multicast[0] : 0;
+	return packet[24] == 0xff ? s->shared->multicast[1] : 0;
+}
+
+static int get_multicast4(const struct dsock *s, void *value)
+{
+	memcpy(value, &s->shared->multicast_addr, sizeof(s->shared->multicast_addr));
+	return sizeof(s->shared->multicast_addr);
+}
+
+static int set_multicast6(struct dsock *s, int ifindex)
+{
+	char name[IF_NAMESIZE];
+
+	if (ifindex < 0 || (ifindex && !if_indextoname(ifindex, name)))
+		return -ENODEV;
+	s->shared->multicast[1] = ifindex;
+	return 0;
+}
+
+static int get_multicast6(const struct dsock *s)
+{
+	return s->shared->multicast[1];
+}
+
+/* ---- of every socket ---- */
+
+static int ignore(struct dsock *s, int n)
+{
+	return 0;
+}
+
+static int get_0(const struct dsock *s)
+{
+	return 0;
+}
+
+static int get_1(const struct dsock *s)
+{
+	return 1;
+}
+
+static int get_type(const struct dsock *s)
+{
+	return SOCK_RAW;
+}
+
+static int get_domain(const struct dsock *s)
+{
+	return s->domain;
+}
+
+static int get_protocol(const struct dsock *s)
+{
+	return IPPROTO_DIVERT;
+}
+
+static int set_cookie(struct dsock *s, int n)
+{
+	s->shared->cookie = n;
+	return 0;
+}
+
+static int get_cookie(const struct dsock *s)
+{
+	return s->shared->cookie;
+}
+
+static const struct option options[] = {
+	{SOL_DIVERT, DIVERT_BYPASS, .bit = SOCKET_BYPASS, .set = set_bypass},
+	{SOL_DIVERT, DIVERT_INFO, .bit = SOCKET_INFO, .set = set_info},
+
+	{SOL_SOCKET, SO_RCVBUF, .set = set_receive_buffer, .get = get_receive_buffer},
+	{SOL_SOCKET, SO_RCVBUFFORCE, .set = set_receive_buffer, .get = get_receive_buffer},
+	{SOL_SOCKET, SO_SNDBUF, .set = set_send_buffer, .get = get_send_buffer},
+	{SOL_SOCKET, SO_SNDBUFFORCE, .set = set_send_buffer, .get = get_send_buffer},
+	{SOL_SOCKET, SO_RCVTIMEO, .set_value = set_receive_timeout,
+	 .get_value = get_receive_timeout},
+	{SOL_SOCKET, SO_SNDTIMEO, .set_value = set_send_timeout, .get_value = get_send_timeout},
+	{SOL_SOCKET, SO_RXQ_OVFL, .bit = SOCKET_RXQ_OVFL, .set = set_overflow},
+	{SOL_SOCKET, SO_TIMESTAMP, .bit = SOCKET_TIMESTAMP, .set = set_timestamp},
+	{SOL_SOCKET, SO_TIMESTAMPNS, .bit = SOCKET_TIMESTAMPNS, .set = set_timestamp},
+	{SOL_SOCKET, SO_REUSEPORT, .bit = SOCKET_REUSEPORT},
+	{SOL_SOCKET, SO_MARK, .set = set_mark, .get = get_mark},
+	{SOL_SOCKET, SO_USER_COOKIE, .set = set_cookie, .get = get_cookie},
+	{SOL_SOCKET, SO_TYPE, .get = get_type},
+	{SOL_SOCKET, SO_DOMAIN, .get = get_domain},
+	{SOL_SOCKET, SO_PROTOCOL, .get = get_protocol},
+	{SOL_SOCKET, SO_ERROR, .get = get_0},
+	{SOL_SOCKET, SO_ACCEPTCONN, .get = get_0},
+	/* always allowed; a port whose holder is gone is free at once; the rest means nothing here */
+	{SOL_SOCKET, SO_BROADCAST, .set = ignore, .get = get_1},
+	{SOL_SOCKET, SO_REUSEADDR, .set = ignore, .get = get_0},
+	{SOL_SOCKET, SO_DONTROUTE, .set = ignore, .get = get_0},
+	{SOL_SOCKET, SO_DEBUG, .set = ignore, .get = get_0},
+
+	/* packets have their headers in any case */
+	{IPPROTO_IP, IP_HDRINCL, .set = ignore, .get = get_1},
+	{IPPROTO_IP, IP_DIVERTFL, .set = set_directions, .get = get_directions},
+	{IPPROTO_IPV6, IP_DIVERTFL, .set = set_directions, .get = get_directions},
+	{IPPROTO_IP, IP_MULTICAST_IF, .set_value = set_multicast4, .get_value = get_multicast4},
+	{IPPROTO_IPV6, IPV6_MULTICAST_IF, .set = set_multicast6, .get = get_multicast6},
+};
+
+static const struct option *find(int level, int name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (options[i].level == level && options[i].name == name)
+			return &options[i];
+	return NULL;
+}
+
+static int set_switch(struct dsock *s, const struct option *o, int n)
+{
+	int rc;
+
+	if (o->level == SOL_DIVERT && n != 0 && n != 1)
+		return -EINVAL;
+	rc = o->set ? o->set(s, !!n) : 0;
+	if (!rc)
+		s->shared->on = n ? s->shared->on | o->bit : s->shared->on & ~o->bit;
+	return rc;
+}
+
+static int set(struct dsock *s, const struct option *o, const void *value, socklen_t len)
+{
+	int n;
+
+	if (o && o->set_value)
+		return o->set_value(s, value, len);
+	if (!o || !(o->set || o->bit))
+		return -ENOPROTOOPT;
+	if (len < sizeof(n))
+		return -EINVAL;
+	memcpy(&n, value, sizeof(n));
+	return o->bit ? set_switch(s, o, n) : o->set(s, n);
 }
 
 int divert_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	struct dsock *s = socket_get(fd);
-	int rc = -ENOPROTOOPT;
+	bool locked;
+	int rc;
 
 	if (!s)
 		return -1;
-	if (level == SOL_SOCKET)
-		rc = set_socket(s, name, value, len);
-	else if (level == IPPROTO_IP && name == IP_HDRINCL)
-		rc = 0; /* packets have their headers in any case */
+	locked = socket_lock(s);
+	rc = set(s, find(level, name), value, len);
+	socket_unlock(s, locked);
 	socket_put(s);
 	return rc ? fail(-rc) : 0;
 }
 
-static int get_socket(const struct dsock *s, int name, int *n)
+/* The length, or -errno. */
+static int get(const struct dsock *s, const struct option *o, void *value)
 {
-	switch (name) {
-	case SO_TYPE:
-		*n = SOCK_RAW;
-		return 0;
-	case SO_DOMAIN:
-		*n = s->domain;
-		return 0;
-	case SO_PROTOCOL:
-		*n = SOCK_PROTO;
-		return 0;
-	case SO_SNDBUF:
-		*n = s->sndbuf;
-		return 0;
-	case SO_RCVBUF:
-		*n = s->ring.size;
-		return 0;
-	case SO_ERROR:
-	case SO_ACCEPTCONN:
-	case SO_REUSEADDR:
-		*n = 0;
-		return 0;
-	case SO_BROADCAST:
-		*n = 1;
-		return 0;
-	}
-	return -ENOPROTOOPT;
+	int n;
+
+	if (!o)
+		return -ENOPROTOOPT;
+	if (o->get_value)
+		return o->get_value(s, value);
+	n = o->get ? o->get(s) : !!(s->shared->on & o->bit);
+	memcpy(value, &n, sizeof(n));
+	return sizeof(n);
 }
 
 int divert_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
 	struct dsock *s = socket_get(fd);
-	struct timeval t;
-	const void *from = &t;
-	socklen_t size = sizeof(t);
-	int n = 0, rc = -ENOPROTOOPT;
+	char room[16];
+	int rc;
 
 	if (!s)
 		return -1;
-	if (level == SOL_SOCKET && name == SO_RCVTIMEO) {
-		t.tv_sec = s->receive_timeout / 1000000000;
-		t.tv_usec = s->receive_timeout % 1000000000 / 1000;
-		rc = 0;
-	} else if (level == SOL_SOCKET) {
-		rc = get_socket(s, name, &n);
-		from = &n;
-		size = sizeof(n);
-	}
+	rc = get(s, find(level, name), room);
 	socket_put(s);
-	if (rc)
+	if (rc < 0)
 		return fail(-rc);
-	if (*len < size)
-		size = *len;
-	memcpy(value, from, size);
-	*len = size;
+	/* as getsockopt(2): what does not fit is left out */
+	if (*len > (socklen_t)rc)
+		*len = rc;
+	memcpy(value, room, *len);
 	return 0;
 }

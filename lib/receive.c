@@ -176,13 +176,13 @@ static ssize_t receive(struct dsock *s, int fd, struct target *t, int flags)
 
 	if (flags & ~FLAGS)
 		return -EOPNOTSUPP;
-	n = s->shut_read ? 0 : take(s, t, flags);
+	n = s->shared->shut_read ? 0 : take(s, t, flags);
 	if (n != -EAGAIN)
 		return n;
 	if (nonblocking(fd, flags))
 		return -EAGAIN;
-	if (s->receive_timeout)
-		deadline = now_ns() + s->receive_timeout;
+	if (s->shared->receive_timeout)
+		deadline = now_ns() + s->shared->receive_timeout;
 	for (;;) {
 		for (i = 0; i < SPINS && n == -EAGAIN; i++) {
 			pause_cpu();
@@ -194,7 +194,7 @@ static ssize_t receive(struct dsock *s, int fd, struct target *t, int flags)
 		rc = sleep_until(s, fd, deadline);
 		if (rc)
 			return rc;
-		if (s->shut_read)
+		if (s->shared->shut_read)
 			return 0;
 		n = take(s, t, flags);
 		if (n != -EAGAIN)

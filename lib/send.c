@@ -66,7 +66,7 @@ static int check(const struct dsock *s, struct outgoing *o, const struct iovec *
 	size_t len = total(iov, iovs), head, said;
 	const uint8_t *p;
 
-	if (iovs > IOV_MAX_HERE || len > s->sndbuf || len > PACKET_MAX)
+	if (iovs > IOV_MAX_HERE || len > s->shared->sndbuf || len > PACKET_MAX)
 		return -EMSGSIZE;
 	if (len < HEADER4)
 		return -EINVAL;
@@ -250,18 +250,20 @@ static int push_again(struct dsock *s, int fd, struct outgoing *o, int flags)
 }
 
 /*
- * The link that a packet leaves on which no route tells: where one like it came
- * from, or the one that its source address is on. 0: the routes are asked after all.
+ * The link that a packet leaves on which no route tells: what IP_MULTICAST_IF says, where one like
+ * it came from, or the one that its source address is on. 0: the routes are asked after all.
  */
 static uint32_t link_of(const struct dsock *s, const struct outgoing *o)
 {
-	uint32_t link = recall_link(&s->recall, o->packet, o->len);
+	uint32_t link = socket_multicast(s, o->packet);
 	const uint8_t *src;
 	struct in6_addr six;
 	in_addr_t four;
 	int guessed;
 	size_t len;
 
+	if (!link)
+		link = recall_link(&s->recall, o->packet, o->len);
 	if (link)
 		return link;
 	src = address_of(o, 0, &len);
@@ -359,7 +361,7 @@ static ssize_t send_iov(struct dsock *s, int fd, const struct iovec *iov, size_t
 	struct outgoing o;
 	int rc;
 
-	if (s->shut_write)
+	if (s->shared->shut_write)
 		return -EPIPE;
 	if (flags & ~FLAGS)
 		return -EOPNOTSUPP;
@@ -371,7 +373,9 @@ static ssize_t send_iov(struct dsock *s, int fd, const struct iovec *iov, size_t
 		return rc;
 	o.frame.back.tag = to.tag;
 	o.frame.back.ifindex = to.ifindex;
-	o.frame.back.mark = recall_mark(&s->recall, o.packet, o.len, to.tag, to.out);
+	o.frame.back.mark = s->shared->on & SOCKET_MARK
+				    ? s->shared->fwmark
+				    : recall_mark(&s->recall, o.packet, o.len, to.tag, to.out);
 	if (to.out)
 		fix_header(&o);
 	gather(&o, iov, iovs);

@@ -9,7 +9,10 @@
 #include <sys/mman.h>
 #include <sys/single_threaded.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+#include <bpf/bpf.h>
 
 #include "divert.h"
 #include "engine/back.h"
@@ -48,6 +51,7 @@ static struct shared *shared_new(void)
 	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
 	pthread_mutex_init(&sh->lock, &attr);
 	pthread_mutexattr_destroy(&attr);
+	sh->sndbuf = SNDBUF_DEFAULT;
 	return sh;
 }
 
@@ -98,6 +102,7 @@ static void release(struct dsock *s)
 	recall_free(&s->recall);
 	table_close_inner(&s->back);
 	table_close_inner(&s->errors);
+	table_close_inner(&s->shut);
 	free(s->scratch);
 	s->scratch = NULL;
 	if (s->shared)
@@ -134,8 +139,7 @@ static struct dsock *socket_new(int domain)
 	memset((char *)s + sizeof(s->users), 0, sizeof(*s) - sizeof(s->users));
 	count_users(s, 1);
 	s->domain = domain;
-	s->back = s->errors = -1;
-	s->sndbuf = SNDBUF_DEFAULT;
+	s->back = s->errors = s->shut = -1;
 	s->shared = shared_new();
 	s->scratch = malloc(SCRATCH);
 	return s;
@@ -163,6 +167,17 @@ void socket_put(struct dsock *s)
 
 /* ---- calls ---- */
 
+/* Remember that fd is this socket, which has one use more for it. */
+static int enter(int fd, struct dsock *s)
+{
+	struct dsock *was;
+	int rc = table_set(fd, s, &was);
+
+	if (!rc && was)
+		socket_put(was);
+	return rc;
+}
+
 /* The sending half, and what tells why a frame was refused. */
 static int open_back(struct dsock *s, const struct engine *e)
 {
@@ -185,7 +200,15 @@ static int open_back(struct dsock *s, const struct engine *e)
 	s->back = fd;
 	s->errors = copy;
 	s->mark = e->identity.mark;
-	return 0;
+	return socket_send_timeout(s);
+}
+
+int socket_send_timeout(const struct dsock *s)
+{
+	const int64_t ns = s->shared->send_timeout;
+	struct timeval t = {.tv_sec = ns / 1000000000, .tv_usec = ns % 1000000000 / 1000};
+
+	return setsockopt(s->back, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)) ? -errno : 0;
 }
 
 static int set_flags(int fd, int flags)
@@ -242,7 +265,7 @@ int divert_socket(int domain, int flags)
 		rc = set_flags(fd, flags);
 	}
 	if (!rc)
-		rc = table_set(fd, s);
+		rc = enter(fd, s);
 	if (rc) {
 		socket_put(s);
 		if (fd >= 0)
@@ -278,8 +301,25 @@ static int port_of(const struct dsock *s, const struct sockaddr *addr, socklen_t
 	return 0;
 }
 
+/* The port keeps what was said of it last, by this socket or by one before. */
+static int bind_bypass(struct dsock *s, struct engine *e)
+{
+	struct shared *sh = s->shared;
+	struct divert_port port;
+
+	if (sh->on & SOCKET_BYPASS_SAID)
+		return socket_set(s, DIVERT_SET_BYPASS, sh->key, !!(sh->on & SOCKET_BYPASS));
+	if (bpf_map_lookup_elem(e->map[ENGINE_PORTS], &sh->key, &port))
+		return -errno;
+	sh->on &= ~SOCKET_BYPASS;
+	if (port.flags & DIVERT_PORT_BYPASS)
+		sh->on |= SOCKET_BYPASS;
+	return 0;
+}
+
 static int bind_port(struct dsock *s, int fd, uint32_t key)
 {
+	struct shared *sh = s->shared;
 	struct engine e;
 	uint32_t slot, stats;
 	int rc = engine_open(&e, ENGINE_LOAD | ENGINE_LOCK);
@@ -289,14 +329,16 @@ static int bind_port(struct dsock *s, int fd, uint32_t key)
 	if (s->mark != e.identity.mark) /* unloaded and loaded since socket() */
 		rc = open_back(s, &e);
 	if (!rc)
-		rc = engine_port_bind(&e, key, fd, s->shared_port, &s->conf, &slot, &stats);
+		rc = engine_port_bind(&e, key, fd, sh->on & SOCKET_REUSEPORT, &sh->conf, &slot,
+				      &stats);
 	if (!rc) {
-		if (s->bound)
-			engine_port_release(&e, s->key, s->slot);
+		if (sh->bound)
+			engine_port_release(&e, sh->key, sh->slot);
 		back_account(s->back, stats);
-		s->key = key;
-		s->slot = slot;
-		s->bound = true;
+		sh->key = key;
+		sh->slot = slot;
+		sh->bound = true;
+		rc = bind_bypass(s, &e);
 		/* interfaces that have appeared since the engine was loaded */
 		engine_attach(&e, 0, NULL, NULL);
 	}
@@ -308,13 +350,16 @@ int divert_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct dsock *s = socket_get(fd);
 	uint32_t key;
+	bool locked;
 	int rc;
 
 	if (!s)
 		return -1;
 	rc = port_of(s, addr, len, &key);
-	if (!rc && !(s->bound && s->key == key))
+	locked = socket_lock(s);
+	if (!rc && !(s->shared->bound && s->shared->key == key))
 		rc = bind_port(s, fd, key);
+	socket_unlock(s, locked);
 	socket_put(s);
 	return rc ? fail(-rc) : 0;
 }
@@ -332,11 +377,11 @@ int divert_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 		return -1;
 	if (s->domain == AF_INET) {
 		name.in.sin_family = AF_INET;
-		name.in.sin_port = s->bound ? htons(s->key & 0xffff) : 0;
+		name.in.sin_port = s->shared->bound ? htons(s->shared->key & 0xffff) : 0;
 		size = sizeof(name.in);
 	} else {
 		name.in6.sin6_family = AF_INET6;
-		name.in6.sin6_port = s->bound ? htons(s->key & 0xffff) : 0;
+		name.in6.sin6_port = s->shared->bound ? htons(s->shared->key & 0xffff) : 0;
 		size = sizeof(name.in6);
 	}
 	socket_put(s);
@@ -352,7 +397,7 @@ int divert_dup(int oldfd, int newfd)
 
 	if (!s)
 		return -1;
-	rc = table_set(newfd, s);
+	rc = enter(newfd, s);
 	if (rc) {
 		socket_put(s);
 		return fail(-rc);
@@ -383,9 +428,9 @@ int divert_shutdown(int fd, int how)
 		return fail(EINVAL);
 	}
 	if (how != SHUT_WR)
-		s->shut_read = true;
+		s->shared->shut_read = true;
 	if (how != SHUT_RD)
-		s->shut_write = true;
+		s->shared->shut_write = true;
 	socket_put(s);
 	return 0;
 }

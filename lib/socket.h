@@ -3,6 +3,7 @@
 #ifndef LIB_SOCKET_H
 #define LIB_SOCKET_H
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,10 +11,37 @@
 #include "recall.h"
 #include "ring.h"
 
-/* What processes that share the socket by fork(2) have in common. */
+/* Options that are on or off. */
+enum socket_switch {
+	SOCKET_REUSEPORT = 1 << 0,
+	SOCKET_BYPASS = 1 << 1,	     /* the port it is bound to, or will be, */
+	SOCKET_BYPASS_SAID = 1 << 2, /* has it from this socket, whatever it had before */
+	SOCKET_INFO = 1 << 3,
+	SOCKET_TIMESTAMP = 1 << 4,
+	SOCKET_TIMESTAMPNS = 1 << 5,
+	SOCKET_RXQ_OVFL = 1 << 6,
+	SOCKET_MARK = 1 << 7, /* what it writes has fwmark */
+};
+
+/* The socket, as far as processes that share it by fork(2) have it in common. */
 struct shared {
 	pthread_mutex_t lock; /* robust: whoever holds it may be killed */
 	uint32_t segment;     /* of the record at the head of the ring, the next one to deliver */
+	bool shut_read, shut_write;
+
+	bool bound;
+	uint32_t key; /* port, with DIVERT_KEY_V6 */
+	uint32_t slot;
+	struct divert_socket conf; /* what the kernel half knows of its options, once it is bound */
+
+	uint32_t on;			       /* enum socket_switch */
+	uint32_t sndbuf;		       /* bytes */
+	int64_t receive_timeout, send_timeout; /* ns; 0: none */
+	uint32_t fwmark;
+	uint32_t cookie;       /* SO_USER_COOKIE: only kept */
+	int directions;	       /* IP_DIVERTFL; 0: not said */
+	uint32_t multicast[2]; /* interface that multicast leaves on, of IPv4 and IPv6; 0: any */
+	struct in_addr multicast_addr; /* by which it was said */
 };
 
 struct dsock {
@@ -28,17 +56,8 @@ struct dsock {
 
 	int back;      /* inner: packet socket of the way back */
 	int errors;    /* inner: why a frame was refused */
+	int shut;      /* inner: an eventfd, readable once nobody is to receive any more */
 	uint32_t mark; /* of the engine that back belongs to */
-
-	bool bound;
-	uint32_t key; /* port, with DIVERT_KEY_V6 */
-	uint32_t slot;
-	bool shared_port;	   /* SO_REUSEPORT */
-	struct divert_socket conf; /* what the kernel half knows of its options, once it is bound */
-
-	bool shut_read, shut_write;
-	uint32_t sndbuf;	 /* bytes */
-	int64_t receive_timeout; /* ns; 0: none */
 };
 
 /*
@@ -58,6 +77,18 @@ void socket_count_losses(const struct dsock *s, enum divert_cause cause, uint32_
 
 /* Have the kernel half know of an option of a bound socket: `of` is its slot, or its key (lib/send.c). */
 int socket_set(const struct dsock *s, enum divert_set what, uint32_t of, uint32_t value);
+
+/* The same for one of enum divert_socket_flags, now or when it is bound (lib/option.c). */
+int socket_flag(struct dsock *s, uint32_t flag, bool on);
+
+/* What IP_MULTICAST_IF says about a packet (its IP header, whole). 0: nothing (lib/option.c). */
+uint32_t socket_multicast(const struct dsock *s, const uint8_t *packet);
+
+/* Have sends wait as long as shared->send_timeout says. */
+int socket_send_timeout(const struct dsock *s);
+
+/* Room for size bytes of packets at least, where that is still possible; locked (lib/buffer.c). */
+void socket_grow(struct dsock *s, size_t size);
 
 /* -1 with errno = error. */
 int fail(int error);

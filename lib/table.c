@@ -28,7 +28,8 @@ static struct dsock *peek(int fd)
 	return c ? __atomic_load_n(&c[fd % CHUNK], __ATOMIC_ACQUIRE) : NULL;
 }
 
-static int put(int fd, struct dsock *s)
+/* was: what stood there. */
+static int put(int fd, struct dsock *s, struct dsock **was)
 {
 	struct dsock **fresh, **none = NULL;
 
@@ -42,7 +43,7 @@ static int put(int fd, struct dsock *s)
 						 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			free(fresh); /* another thread was faster */
 	}
-	__atomic_store_n(&chunk[fd / CHUNK][fd % CHUNK], s, __ATOMIC_RELEASE);
+	*was = __atomic_exchange_n(&chunk[fd / CHUNK][fd % CHUNK], s, __ATOMIC_ACQ_REL);
 	return 0;
 }
 
@@ -53,29 +54,47 @@ struct dsock *table_get(int fd)
 	return s == INNER ? NULL : s;
 }
 
-int table_set(int fd, struct dsock *s)
+int table_set(int fd, struct dsock *s, struct dsock **was)
 {
-	return put(fd, s);
+	int rc = put(fd, s, was);
+
+	if (rc || *was == INNER)
+		*was = NULL;
+	return rc;
 }
 
 struct dsock *table_clear(int fd)
 {
-	struct dsock *s = table_get(fd);
+	struct dsock *s = table_get(fd), *was;
 
-	if (s)
-		put(fd, NULL);
-	return s;
+	/* of several threads that close it one gets it */
+	return s && !table_set(fd, NULL, &was) ? was : NULL;
+}
+
+static int next(int fd, bool inner)
+{
+	struct dsock *s;
+
+	for (; (unsigned int)fd < CHUNK * CHUNKS; fd++) {
+		if (!__atomic_load_n(&chunk[fd / CHUNK], __ATOMIC_ACQUIRE)) {
+			fd |= CHUNK - 1; /* none in all of these */
+			continue;
+		}
+		s = peek(fd);
+		if (s && (s != INNER || inner))
+			return fd;
+	}
+	return -1;
 }
 
 int table_next(int fd)
 {
-	for (; (unsigned int)fd < CHUNK * CHUNKS; fd++) {
-		if (!__atomic_load_n(&chunk[fd / CHUNK], __ATOMIC_ACQUIRE))
-			fd |= CHUNK - 1; /* none in all of these */
-		else if (table_get(fd))
-			return fd;
-	}
-	return -1;
+	return next(fd, false);
+}
+
+int divert_next(int fd)
+{
+	return next(fd, true);
 }
 
 bool table_is_inner(int fd)
@@ -96,6 +115,7 @@ static int place(void)
 int table_take_inner(int fd)
 {
 	int high, rc, at = place();
+	struct dsock *was;
 
 	high = fcntl(fd, F_DUPFD_CLOEXEC, at);
 	if (high < 0) {
@@ -103,7 +123,7 @@ int table_take_inner(int fd)
 	} else {
 		syscall(SYS_close, fd);
 	}
-	rc = put(high, INNER);
+	rc = put(high, INNER, &was);
 	if (rc) {
 		syscall(SYS_close, high);
 		return rc;
@@ -113,9 +133,11 @@ int table_take_inner(int fd)
 
 void table_close_inner(int *fd)
 {
+	struct dsock *was;
+
 	if (*fd < 0)
 		return;
-	put(*fd, NULL);
+	put(*fd, NULL, &was);
 	syscall(SYS_close, *fd);
 	*fd = -1;
 }

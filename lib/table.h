@@ -7,8 +7,8 @@
 
 /* NULL: not a divert socket. */
 struct dsock *table_get(int fd);
-/* -ENOMEM, -EMFILE. */
-int table_set(int fd, struct dsock *s);
+/* -ENOMEM, -EMFILE. was: the socket that stood there, whose descriptor was closed without a word. */
+int table_set(int fd, struct dsock *s, struct dsock **was);
 /* What was there. */
 struct dsock *table_clear(int fd);
 

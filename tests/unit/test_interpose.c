@@ -69,6 +69,14 @@ int divert_is_inner(int fd)
 	return fd >= 0 && fd < TOP && is_inner[fd];
 }
 
+int divert_next(int fd)
+{
+	for (; fd >= 0 && fd < TOP; fd++)
+		if (is_socket[fd] || is_inner[fd])
+			return fd;
+	return -1;
+}
+
 int divert_move_inner(int fd)
 {
 	const int to = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0);

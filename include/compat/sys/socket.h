@@ -34,4 +34,12 @@
 #define AF_DIVERT PF_DIVERT
 #endif
 
+/* FreeBSD's: a number that its rules can look at; and sockets that share a port by flow. */
+#ifndef SO_USER_COOKIE
+#define SO_USER_COOKIE 0x1015
+#endif
+#ifndef SO_REUSEPORT_LB
+#define SO_REUSEPORT_LB SO_REUSEPORT
+#endif
+
 #endif
