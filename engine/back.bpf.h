@@ -209,7 +209,22 @@ static __always_inline int back_no_route(struct __sk_buff *skb, int rc)
 	return back_refuse(skb, DIVERT_N_UNROUTED, ENETUNREACH);
 }
 
-static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib)
+/*
+ * A packet that a rule diverted, and that may not be fragmented: when the stack sent it, it found
+ * that it fits. It knows better than the look-up, which minds what this host has learned of paths
+ * (for its own packets; a router does not), and refuses what probes them.
+ */
+static __always_inline int back_fitted(struct pass *p, const struct divert_back *back)
+{
+	__u8 frag = 0x40;
+
+	if (!(p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6))
+		packet_load(p, offsetof(struct packet_ip4, frag), &frag, sizeof(frag));
+	return back->tag && frag & 0x40;
+}
+
+/* len: to be looked at; 0: only the device's own MTU counts. */
+static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib, __u16 len)
 {
 	struct divert_packet *k = &p->packet;
 	int v6 = k->field[DIVERT_F_FLAGS] & DIVERT_IS_V6;
@@ -220,7 +235,7 @@ static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib
 		fib->sport = bpf_htons(k->field[DIVERT_F_SPORT]);
 		fib->dport = bpf_htons(k->field[DIVERT_F_DPORT]);
 	}
-	fib->tot_len = p->shape.len;
+	fib->tot_len = len;
 	fib->ifindex = LO_IFINDEX;
 	if (v6) {
 		packet_load(p, offsetof(struct packet_ip6, src), fib->ipv6_src, 32);
@@ -295,7 +310,12 @@ static __noinline int back_out(struct __sk_buff *skb, int version, const struct 
 	skb->mark = back->mark;
 	if (back->flags & DIVERT_BACK_LINK)
 		return back_link(&p, back);
-	rc = back_route(&p, &fib);
+	rc = back_route(&p, &fib, p.shape.len);
+	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED && back_fitted(&p, back)) {
+		rc = back_route(&p, &fib, 0);
+		if (p.shape.len > fib.mtu_result)
+			rc = BPF_FIB_LKUP_RET_FRAG_NEEDED;
+	}
 	if (rc == BPF_FIB_LKUP_RET_NOT_FWDED && back->flags & DIVERT_BACK_LOCAL) {
 		count(back_stats(skb), DIVERT_N_WRITTEN_OUT);
 		count(back_stats(skb), DIVERT_N_ENTERED);

@@ -39,6 +39,8 @@ test	cmd:nft			nftables
 test	cmd:iptables		iptables
 test	cmd:sysctl		procps
 test	cmd:traceroute		traceroute
+test	cmd:dnsmasq		dnsmasq-base
+test	cmd:busybox		busybox
 test	h:libnetfilter_queue/libnetfilter_queue.h	libnetfilter-queue-dev
 '
 
