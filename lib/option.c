@@ -69,6 +69,11 @@ static int set_timestamp(struct dsock *s, int on)
 	return rc;
 }
 
+static int set_reassemble(struct dsock *s, int on)
+{
+	return socket_flag(s, DIVERT_SOCK_REASSEMBLE, on);
+}
+
 /* ---- the port ---- */
 
 static int set_bypass(struct dsock *s, int on)
@@ -308,6 +313,7 @@ static int get_cookie(const struct dsock *s)
 }
 
 static const struct option options[] = {
+	{SOL_DIVERT, DIVERT_REASSEMBLE, .bit = SOCKET_REASSEMBLE, .set = set_reassemble},
 	{SOL_DIVERT, DIVERT_BYPASS, .bit = SOCKET_BYPASS, .set = set_bypass},
 	{SOL_DIVERT, DIVERT_INFO, .bit = SOCKET_INFO, .set = set_info},
 

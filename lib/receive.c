@@ -12,6 +12,7 @@
 #include "divert.h"
 #include "segment.h"
 #include "socket.h"
+#include "whole.h"
 
 #define FLAGS (MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
 
@@ -80,7 +81,7 @@ static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct 
 		i = 0;
 	len = segment_len(rec, &cut, i);
 	if (len > PACKET_MAX) { /* to be cut, but its headers do not bear it */
-		ring_next(&s->ring);
+		whole_next(s);
 		socket_count_loss(s, DIVERT_N_TOO_LONG);
 		return -EAGAIN;
 	}
@@ -97,9 +98,10 @@ static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct 
 		address_make(s, rec, t->from, &t->fromlen);
 	recall_put(&s->recall, rec, (const uint8_t *)(rec + 1), rec->len);
 	if (!(flags & MSG_PEEK)) {
-		s->shared->segment = i + 1 < cut.segments ? i + 1 : 0;
-		if (!s->shared->segment)
-			ring_next(&s->ring);
+		if (i + 1 < cut.segments)
+			s->shared->segment = i + 1;
+		else
+			whole_next(s);
 	}
 	return t->truncated && !(flags & MSG_TRUNC) ? (ssize_t)space : (ssize_t)len;
 }
@@ -112,7 +114,7 @@ static ssize_t take(struct dsock *s, struct target *t, int flags)
 	ssize_t n = -EAGAIN;
 
 	do {
-		rec = ring_peek(&s->ring);
+		rec = whole_peek(s);
 		if (rec)
 			n = deliver(s, rec, t, flags);
 	} while (rec && n == -EAGAIN);
@@ -139,24 +141,26 @@ static bool restartable(void)
 	return true;
 }
 
-/* Sleep until there may be a packet. deadline: ns, 0: none. */
+/* Sleep until there may be a packet, or fragments are overdue. deadline: ns, 0: none. */
 static int sleep_until(struct dsock *s, int fd, int64_t deadline)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	struct timespec left, *timeout = NULL;
-	int64_t ns;
+	int64_t due = whole_due(s), until = deadline, ns;
 
-	if (deadline) {
-		ns = deadline - now_ns();
+	if (due && (!deadline || due < deadline))
+		until = due;
+	if (until) {
+		ns = until - now_ns();
 		if (ns <= 0)
-			return -EAGAIN;
+			return until == deadline ? -EAGAIN : 0;
 		left.tv_sec = ns / 1000000000;
 		left.tv_nsec = ns % 1000000000;
 		timeout = &left;
 	}
 	switch (ppoll(&p, 1, timeout, NULL)) {
 	case 0:
-		return -EAGAIN;
+		return until == deadline ? -EAGAIN : 0;
 	case -1:
 		return errno == EINTR && !deadline && restartable() ? 0 : -errno;
 	}
@@ -301,7 +305,7 @@ int divert_nread(int fd)
 	if (!s)
 		return -1;
 	locked = socket_lock(s);
-	rec = ring_peek(&s->ring);
+	rec = whole_peek(s);
 	if (rec) {
 		segment_plan(rec, &cut);
 		n = segment_len(rec, &cut,

@@ -17,6 +17,7 @@
 #include "iface.h"
 #include "route.h"
 #include "socket.h"
+#include "whole.h"
 
 #define FLAGS	     (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_DONTROUTE | MSG_EOR | MSG_CONFIRM | MSG_MORE)
 #define HEADER4	     20
@@ -320,6 +321,35 @@ static int push_typeless(const struct dsock *s, int fd, struct outgoing *o, int 
 		need_type[slot] = ifindex;
 	}
 	return push(s, fd, o, flags);
+}
+
+/* Without waiting: it is a receive that does this, and the loss is counted as one of fragments. */
+void socket_write_back(struct dsock *s, const struct divert_record *rec, uint16_t tag)
+{
+	struct iovec iov = {(void *)(rec + 1), rec->len};
+	struct destination to = {.ifindex = rec->ifindex};
+	struct outgoing o;
+	int rc;
+
+	back_frame(&o.frame, rec->flags & DIVERT_REC_V6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
+	o.packet = iov.iov_base;
+	o.len = rec->len;
+	o.frame.back.tag = tag;
+	o.frame.back.hops = rec->hops;
+	o.frame.back.mark = rec->mark;
+	o.frame.back.ifindex = rec->ifindex;
+	gather(&o, &iov, 1);
+	if (!(rec->flags & DIVERT_REC_OUT)) {
+		rc = push_typeless(s, -1, &o, MSG_DONTWAIT);
+	} else if (recall_needs_link(o.packet)) {
+		o.frame.back.flags |= DIVERT_BACK_OUT | DIVERT_BACK_LINK;
+		o.frame.back.ifindex = rec->oif;
+		rc = push(s, -1, &o, MSG_DONTWAIT);
+	} else {
+		rc = push_out(s, -1, &o, &to, MSG_DONTWAIT);
+	}
+	if (rc == -EAGAIN || rc == -ENOBUFS)
+		socket_count_loss(s, DIVERT_N_FRAG_FULL);
 }
 
 static int read_address(const struct dsock *s, const struct sockaddr *addr, socklen_t len,

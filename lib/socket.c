@@ -18,6 +18,7 @@
 #include "engine/back.h"
 #include "engine/engine.h"
 #include "table.h"
+#include "whole.h"
 
 #define RING_DEFAULT   (8u << 20) /* bytes */
 #define SNDBUF_DEFAULT 65636	  /* bytes: any packet; FreeBSD's figure */
@@ -52,6 +53,8 @@ static struct shared *shared_new(void)
 	pthread_mutex_init(&sh->lock, &attr);
 	pthread_mutexattr_destroy(&attr);
 	sh->sndbuf = SNDBUF_DEFAULT;
+	sh->on = SOCKET_REASSEMBLE;
+	sh->conf.flags = DIVERT_SOCK_REASSEMBLE;
 	return sh;
 }
 
@@ -75,9 +78,21 @@ static void before_fork(void)
 	forked = true;
 }
 
+/*
+ * Fragments that wait are the parent's. Not freed: another thread may have been in the midst
+ * of them.
+ */
+static void after_fork(void)
+{
+	int fd;
+
+	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1))
+		table_get(fd)->whole = NULL;
+}
+
 static void watch_forks(void)
 {
-	pthread_atfork(before_fork, NULL, NULL);
+	pthread_atfork(before_fork, NULL, after_fork);
 }
 
 bool socket_lock(struct dsock *s)
@@ -100,6 +115,7 @@ static void release(struct dsock *s)
 {
 	ring_unmap(&s->ring);
 	recall_free(&s->recall);
+	whole_free(s);
 	table_close_inner(&s->back);
 	table_close_inner(&s->errors);
 	table_close_inner(&s->shut);

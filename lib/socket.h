@@ -21,6 +21,7 @@ enum socket_switch {
 	SOCKET_TIMESTAMPNS = 1 << 5,
 	SOCKET_RXQ_OVFL = 1 << 6,
 	SOCKET_MARK = 1 << 7, /* what it writes has fwmark */
+	SOCKET_REASSEMBLE = 1 << 8,
 };
 
 /* The socket, as far as processes that share it by fork(2) have it in common. */
@@ -53,6 +54,7 @@ struct dsock {
 	struct shared *shared;
 	void *scratch; /* one packet, built under shared->lock where it cannot go right to its place */
 	struct recall recall;
+	struct whole *whole; /* fragments being put together; NULL as long as there was none */
 
 	int back;      /* inner: packet socket of the way back */
 	int errors;    /* inner: why a frame was refused */

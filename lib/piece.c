@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "piece.h"
+
+#include <string.h>
+
+#define HEADER4	   20
+#define HEADER6	   40
+#define FRAGMENT   8 /* bytes of an IPv6 fragment header */
+#define PACKET_MAX 65535
+#define EXT_MAX	   8 /* IPv6 headers that are followed: engine/packet.h's figure */
+
+enum {
+	NEXT_HOPOPTS = 0,
+	NEXT_TCP = 6,
+	NEXT_UDP = 17,
+	NEXT_ROUTING = 43,
+	NEXT_FRAGMENT = 44,
+	NEXT_AH = 51,
+	NEXT_ICMP6 = 58,
+	NEXT_NONE = 59,
+	NEXT_DSTOPTS = 60,
+};
+
+static uint32_t get16(const uint8_t *p)
+{
+	return p[0] << 8 | p[1];
+}
+
+static bool read4(const uint8_t *packet, uint32_t len, struct piece *p)
+{
+	uint32_t frag;
+
+	if (len < HEADER4)
+		return false;
+	frag = get16(packet + 6);
+	p->head = p->data = (packet[0] & 15) * 4;
+	p->offset = (frag & 0x1fff) * 8;
+	p->more = frag & 0x2000;
+	p->id = packet[4] | packet[5] << 8;
+	p->next = packet[9];
+	if (p->head < HEADER4 || p->head > len)
+		return false;
+	p->len = len - p->head;
+	return p->offset || p->more;
+}
+
+/* An IPv6 header that others follow: its length; 0: it is none, or is not all there. */
+static uint32_t extension(uint8_t type, const uint8_t *packet, uint32_t at, uint32_t len)
+{
+	uint32_t n;
+
+	if (type != NEXT_HOPOPTS && type != NEXT_ROUTING && type != NEXT_DSTOPTS && type != NEXT_AH)
+		return 0;
+	if (at + 8 > len)
+		return 0;
+	n = type == NEXT_AH ? (packet[at + 1] + 2) * 4 : (packet[at + 1] + 1) * 8;
+	return at + n <= len ? n : 0;
+}
+
+static bool read6(const uint8_t *packet, uint32_t len, struct piece *p)
+{
+	uint32_t at = HEADER6, n;
+	int i;
+
+	if (len < HEADER6)
+		return false;
+	p->link = 6;
+	for (i = 0; i < EXT_MAX && packet[p->link] != NEXT_FRAGMENT; i++) {
+		n = extension(packet[p->link], packet, at, len);
+		if (!n)
+			return false;
+		p->link = at;
+		at += n;
+	}
+	if (i == EXT_MAX || at + FRAGMENT > len)
+		return false;
+	p->head = at;
+	p->data = at + FRAGMENT;
+	p->len = len - p->data;
+	p->next = packet[at];
+	p->offset = get16(packet + at + 2) & 0xfff8;
+	p->more = packet[at + 3] & 1;
+	memcpy(&p->id, packet + at + 4, 4);
+	return true;
+}
+
+bool piece_read(const uint8_t *packet, uint32_t len, struct piece *p)
+{
+	memset(p, 0, sizeof(*p));
+	if (!len)
+		return false;
+	switch (packet[0] >> 4) {
+	case 4:
+		return read4(packet, len, p);
+	case 6:
+		return read6(packet, len, p);
+	}
+	return false;
+}
+
+bool piece_impossible(const struct piece *p)
+{
+	return !p->len || (p->more && p->len % 8) || p->head + p->offset + p->len > PACKET_MAX;
+}
+
+bool piece_headers_whole(const uint8_t *packet, uint32_t len, const struct piece *p)
+{
+	uint32_t at = p->data, n;
+	uint8_t type = p->next;
+
+	if (packet[0] >> 4 == 4)
+		return true;
+	while ((n = extension(type, packet, at, len))) {
+		type = packet[at];
+		at += n;
+	}
+	switch (type) {
+	case NEXT_HOPOPTS:
+	case NEXT_ROUTING:
+	case NEXT_DSTOPTS:
+	case NEXT_AH:
+		return false;
+	case NEXT_TCP:
+		return at + 20 <= len;
+	case NEXT_UDP:
+	case NEXT_ICMP6:
+		return at + 8 <= len;
+	case NEXT_NONE:
+		return true;
+	}
+	return at < len;
+}

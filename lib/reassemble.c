@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "reassemble.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "checksum.h"
+
+#define HEADER6	    40
+#define PACKET_MAX  65535
+#define ALLOCATION  32 /* bytes, about, that malloc adds */
+#define ROOM_FIRST  4  /* fragments */
+#define ECN_NOT_ECT 0
+#define ECN_CE	    3
+
+/* What fragments of one packet have in common. No padding: it is compared as bytes. */
+struct key {
+	uint8_t src[16], dst[16];
+	uint32_t id, ifindex, oif;
+	uint16_t tag;
+	uint8_t proto; /* IPv4's; one id serves all of IPv6's */
+	uint8_t kind;  /* version, and with 0x80 on its way out */
+};
+
+struct fragment {
+	struct piece piece;
+	struct divert_record rec; /* and the packet */
+};
+
+/* A packet under way. */
+struct waiting {
+	struct waiting *next; /* in its bucket */
+	struct waiting *older, *newer;
+	struct key key;
+	int64_t due;
+	enum divert_cause dead; /* not 0: given up, and so is what else comes of it */
+	struct fragment **part; /* by offset */
+	uint32_t parts, room;
+	uint32_t got;  /* bytes; they never overlap */
+	uint32_t high; /* end of the last one */
+	uint32_t end;  /* where the packet ends; 0: not known */
+};
+
+static const uint8_t *packet_of(const struct divert_record *rec)
+{
+	return (const uint8_t *)(rec + 1);
+}
+
+static void put16(uint8_t *p, uint32_t value)
+{
+	p[0] = value >> 8;
+	p[1] = value;
+}
+
+static void lose(struct reassembly *r, enum divert_cause cause, uint32_t n)
+{
+	r->lost[cause - DIVERT_N_FRAG_TIMEOUT] += n;
+	r->any_lost = true;
+}
+
+static void make_key(struct key *key, const struct divert_record *rec, const struct piece *p)
+{
+	const uint8_t *packet = packet_of(rec);
+
+	memset(key, 0, sizeof(*key));
+	key->kind = packet[0] >> 4;
+	if (key->kind == 4) {
+		memcpy(key->src, packet + 12, 4);
+		memcpy(key->dst, packet + 16, 4);
+		key->proto = p->next;
+	} else {
+		memcpy(key->src, packet + 8, 16);
+		memcpy(key->dst, packet + 24, 16);
+	}
+	if (rec->flags & DIVERT_REC_OUT)
+		key->kind |= 0x80;
+	key->id = p->id;
+	key->ifindex = rec->ifindex;
+	key->oif = rec->oif;
+	key->tag = rec->tag;
+}
+
+/* ---- those under way ---- */
+
+static uint32_t bucket_of(const struct reassembly *r, const struct key *key)
+{
+	const uint8_t *p = (const uint8_t *)key;
+	uint32_t h = r->seed, word;
+	size_t i;
+
+	for (i = 0; i < sizeof(*key); i += 4) {
+		memcpy(&word, p + i, 4);
+		h = (h ^ word) * 0x9e3779b1u;
+		h ^= h >> 15;
+	}
+	return h % REASSEMBLY_BUCKETS;
+}
+
+static struct waiting *find(const struct reassembly *r, const struct key *key)
+{
+	struct waiting *w = r->bucket[bucket_of(r, key)];
+
+	while (w && memcmp(&w->key, key, sizeof(*key)))
+		w = w->next;
+	return w;
+}
+
+static int age_list(const struct waiting *w)
+{
+	return (w->key.kind & 15) == 6;
+}
+
+static size_t cost(const struct fragment *f)
+{
+	return sizeof(*f) + f->rec.len + ALLOCATION;
+}
+
+static struct waiting *waiting_new(struct reassembly *r, const struct key *key, int64_t now)
+{
+	struct waiting **head = &r->bucket[bucket_of(r, key)], *w;
+	int list;
+
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return NULL;
+	w->key = *key;
+	list = age_list(w);
+	w->due = now + (list ? REASSEMBLY_NS6 : REASSEMBLY_NS4);
+	w->next = *head;
+	*head = w;
+	w->older = r->newest[list];
+	*(w->older ? &w->older->newer : &r->oldest[list]) = w;
+	r->newest[list] = w;
+	r->packets++;
+	r->bytes += sizeof(*w) + ALLOCATION;
+	return w;
+}
+
+static void free_parts(struct reassembly *r, struct waiting *w)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->parts; i++) {
+		r->bytes -= cost(w->part[i]);
+		free(w->part[i]);
+	}
+	r->bytes -= w->room * sizeof(*w->part);
+	free(w->part);
+	w->part = NULL;
+	w->parts = w->room = 0;
+}
+
+static void forget(struct reassembly *r, struct waiting *w)
+{
+	struct waiting **at = &r->bucket[bucket_of(r, &w->key)];
+	int list = age_list(w);
+
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+	*(w->older ? &w->older->newer : &r->oldest[list]) = w->newer;
+	*(w->newer ? &w->newer->older : &r->newest[list]) = w->older;
+	free_parts(r, w);
+	r->packets--;
+	r->bytes -= sizeof(*w) + ALLOCATION;
+	free(w);
+}
+
+/* The packet is lost, with one fragment more that is none of its parts. Its rest is dropped as it comes. */
+static void give_up(struct reassembly *r, struct waiting *w, enum divert_cause cause)
+{
+	lose(r, cause, w->parts + 1);
+	free_parts(r, w);
+	w->dead = cause;
+}
+
+void reassembly_expire(struct reassembly *r, int64_t now)
+{
+	struct waiting *w;
+	int list;
+
+	for (list = 0; list < 2; list++) {
+		while ((w = r->oldest[list]) && w->due <= now) {
+			if (w->parts)
+				lose(r, DIVERT_N_FRAG_TIMEOUT, w->parts);
+			forget(r, w);
+		}
+	}
+}
+
+int64_t reassembly_due(const struct reassembly *r)
+{
+	const struct waiting *a = r->oldest[0], *b = r->oldest[1];
+
+	if (!a || (b && b->due < a->due))
+		a = b;
+	return a ? a->due : 0;
+}
+
+/* The one that came first, but not `keep`. */
+static struct waiting *eldest(const struct reassembly *r, const struct waiting *keep)
+{
+	struct waiting *a = r->oldest[0], *b = r->oldest[1];
+
+	if (a && a == keep)
+		a = a->newer;
+	if (b && b == keep)
+		b = b->newer;
+	if (!a || !b)
+		return a ? a : b;
+	return a->due - REASSEMBLY_NS4 <= b->due - REASSEMBLY_NS6 ? a : b;
+}
+
+/* For a fragment of `keep`, or of a new packet. */
+static void make_room(struct reassembly *r, const struct divert_record *rec,
+		      const struct waiting *keep)
+{
+	size_t n = sizeof(struct fragment) + rec->len + ALLOCATION;
+	struct waiting *w;
+
+	if (!keep)
+		n += sizeof(*keep) + ALLOCATION;
+	if (!keep || keep->parts == keep->room)
+		n += (keep && keep->room ? keep->room : ROOM_FIRST) * sizeof(*keep->part);
+
+	while (r->bytes + n > REASSEMBLY_BYTES || (!keep && r->packets >= REASSEMBLY_PACKETS)) {
+		w = eldest(r, keep);
+		if (!w)
+			return;
+		if (w->parts)
+			lose(r, DIVERT_N_FRAG_FULL, w->parts);
+		forget(r, w);
+	}
+}
+
+/* ---- putting one in ---- */
+
+static int grow(struct reassembly *r, struct waiting *w)
+{
+	uint32_t room = w->room ? w->room * 2 : ROOM_FIRST;
+	struct fragment **part;
+
+	if (w->parts < w->room)
+		return 0;
+	part = realloc(w->part, room * sizeof(*part));
+	if (!part)
+		return -1;
+	r->bytes += (room - w->room) * sizeof(*part);
+	w->part = part;
+	w->room = room;
+	return 0;
+}
+
+static bool insert(struct reassembly *r, struct waiting *w, uint32_t at,
+		   const struct divert_record *rec, const struct piece *p)
+{
+	struct fragment *f;
+
+	if (grow(r, w))
+		return false;
+	f = malloc(sizeof(*f) + rec->len);
+	if (!f)
+		return false;
+	f->piece = *p;
+	memcpy(&f->rec, rec, sizeof(*rec) + rec->len);
+	/* mostly they come in order: then there is nothing to move */
+	memmove(w->part + at + 1, w->part + at, (w->parts - at) * sizeof(*w->part));
+	w->part[at] = f;
+	w->parts++;
+	w->got += p->len;
+	if (w->high < p->offset + p->len)
+		w->high = p->offset + p->len;
+	if (!p->more)
+		w->end = p->offset + p->len;
+	r->bytes += cost(f);
+	return true;
+}
+
+/* The first part behind offset. */
+static uint32_t position(const struct waiting *w, uint32_t offset)
+{
+	uint32_t low = 0, high = w->parts, mid;
+
+	if (high && w->part[high - 1]->piece.offset <= offset)
+		return high;
+	while (low < high) {
+		mid = (low + high) / 2;
+		if (w->part[mid]->piece.offset <= offset)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool same(const struct fragment *f, const struct divert_record *rec, const struct piece *p)
+{
+	return f->piece.offset == p->offset && f->piece.len == p->len && f->piece.more == p->more &&
+	       !memcmp(packet_of(&f->rec) + f->piece.data, packet_of(rec) + p->data, p->len);
+}
+
+/* Into its place. What stands against that is counted. */
+static void place(struct reassembly *r, struct waiting *w, const struct divert_record *rec,
+		  const struct piece *p)
+{
+	uint32_t end = p->offset + p->len, at = position(w, p->offset);
+	const struct fragment *before = at ? w->part[at - 1] : NULL;
+	const struct fragment *behind = at < w->parts ? w->part[at] : NULL;
+
+	if (before && same(before, rec, p))
+		lose(r, DIVERT_N_FRAG_DUP, 1);
+	else if ((w->end && end > w->end) || (!p->more && (end < w->high || end < w->end)))
+		give_up(r, w, DIVERT_N_FRAG_BAD); /* two ends, or something behind the end */
+	else if ((before && before->piece.offset + before->piece.len > p->offset) ||
+		 (behind && end > behind->piece.offset))
+		give_up(r, w, DIVERT_N_FRAG_OVERLAP);
+	else if (!p->offset && !piece_headers_whole(packet_of(rec), rec->len, p))
+		give_up(r, w, DIVERT_N_FRAG_BAD);
+	else if (!insert(r, w, at, rec, p))
+		lose(r, DIVERT_N_FRAG_FULL, 1);
+}
+
+/* ---- the whole ---- */
+
+static uint8_t ecn_of(const uint8_t *packet)
+{
+	return (packet[0] >> 4 == 4 ? packet[1] : packet[1] >> 4) & 3;
+}
+
+/*
+ * RFC 3168, 5.3: one that met congestion tells it for all, unless another says that the
+ * sender would not understand. True: that is so.
+ */
+static bool ecn_senseless(const struct waiting *w, bool *congestion)
+{
+	uint32_t seen = 0, i;
+
+	for (i = 0; i < w->parts; i++)
+		seen |= 1u << ecn_of(packet_of(&w->part[i]->rec));
+	*congestion = seen & 1u << ECN_CE;
+	return *congestion && seen & 1u << ECN_NOT_ECT;
+}
+
+/* The headers of the first one, for n bytes; NULL: no memory. */
+static struct divert_record *build(const struct divert_record *first, const struct piece *p,
+				   uint32_t n, bool congestion)
+{
+	struct divert_record *rec = malloc(sizeof(*rec) + p->head + n);
+	uint8_t *packet;
+
+	if (!rec)
+		return NULL;
+	packet = (uint8_t *)(rec + 1);
+	*rec = *first;
+	rec->len = p->head + n;
+	rec->flags |= REASSEMBLED;
+	/* whoever made fragments has completed the checksum before */
+	rec->flags &= ~(DIVERT_REC_PARTIAL | DIVERT_REC_UNDECIDED);
+	memcpy(packet, packet_of(first), p->head);
+	if (packet[0] >> 4 == 4) {
+		put16(packet + 2, rec->len);
+		put16(packet + 6, 0); /* also DF: what came in pieces may be cut again */
+		if (congestion)
+			packet[1] |= ECN_CE;
+		checksum_ip4_set(packet);
+	} else {
+		put16(packet + 4, rec->len - HEADER6);
+		packet[p->link] = p->next;
+		if (congestion)
+			packet[1] |= ECN_CE << 4;
+	}
+	return rec;
+}
+
+static bool complete(struct reassembly *r, struct waiting *w, struct reassembled *whole)
+{
+	const struct fragment *first = w->part[0], *f;
+	bool congestion;
+	uint8_t *packet;
+	uint32_t i;
+
+	/* the others may have had shorter headers */
+	if (first->piece.head + w->end > PACKET_MAX || ecn_senseless(w, &congestion)) {
+		lose(r, DIVERT_N_FRAG_BAD, w->parts);
+		forget(r, w);
+		return false;
+	}
+	whole->rec = build(&first->rec, &first->piece, w->end, congestion);
+	if (!whole->rec) {
+		lose(r, DIVERT_N_FRAG_FULL, w->parts);
+		forget(r, w);
+		return false;
+	}
+	packet = (uint8_t *)(whole->rec + 1) + first->piece.head;
+	whole->size = 0;
+	whole->id = first->piece.id;
+	for (i = 0; i < w->parts; i++) {
+		f = w->part[i];
+		memcpy(packet + f->piece.offset, packet_of(&f->rec) + f->piece.data, f->piece.len);
+		if (whole->size < f->rec.len)
+			whole->size = f->rec.len;
+	}
+	forget(r, w);
+	return true;
+}
+
+/* RFC 6946: an IPv6 fragment that is the whole packet has nothing to do with any other. */
+static bool alone(struct reassembly *r, const struct divert_record *rec, const struct piece *p,
+		  struct reassembled *whole)
+{
+	if (!piece_headers_whole(packet_of(rec), rec->len, p)) {
+		lose(r, DIVERT_N_FRAG_BAD, 1);
+		return false;
+	}
+	whole->rec = build(rec, p, p->len, false);
+	if (!whole->rec) {
+		lose(r, DIVERT_N_FRAG_FULL, 1);
+		return false;
+	}
+	memcpy((uint8_t *)(whole->rec + 1) + p->head, packet_of(rec) + p->data, p->len);
+	whole->size = rec->len;
+	whole->id = p->id;
+	return true;
+}
+
+/* ---- calls ---- */
+
+void reassembly_init(struct reassembly *r, uint32_t seed)
+{
+	memset(r, 0, sizeof(*r));
+	r->seed = seed;
+}
+
+void reassembly_free(struct reassembly *r)
+{
+	int list;
+
+	for (list = 0; list < 2; list++)
+		while (r->oldest[list])
+			forget(r, r->oldest[list]);
+}
+
+bool reassembly_add(struct reassembly *r, const struct divert_record *rec, const struct piece *p,
+		    int64_t now, struct reassembled *whole)
+{
+	struct waiting *w;
+	struct key key;
+
+	reassembly_expire(r, now);
+	if (piece_impossible(p)) {
+		lose(r, DIVERT_N_FRAG_BAD, 1);
+		return false;
+	}
+	if (!p->offset && !p->more)
+		return alone(r, rec, p, whole);
+	make_key(&key, rec, p);
+	w = find(r, &key);
+	if (w && w->dead) {
+		lose(r, w->dead, 1);
+		return false;
+	}
+	make_room(r, rec, w);
+	if (!w)
+		w = waiting_new(r, &key, now);
+	if (!w) {
+		lose(r, DIVERT_N_FRAG_FULL, 1);
+		return false;
+	}
+	place(r, w, rec, p);
+	if (!w->dead && !w->parts)
+		forget(r, w); /* no memory for its first one */
+	else if (!w->dead && w->got == w->end)
+		return complete(r, w, whole);
+	return false;
+}
+
+bool reassembly_has(const struct reassembly *r, const struct divert_record *rec,
+		    const struct piece *p)
+{
+	struct key key;
+
+	make_key(&key, rec, p);
+	return find(r, &key) != NULL;
+}
+
+void reassembly_release(struct reassembly *r, const struct divert_record *rec,
+			const struct piece *p,
+			void (*out)(void *data, const struct divert_record *rec), void *data)
+{
+	struct waiting *w;
+	struct key key;
+	uint32_t i;
+
+	make_key(&key, rec, p);
+	w = find(r, &key);
+	if (!w || w->dead)
+		return;
+	for (i = 0; i < w->parts; i++)
+		out(data, &w->part[i]->rec);
+	forget(r, w);
+}
