@@ -209,6 +209,22 @@ static __always_inline int back_no_route(struct __sk_buff *skb, int rc)
 	return back_refuse(skb, DIVERT_N_UNROUTED, ENETUNREACH);
 }
 
+/* Bytes of the longest packet that leaves: of a large one, of its segments. */
+static __always_inline __u32 back_len(struct pass *p)
+{
+	__u32 head = p->shape.payload + 8; /* UDP's */
+	__u32 gso_size = p->skb->gso_size;
+	__u8 offset = 0;
+
+	if (!gso_size)
+		return p->shape.len;
+	if (p->packet.field[DIVERT_F_PROTO] == PROTO_TCP) {
+		packet_load(p, p->shape.payload + 12, &offset, sizeof(offset));
+		head = p->shape.payload + (offset >> 4) * 4;
+	}
+	return head + gso_size;
+}
+
 /*
  * A packet that a rule diverted, and that may not be fragmented: when the stack sent it, it found
  * that it fits. It knows better than the look-up, which minds what this host has learned of paths
@@ -270,7 +286,7 @@ static __always_inline int back_link(struct pass *p, const struct divert_back *b
 		return back_refuse(p->skb, DIVERT_N_NO_INTERFACE, ENXIO);
 	if (!(READ(AS(net_device, dev), flags) & IFF_UP_BIT))
 		return back_refuse(p->skb, DIVERT_N_IF_DOWN, ENETDOWN);
-	if (p->shape.len > READ(AS(net_device, dev), mtu))
+	if (back_len(p) > READ(AS(net_device, dev), mtu))
 		return back_refuse(p->skb, DIVERT_N_TOO_BIG, EMSGSIZE);
 	if (p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
 		next.nh_family = AF_INET6;
@@ -303,6 +319,7 @@ static __noinline int back_out(struct __sk_buff *skb, int version, const struct 
 	struct pass p = {.skb = skb, .link_len = ETH_HLEN};
 	struct bpf_redir_neigh next = {};
 	struct bpf_fib_lookup fib = {};
+	__u32 len;
 	int rc;
 
 	if (packet_read(&p, version, skb->len - ETH_HLEN, &p.packet, &p.shape))
@@ -310,10 +327,11 @@ static __noinline int back_out(struct __sk_buff *skb, int version, const struct 
 	skb->mark = back->mark;
 	if (back->flags & DIVERT_BACK_LINK)
 		return back_link(&p, back);
-	rc = back_route(&p, &fib, p.shape.len);
+	len = back_len(&p);
+	rc = back_route(&p, &fib, len);
 	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED && back_fitted(&p, back)) {
 		rc = back_route(&p, &fib, 0);
-		if (p.shape.len > fib.mtu_result)
+		if (len > fib.mtu_result)
 			rc = BPF_FIB_LKUP_RET_FRAG_NEEDED;
 	}
 	if (rc == BPF_FIB_LKUP_RET_NOT_FWDED && back->flags & DIVERT_BACK_LOCAL) {

@@ -4,12 +4,16 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <net/ethernet.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LO_IFINDEX 1
+#define LO_IFINDEX    1
+#define GSO_UDP_L4    5	 /* VIRTIO_NET_HDR_GSO_UDP_L4, which older headers do not have */
+#define IP_UDP	      28 /* bytes of both headers */
+#define PROBE_SEGMENT 8
 
 int back_open(uint32_t mark)
 {
@@ -27,6 +31,44 @@ int back_open(uint32_t mark)
 	error = errno;
 	close(fd);
 	return -error;
+}
+
+int back_open_large(uint32_t mark)
+{
+	int fd = back_open(mark), on = 1, error;
+
+	if (fd < 0 || !setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)))
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+/* It is asked with a frame that nothing comes of: nothing is added to a counter. */
+uint32_t back_large_types(int fd)
+{
+	struct {
+		struct virtio_net_hdr large;
+		struct divert_frame frame;
+		uint8_t packet[IP_UDP + 2 * PROBE_SEGMENT];
+	} __attribute__((packed)) probe = {
+		.large =
+			{
+				.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				.gso_type = GSO_UDP_L4,
+				.hdr_len = sizeof(probe.frame) + IP_UDP,
+				.gso_size = PROBE_SEGMENT,
+				.csum_start = sizeof(probe.frame) + IP_UDP - 8,
+				.csum_offset = 6,
+			},
+		.packet = {0x45, 0, 0, sizeof(probe.packet), 0, 0, 0, 0, 64, 17},
+	};
+
+	back_frame(&probe.frame, ETH_P_IP);
+	probe.frame.back.flags |= DIVERT_BACK_COUNT;
+	if (send(fd, &probe, sizeof(probe), 0) < 0)
+		return DIVERT_GSO_TCP;
+	return DIVERT_GSO_TCP | DIVERT_GSO_UDP;
 }
 
 int back_account(int fd, uint32_t stats)

@@ -18,6 +18,13 @@ struct divert_frame {
  * secret. A descriptor or -errno. Needs CAP_NET_RAW, and sending later needs none.
  */
 int back_open(uint32_t mark);
+/*
+ * The same for frames that start with a struct virtio_net_hdr (linux/virtio_net.h), which can say that the
+ * packet is to be cut into segments, and how.
+ */
+int back_open_large(uint32_t mark);
+/* What the kernel takes from it: enum divert_gso. UDP since Linux 6.2. */
+uint32_t back_large_types(int fd);
 /* Its frames count for the port with this index of counters. Needs CAP_NET_ADMIN. */
 int back_account(int fd, uint32_t stats);
 /* A frame header with nothing in it. protocol: host order. */

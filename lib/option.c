@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "divert.h"
+#include "engine/back.h"
 #include "iface.h"
 #include "include/compat/netinet/in.h"
 #include "include/compat/sys/socket.h"
@@ -269,6 +270,21 @@ static int get_multicast6(const struct dsock *s)
 	return s->shared->multicast[1];
 }
 
+/* ---- large packets ---- */
+
+static int set_gso(struct dsock *s, int n)
+{
+	if (n != 0 && n != 1)
+		return -EINVAL;
+	s->shared->gso_types = n ? back_large_types(s->back_gso) : 0;
+	return 0;
+}
+
+static int get_gso(const struct dsock *s)
+{
+	return s->shared->gso_types != 0;
+}
+
 /* ---- of every socket ---- */
 
 static int ignore(struct dsock *s, int n)
@@ -315,6 +331,7 @@ static int get_cookie(const struct dsock *s)
 static const struct option options[] = {
 	{SOL_DIVERT, DIVERT_REASSEMBLE, .bit = SOCKET_REASSEMBLE, .set = set_reassemble},
 	{SOL_DIVERT, DIVERT_BYPASS, .bit = SOCKET_BYPASS, .set = set_bypass},
+	{SOL_DIVERT, DIVERT_GSO, .set = set_gso, .get = get_gso},
 	{SOL_DIVERT, DIVERT_INFO, .bit = SOCKET_INFO, .set = set_info},
 
 	{SOL_SOCKET, SO_RCVBUF, .set = set_receive_buffer, .get = get_receive_buffer},

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "recall.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define IDENTITY                                                                                   \
+	40 /* bytes behind the IP header that count: TCP's header has checksum and number there */
 
 #define FIRST(hash, value) ((uint64_t)(hash) << 32 | (value))
 
@@ -10,6 +14,11 @@ static uint32_t mix(uint32_t h, uint32_t word)
 {
 	h = (h ^ word) * 0x9e3779b1u;
 	return h ^ h >> 15;
+}
+
+static uint32_t nonzero(uint32_t h)
+{
+	return h ? h : 1;
 }
 
 static uint32_t mix_bytes(uint32_t h, const uint8_t *p, uint32_t n)
@@ -39,7 +48,22 @@ static uint32_t flow(const uint8_t *packet, uint32_t len)
 	}
 	if (at + 4 <= len)
 		h = mix_bytes(h, packet + at, 4);
-	return h ? h : 1;
+	return nonzero(h);
+}
+
+/* Of what tells a packet from others of its flow, and a router does not change. */
+static uint32_t identity(const uint8_t *packet, uint32_t len)
+{
+	uint32_t h = mix(flow(packet, len), len), at = 40;
+
+	if (packet[0] >> 4 == 4) {
+		h = mix(h, packet[4] << 8 | packet[5]);
+		h = mix(h, packet[6] << 8 | packet[7]);
+		at = (packet[0] & 15) * 4;
+	}
+	if (at < len)
+		h = mix_bytes(h, packet + at, len - at < IDENTITY ? len - at : IDENTITY);
+	return h;
 }
 
 static uint32_t destination(const uint8_t *packet)
@@ -47,7 +71,7 @@ static uint32_t destination(const uint8_t *packet)
 	uint32_t h =
 		packet[0] >> 4 == 4 ? mix_bytes(4, packet + 12, 8) : mix_bytes(6, packet + 8, 32);
 
-	return h ? h : 1;
+	return nonzero(h);
 }
 
 int recall_needs_link(const uint8_t *packet)
@@ -125,9 +149,115 @@ uint32_t recall_link(const struct recall *r, const uint8_t *packet, uint32_t len
 	return get(&r->link, destination(packet), &link) ? link : 0;
 }
 
+/* ---- large packets ---- */
+
+/* Of TCP, segments of another size are the same bytes; of UDP each segment is a message. */
+static uint32_t large(uint32_t h, const uint8_t *packet, uint32_t len)
+{
+	int tcp = (packet[0] >> 4 == 4 ? packet[9] : packet[6]) == IPPROTO_TCP;
+
+	return tcp ? h : nonzero(mix(h, len));
+}
+
+void recall_put_gso(struct recall *r, const struct divert_record *rec, const uint8_t *packet,
+		    uint32_t len, uint32_t gso_size)
+{
+	uint32_t key, last, was;
+
+	if (!gso_size && !r->gso)
+		return;
+	key = large(flow(packet, len), packet, len);
+	last = large(last_of(rec->tag, rec->flags & DIVERT_REC_OUT), packet, len);
+	if (gso_size) {
+		put(&r->gso, key, gso_size);
+		__atomic_store_n(&r->last_gso, FIRST(last, gso_size), __ATOMIC_RELAXED);
+	} else if (large(1, packet, len) != 1) {
+		if (get(&r->gso, key, &was))
+			put(&r->gso, key, 0);
+		if (__atomic_load_n(&r->last_gso, __ATOMIC_RELAXED) >> 32 == last)
+			__atomic_store_n(&r->last_gso, 0, __ATOMIC_RELAXED);
+	}
+}
+
+uint32_t recall_gso(const struct recall *r, const uint8_t *packet, uint32_t len, uint16_t tag,
+		    int out)
+{
+	uint32_t gso_size;
+	uint64_t last;
+
+	if (get(&r->gso, large(flow(packet, len), packet, len), &gso_size))
+		return gso_size;
+	last = __atomic_load_n(&r->last_gso, __ATOMIC_RELAXED);
+	return last >> 32 == large(last_of(tag, out), packet, len) ? (uint32_t)last : 0;
+}
+
+/* ---- hops ---- */
+
+/* A value: how many such packets the program has, and their hops. */
+#define HOPS_ONE  0x100u
+#define HOPS_MASK 0xffu
+#define HOPS_FULL 0xffffff00u
+
+static void hops_add(struct recall *r, uint32_t key, uint32_t hops)
+{
+	uint32_t was;
+
+	if (!get(&r->hops, key, &was) || (was & HOPS_MASK) != hops)
+		was = hops;
+	put(&r->hops, key, was < HOPS_FULL ? was + HOPS_ONE : was);
+}
+
+/* One fewer. 0: there was none. */
+static int hops_take(struct recall *r, uint32_t key, uint32_t *hops)
+{
+	uint32_t was;
+
+	if (!get(&r->hops, key, &was) || was < HOPS_ONE)
+		return 0;
+	put(&r->hops, key, was - HOPS_ONE);
+	*hops = was & HOPS_MASK;
+	return 1;
+}
+
+void recall_put_hops(struct recall *r, const struct divert_record *rec, const uint8_t *packet,
+		     uint32_t len)
+{
+	uint32_t stage, id;
+
+	if (!rec->hops && !r->hops)
+		return;
+	stage = last_of(rec->tag, rec->flags & DIVERT_REC_OUT);
+	id = identity(packet, len);
+	hops_add(r, nonzero(mix(id, stage)), rec->hops);
+	hops_add(r, stage, rec->hops);
+	put(&r->hops, nonzero(id), rec->hops);
+	__atomic_store_n(&r->last_hops, rec->hops, __ATOMIC_RELAXED);
+}
+
+uint32_t recall_hops(struct recall *r, const uint8_t *packet, uint32_t len, uint16_t tag, int out)
+{
+	uint32_t stage, id, hops, same;
+
+	if (!r->hops)
+		return 0;
+	stage = last_of(tag, out);
+	id = identity(packet, len);
+	if (hops_take(r, nonzero(mix(id, stage)), &hops)) {
+		hops_take(r, stage, &same);
+		return hops;
+	}
+	if (get(&r->hops, nonzero(id), &hops))
+		return hops & HOPS_MASK;
+	if (hops_take(r, stage, &hops))
+		return hops;
+	return __atomic_load_n(&r->last_hops, __ATOMIC_RELAXED);
+}
+
 void recall_free(struct recall *r)
 {
 	free(r->mark);
 	free(r->link);
+	free(r->gso);
+	free(r->hops);
 	memset(r, 0, sizeof(*r));
 }

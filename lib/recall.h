@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the kernel knew of a packet and a sockaddr cannot carry: its fwmark, and
- * the link that a packet without a route of its own (multicast, link-local) was
- * to leave on. It is kept by flow when the packet is received and looked up when
- * it, or another of the flow, is written back. Threads may use it at once.
+ * What the kernel knew of a packet and a sockaddr cannot carry: its fwmark, the
+ * link that a packet without a route of its own (multicast, link-local) was to
+ * leave on, the size of the segments that a large one stands for, and how often
+ * it was written back before. It is kept when the packet is received, by flow or
+ * by packet, and looked up when it, or another of the flow, is written back.
+ * Threads may use it at once.
  */
 #ifndef LIB_RECALL_H
 #define LIB_RECALL_H
@@ -15,10 +17,14 @@
 #define RECALL_SLOTS 4096u
 
 struct recall {
-	/* each a flow's hash in the high half and the value in the low one; 0: free. Made on first need. */
+	/* each a key's hash in the high half and the value in the low one; 0: free. Made on first need. */
 	uint64_t *mark;
 	uint64_t *link;
-	uint64_t last; /* tag and direction, and mark, of the packet received last */
+	uint64_t *gso;
+	uint64_t *hops;
+	uint64_t last;	   /* tag and direction, and mark, of the packet received last */
+	uint64_t last_gso; /* the same, and segment size, of the last large one */
+	uint32_t last_hops;
 };
 
 /* Nothing is kept, and nothing is spent, as long as no packet has a mark or needs a link. */
@@ -29,6 +35,28 @@ uint32_t recall_mark(const struct recall *r, const uint8_t *packet, uint32_t len
 		     int out);
 /* 0: not known, or the packet's route says. */
 uint32_t recall_link(const struct recall *r, const uint8_t *packet, uint32_t len);
+
+/* Of a socket that gets large packets. gso_size: of the packet as it is delivered; 0: a single one. */
+void recall_put_gso(struct recall *r, const struct divert_record *rec, const uint8_t *packet,
+		    uint32_t len, uint32_t gso_size);
+/* What the packet is to be cut by if it is longer than that; 0: not known. */
+uint32_t recall_gso(const struct recall *r, const uint8_t *packet, uint32_t len, uint16_t tag,
+		    int out);
+
+/*
+ * A packet that the program has now, as it was delivered; and how often the one that it writes has been
+ * written before, by which loops are ended. A packet is known again by its bytes; one that was changed by the
+ * tag and direction that it was delivered with; one whose tag was changed, too, by being the last one
+ * delivered. Nothing is kept, and nothing is spent, before a packet comes that was written back before.
+ *
+ * Identical packets, or changed ones, of several rules may be with the program at once: each
+ * entry that names a tag counts them, so that each finds what its own kind came with, and what a
+ * program sends with an older packet's tag, when that one has been sent, does not.
+ */
+void recall_put_hops(struct recall *r, const struct divert_record *rec, const uint8_t *packet,
+		     uint32_t len);
+uint32_t recall_hops(struct recall *r, const uint8_t *packet, uint32_t len, uint16_t tag, int out);
+
 void recall_free(struct recall *r);
 
 /* Is the destination one that only its link can tell: IPv6 link-local, multicast, limited broadcast? */

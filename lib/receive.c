@@ -68,15 +68,36 @@ static void scatter(const struct target *t, const char *from, size_t len)
 	}
 }
 
+/* How a record comes to the program. */
+static void plan(const struct dsock *s, const struct divert_record *rec, struct cut *cut)
+{
+	if (s->shared->gso_types)
+		segment_plan_whole(rec, s->shared->gso_types, cut);
+	else
+		segment_plan(rec, cut);
+}
+
+/* What is to be known when the packet is written back. built: as the program gets it. */
+static void remember(struct dsock *s, const struct divert_record *rec, const uint8_t *built,
+		     uint32_t len, uint32_t gso_size, int flags)
+{
+	recall_put(&s->recall, rec, (const uint8_t *)(rec + 1), rec->len);
+	if (s->shared->gso_types)
+		recall_put_gso(&s->recall, rec, built, len, gso_size);
+	if (!(flags & MSG_PEEK))
+		recall_put_hops(&s->recall, rec, built, len);
+}
+
 /* One packet into t; its length, or with truncation what there was room for. -EAGAIN: not this one. Locked. */
 static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct target *t,
 		       int flags)
 {
 	uint32_t i = s->shared->segment, len;
+	const void *built = rec + 1;
 	struct cut cut;
 	size_t space = room(t);
 
-	segment_plan(rec, &cut);
+	plan(s, rec, &cut);
 	if (i >= cut.segments) /* whoever was here before died between two steps */
 		i = 0;
 	len = segment_len(rec, &cut, i);
@@ -87,16 +108,18 @@ static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct 
 	}
 	if (t->iovs == 1 && space >= len) {
 		segment_build(rec, &cut, i, t->iov->iov_base);
-	} else if (cut.segments == 1 && !(rec->flags & DIVERT_REC_PARTIAL)) {
-		scatter(t, (const char *)(rec + 1), len);
+		built = t->iov->iov_base;
+	} else if (cut.segments == 1 && (!(rec->flags & DIVERT_REC_PARTIAL) || cut.gso_size)) {
+		scatter(t, built, len);
 	} else {
 		segment_build(rec, &cut, i, s->scratch);
-		scatter(t, s->scratch, len);
+		built = s->scratch;
+		scatter(t, built, len);
 	}
 	t->truncated = space < len;
 	if (t->from)
 		address_make(s, rec, t->from, &t->fromlen);
-	recall_put(&s->recall, rec, (const uint8_t *)(rec + 1), rec->len);
+	remember(s, rec, built, len, segment_gso(rec, &cut, i), flags);
 	if (!(flags & MSG_PEEK)) {
 		if (i + 1 < cut.segments)
 			s->shared->segment = i + 1;
@@ -307,7 +330,7 @@ int divert_nread(int fd)
 	locked = socket_lock(s);
 	rec = whole_peek(s);
 	if (rec) {
-		segment_plan(rec, &cut);
+		plan(s, rec, &cut);
 		n = segment_len(rec, &cut,
 				s->shared->segment < cut.segments ? s->shared->segment : 0);
 	}

@@ -61,34 +61,70 @@ static uint32_t fitting(const struct divert_record *rec, const struct cut *cut)
 	return rec->gso_size <= most ? rec->gso_size : 0;
 }
 
-void segment_plan(const struct divert_record *rec, struct cut *cut)
+int segment_heads(const uint8_t *packet, uint32_t have, uint32_t len, struct heads *h)
 {
-	struct bytes bytes = {packet_of(rec), rec->len};
+	struct bytes bytes = {packet, have};
 	struct divert_packet p = {};
 	struct packet_shape shape;
 	uint8_t offset;
+
+	if (packet_read(&bytes, packet[0] >> 4, len, &p, &shape) || shape.fragment)
+		return -1;
+	h->transport = shape.payload;
+	h->proto = p.field[DIVERT_F_PROTO];
+	if (h->proto == PROTO_TCP) {
+		if (packet_load(&bytes, shape.payload + 12, &offset, 1) || offset >> 4 < 5)
+			return -1;
+		h->len = shape.payload + (offset >> 4) * 4;
+		h->sum = shape.payload + 16;
+	} else if (h->proto == PROTO_UDP) {
+		h->len = shape.payload + UDP_HEADER;
+		h->sum = shape.payload + 6;
+	} else {
+		return -1;
+	}
+	return h->len <= have ? 0 : -1;
+}
+
+void segment_plan(const struct divert_record *rec, struct cut *cut)
+{
+	struct bytes bytes = {packet_of(rec), rec->len};
+	struct heads h;
 
 	memset(cut, 0, sizeof(*cut));
 	cut->segments = 1;
 	if (!rec->len || rec->gso_type & DIVERT_GSO_OTHER ||
 	    (!rec->gso_size && rec->len <= PACKET_MAX))
 		return;
-	if (packet_read(&bytes, bytes.at[0] >> 4, bytes.len, &p, &shape) || shape.fragment)
+	if (segment_heads(bytes.at, bytes.len, bytes.len, &h))
 		return;
-	cut->transport = shape.payload;
-	cut->proto = p.field[DIVERT_F_PROTO];
-	if (cut->proto == PROTO_TCP && (rec->gso_type & DIVERT_GSO_TCP || !rec->gso_size)) {
-		if (packet_load(&bytes, shape.payload + 12, &offset, 1) || offset >> 4 < 5)
-			return;
-		cut->head = shape.payload + (offset >> 4) * 4;
-	} else if (cut->proto == PROTO_UDP && rec->gso_type & DIVERT_GSO_UDP) {
-		cut->head = shape.payload + UDP_HEADER;
-	} else {
+	if (rec->gso_size && !(rec->gso_type & DIVERT_GSO_TCP) && h.proto == PROTO_TCP)
 		return;
-	}
+	if (!(rec->gso_type & DIVERT_GSO_UDP) && h.proto == PROTO_UDP)
+		return;
+	cut->transport = h.transport;
+	cut->proto = h.proto;
+	cut->head = h.len;
 	cut->jumbo = jumbo_len(&bytes);
 	cut->size = fitting(rec, cut);
 	if (cut->head < rec->len && cut->size)
+		cut->segments = (rec->len - cut->head + cut->size - 1) / cut->size;
+}
+
+void segment_plan_whole(const struct divert_record *rec, uint32_t gso_types, struct cut *cut)
+{
+	uint32_t most;
+
+	segment_plan(rec, cut);
+	if (cut->segments == 1 || !(rec->gso_type & gso_types) || cut->size != rec->gso_size)
+		return;
+	cut->gso_size = rec->gso_size;
+	most = PACKET_MAX - (cut->head - cut->jumbo);
+	if (rec->len <= PACKET_MAX)
+		cut->segments = 1;
+	else /* whole segments: what they are cut into later is then as it would have been */
+		cut->size = most - most % rec->gso_size;
+	if (cut->segments > 1)
 		cut->segments = (rec->len - cut->head + cut->size - 1) / cut->size;
 }
 
@@ -99,6 +135,13 @@ uint32_t segment_len(const struct divert_record *rec, const struct cut *cut, uin
 	if (i + 1 < cut->segments)
 		return cut->head - cut->jumbo + cut->size;
 	return rec->len - cut->jumbo - (cut->segments - 1) * cut->size;
+}
+
+uint32_t segment_gso(const struct divert_record *rec, const struct cut *cut, uint32_t i)
+{
+	uint32_t head = cut->head - (cut->segments > 1 ? cut->jumbo : 0);
+
+	return segment_len(rec, cut, i) > head + cut->gso_size ? cut->gso_size : 0;
 }
 
 static void put16(uint8_t *at, uint16_t host)
@@ -126,6 +169,13 @@ static void put_transport_sum(uint8_t *packet, uint32_t transport, uint32_t len,
 	memcpy(packet + at, &sum, 2);
 }
 
+void segment_set_partial(uint8_t *packet, uint32_t len, const struct heads *h)
+{
+	uint16_t sum = checksum_fold(checksum_pseudo(packet, h->proto, len - h->transport));
+
+	memcpy(packet + h->sum, &sum, 2);
+}
+
 /* What the sender left to its network card: the sum of what it has put there already. */
 static void complete(const struct divert_record *rec, uint8_t *packet)
 {
@@ -147,6 +197,22 @@ static void complete(const struct divert_record *rec, uint8_t *packet)
 	memcpy(packet + at, &sum, 2);
 }
 
+static void put_sum(const struct divert_record *rec, const struct cut *cut, uint32_t i,
+		    uint8_t *packet)
+{
+	struct heads h = {
+		.transport = cut->transport - cut->jumbo,
+		.sum = cut->transport - cut->jumbo + (cut->proto == PROTO_TCP ? 16 : 6),
+		.proto = cut->proto,
+	};
+	uint32_t len = segment_len(rec, cut, i);
+
+	if (segment_gso(rec, cut, i))
+		segment_set_partial(packet, len, &h);
+	else
+		put_transport_sum(packet, h.transport, len, h.proto, h.sum);
+}
+
 static void build_tcp(const struct cut *cut, uint32_t i, uint32_t done, uint8_t *tcp)
 {
 	uint32_t seq;
@@ -160,6 +226,12 @@ static void build_tcp(const struct cut *cut, uint32_t i, uint32_t done, uint8_t 
 		tcp[13] &= ~TCP_CWR;
 }
 
+/* IPv4 ids that a piece uses up. */
+static uint32_t ids(const struct cut *cut)
+{
+	return cut->gso_size ? cut->size / cut->gso_size : 1;
+}
+
 void segment_build(const struct divert_record *rec, const struct cut *cut, uint32_t i, void *to)
 {
 	uint32_t len = segment_len(rec, cut, i), done = i * cut->size;
@@ -169,7 +241,7 @@ void segment_build(const struct divert_record *rec, const struct cut *cut, uint3
 
 	if (cut->segments == 1) {
 		memcpy(packet, from, len);
-		if (rec->flags & DIVERT_REC_PARTIAL)
+		if (rec->flags & DIVERT_REC_PARTIAL && !cut->gso_size)
 			complete(rec, packet);
 		return;
 	}
@@ -185,17 +257,17 @@ void segment_build(const struct divert_record *rec, const struct cut *cut, uint3
 	if (packet[0] >> 4 == 4) {
 		put16(packet + 2, len);
 		if (!(rec->gso_type & DIVERT_GSO_FIXEDID))
-			put16(packet + 4, get16(packet + 4) + i);
+			put16(packet + 4, get16(packet + 4) + i * ids(cut));
 		checksum_ip4_set(packet);
 	} else {
 		put16(packet + 4, len - 40);
 	}
 	if (cut->proto == PROTO_TCP) {
 		build_tcp(cut, i, done, packet + transport);
-		put_transport_sum(packet, transport, len, PROTO_TCP, transport + 16);
+		put_sum(rec, cut, i, packet);
 	} else {
 		put16(packet + transport + 4, len - transport);
 		if (get16(from + cut->transport + 6) || rec->flags & DIVERT_REC_PARTIAL)
-			put_transport_sum(packet, transport, len, PROTO_UDP, transport + 6);
+			put_sum(rec, cut, i, packet);
 	}
 }

@@ -15,134 +15,38 @@
 #include "divert.h"
 #include "engine/back.h"
 #include "iface.h"
+#include "outgoing.h"
 #include "route.h"
 #include "socket.h"
 #include "whole.h"
 
-#define FLAGS	     (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_DONTROUTE | MSG_EOR | MSG_CONFIRM | MSG_MORE)
-#define HEADER4	     20
-#define HEADER6	     40
-#define HEADER4_MAX  60
-#define PACKET_MAX   65535
-#define IOV_MAX_HERE 64	  /* pieces of a packet */
-#define COPY_MAX     2048 /* bytes: a frame up to this is sent in one piece */
+#define FLAGS	 (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_DONTROUTE | MSG_EOR | MSG_CONFIRM | MSG_MORE)
+#define COPY_MAX 2048 /* bytes: a frame up to this is sent in one piece */
 
-/* A frame on its way to the kernel, in pieces. */
-struct outgoing {
-	struct divert_frame frame;
-	uint8_t header[HEADER4_MAX]; /* a copy, where it has to be changed */
-	struct iovec iov[IOV_MAX_HERE + 2];
-	size_t iovs;
-	const uint8_t *packet; /* its IP header, whole */
-	uint32_t len;
+#define INFO_FLAGS                                                                                 \
+	(DIVERT_INFO_OUT | DIVERT_INFO_FORWARDED | DIVERT_INFO_TEE | DIVERT_INFO_REASSEMBLED)
+
+/* Where a packet is to go, as the program says it. */
+struct order {
+	const struct sockaddr *addr; /* or NULL */
+	socklen_t addrlen;
+	const struct divert_info *info; /* or NULL; wins over the address */
+	const uint32_t *mark;		/* or NULL: SO_MARK */
 };
-
-/* The first n bytes of the pieces, in one piece: there, or copied to room. NULL: there are fewer. */
-static const uint8_t *pull(const struct iovec *iov, size_t iovs, uint8_t *room, size_t n)
-{
-	size_t have = 0, part;
-
-	if (iovs && iov->iov_len >= n)
-		return iov->iov_base;
-	for (; iovs && have < n; iov++, iovs--) {
-		part = iov->iov_len < n - have ? iov->iov_len : n - have;
-		memcpy(room + have, iov->iov_base, part);
-		have += part;
-	}
-	return have == n ? room : NULL;
-}
-
-static size_t total(const struct iovec *iov, size_t iovs)
-{
-	size_t n = 0;
-
-	while (iovs--)
-		n += iov[iovs].iov_len;
-	return n;
-}
-
-/* What divert(4) and the stack ask of a header, before anything is looked at in it. */
-static int check(const struct dsock *s, struct outgoing *o, const struct iovec *iov, size_t iovs)
-{
-	size_t len = total(iov, iovs), head, said;
-	const uint8_t *p;
-
-	if (iovs > IOV_MAX_HERE || len > s->shared->sndbuf || len > PACKET_MAX)
-		return -EMSGSIZE;
-	if (len < HEADER4)
-		return -EINVAL;
-	p = pull(iov, iovs, o->header, HEADER4);
-	switch (p[0] >> 4) {
-	case 4:
-		head = (p[0] & 15) * 4;
-		said = p[2] << 8 | p[3];
-		if (head < HEADER4 || said < head)
-			return -EINVAL;
-		o->frame.protocol = htons(ETHERTYPE_IP);
-		break;
-	case 6:
-		head = HEADER6;
-		said = HEADER6 + (p[4] << 8 | p[5]);
-		o->frame.protocol = htons(ETHERTYPE_IPV6);
-		break;
-	default:
-		return -EINVAL;
-	}
-	if (len < head || said > len)
-		return -EINVAL;
-	o->packet = pull(iov, iovs, o->header, head);
-	o->len = said; /* what is behind is no part of the packet: the stack cuts it off, too */
-	return 0;
-}
-
-/* The frame's pieces: header, the IP header's copy if it is one, and the rest of the packet. */
-static void gather(struct outgoing *o, const struct iovec *iov, size_t iovs)
-{
-	size_t skip = 0, left = o->len, part;
-
-	o->iov[0] = (struct iovec){&o->frame, sizeof(o->frame)};
-	o->iovs = 1;
-	if (o->packet == o->header) {
-		skip = o->packet[0] >> 4 == 4 ? (o->packet[0] & 15) * 4 : HEADER6;
-		o->iov[o->iovs++] = (struct iovec){o->header, skip};
-		left -= skip;
-	}
-	for (; iovs && left; iov++, iovs--) {
-		if (skip >= iov->iov_len) {
-			skip -= iov->iov_len;
-			continue;
-		}
-		part = iov->iov_len - skip < left ? iov->iov_len - skip : left;
-		o->iov[o->iovs++] = (struct iovec){(char *)iov->iov_base + skip, part};
-		left -= part;
-		skip = 0;
-	}
-}
-
-/* Outbound, the header checksum is ours to make right. */
-static void fix_header(struct outgoing *o)
-{
-	if (o->packet[0] >> 4 != 4 || checksum_ip4_ok(o->packet))
-		return;
-	if (o->packet != o->header)
-		memcpy(o->header, o->packet, (o->packet[0] & 15) * 4);
-	checksum_ip4_set(o->header);
-	o->packet = o->header;
-}
 
 static int nonblocking(int fd, int flags)
 {
 	return flags & MSG_DONTWAIT || fcntl(fd, F_GETFL) & O_NONBLOCK;
 }
 
-/* Why the kernel half refused the last frame; 0: it did not. */
-static int refusal(const struct dsock *s)
+/* Why the kernel half refused the last frame of this packet socket; 0: it did not. */
+static int refusal(const struct dsock *s, int back)
 {
 	uint32_t error = 0;
 
-	if (bpf_map_lookup_elem(s->errors, &s->back, &error))
+	if (bpf_map_lookup_elem(s->errors, &back, &error))
 		return 0;
-	bpf_map_delete_elem(s->errors, &s->back);
+	bpf_map_delete_elem(s->errors, &back);
 	return error;
 }
 
@@ -151,31 +55,31 @@ static int refusal(const struct dsock *s)
  * look at these. One piece is less work for the kernel than several: small packets are copied
  * to be one.
  */
-static ssize_t send_frame(const struct dsock *s, const struct outgoing *o, int flags)
+static ssize_t send_frame(int back, const struct outgoing *o, int flags)
 {
 	struct msghdr msg = {.msg_iov = (struct iovec *)o->iov, .msg_iovlen = o->iovs};
 	uint8_t whole[COPY_MAX];
 	size_t i, n = 0;
 
-	if (o->len + sizeof(o->frame) > COPY_MAX)
-		return syscall(SYS_sendmsg, s->back, &msg, flags);
+	if (o->len + sizeof(o->frame) > COPY_MAX || o->gso_size)
+		return syscall(SYS_sendmsg, back, &msg, flags);
 	for (i = 0; i < o->iovs; n += o->iov[i++].iov_len)
 		memcpy(whole + n, o->iov[i].iov_base, o->iov[i].iov_len);
-	return syscall(SYS_sendto, s->back, whole, n, flags, NULL, 0);
+	return syscall(SYS_sendto, back, whole, n, flags, NULL, 0);
 }
 
 static int push(const struct dsock *s, int fd, const struct outgoing *o, int flags)
 {
-	int error;
+	int back = o->gso_size ? s->back_gso : s->back, error;
 
 	/* whether it may wait is asked only when it would have to */
-	if (send_frame(s, o, MSG_DONTWAIT) >= 0)
+	if (send_frame(back, o, MSG_DONTWAIT) >= 0)
 		return 0;
-	if (errno == EAGAIN && !nonblocking(fd, flags) && send_frame(s, o, 0) >= 0)
+	if (errno == EAGAIN && !nonblocking(fd, flags) && send_frame(back, o, 0) >= 0)
 		return 0;
 	error = errno;
 	if (error == ENOBUFS) {
-		error = refusal(s);
+		error = refusal(s, back);
 		return error ? -error : -ENOBUFS;
 	}
 	return error == ENXIO ? -ENETDOWN : -error;
@@ -208,7 +112,7 @@ int socket_set(const struct dsock *s, enum divert_set what, uint32_t of, uint32_
 	frame.back.mark = value;
 	if (syscall(SYS_sendto, s->back, &frame, sizeof(frame), 0, NULL, 0) >= 0)
 		return 0;
-	return errno == ENOBUFS ? -refusal(s) : -errno;
+	return errno == ENOBUFS ? -refusal(s, s->back) : -errno;
 }
 
 /* Source or destination address of the packet, and its length. */
@@ -254,9 +158,10 @@ static int push_again(struct dsock *s, int fd, struct outgoing *o, int flags)
  * The link that a packet leaves on which no route tells: what IP_MULTICAST_IF says, where one like
  * it came from, or the one that its source address is on. 0: the routes are asked after all.
  */
-static uint32_t link_of(const struct dsock *s, const struct outgoing *o)
+static uint32_t link_of(const struct dsock *s, const struct outgoing *o, const struct order *order)
 {
-	uint32_t link = socket_multicast(s, o->packet);
+	uint32_t link = order->info && order->info->out_ifindex ? order->info->out_ifindex
+								: socket_multicast(s, o->packet);
 	const uint8_t *src;
 	struct in6_addr six;
 	in_addr_t four;
@@ -277,9 +182,9 @@ static uint32_t link_of(const struct dsock *s, const struct outgoing *o)
 }
 
 static int push_out(struct dsock *s, int fd, struct outgoing *o, const struct destination *to,
-		    int flags)
+		    const struct order *order, int flags)
 {
-	uint32_t link = recall_needs_link(o->packet) ? link_of(s, o) : 0;
+	uint32_t link = recall_needs_link(o->packet) ? link_of(s, o, order) : 0;
 	const uint8_t *dst;
 	size_t len;
 	int rc;
@@ -312,7 +217,8 @@ static int push_typeless(const struct dsock *s, int fd, struct outgoing *o, int 
 	const uint16_t type = o->frame.protocol;
 	int rc;
 
-	if (need_type[slot] != ifindex) {
+	/* a large one is taken apart in any case, by its type */
+	if (need_type[slot] != ifindex && !o->gso_size) {
 		o->frame.protocol = htons(DIVERT_BACK_ETHERTYPE);
 		rc = push(s, fd, o, flags);
 		o->frame.protocol = type;
@@ -328,17 +234,20 @@ void socket_write_back(struct dsock *s, const struct divert_record *rec, uint16_
 {
 	struct iovec iov = {(void *)(rec + 1), rec->len};
 	struct destination to = {.ifindex = rec->ifindex};
+	struct order order = {};
 	struct outgoing o;
 	int rc;
 
 	back_frame(&o.frame, rec->flags & DIVERT_REC_V6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
 	o.packet = iov.iov_base;
 	o.len = rec->len;
+	o.copied = 0;
+	o.gso_size = 0;
 	o.frame.back.tag = tag;
 	o.frame.back.hops = rec->hops;
 	o.frame.back.mark = rec->mark;
 	o.frame.back.ifindex = rec->ifindex;
-	gather(&o, &iov, 1);
+	outgoing_gather(&o, &iov, 1);
 	if (!(rec->flags & DIVERT_REC_OUT)) {
 		rc = push_typeless(s, -1, &o, MSG_DONTWAIT);
 	} else if (recall_needs_link(o.packet)) {
@@ -346,16 +255,27 @@ void socket_write_back(struct dsock *s, const struct divert_record *rec, uint16_
 		o.frame.back.ifindex = rec->oif;
 		rc = push(s, -1, &o, MSG_DONTWAIT);
 	} else {
-		rc = push_out(s, -1, &o, &to, MSG_DONTWAIT);
+		rc = push_out(s, -1, &o, &to, &order, MSG_DONTWAIT);
 	}
 	if (rc == -EAGAIN || rc == -ENOBUFS)
 		socket_count_loss(s, DIVERT_N_FRAG_FULL);
 }
 
-static int read_address(const struct dsock *s, const struct sockaddr *addr, socklen_t len,
-			struct destination *to)
+static int read_info(const struct divert_info *info, struct destination *to)
 {
-	int rc = address_read(s, addr, len, to);
+	memset(to, 0, sizeof(*to));
+	if (info->rule > UINT16_MAX || info->gso_size > UINT16_MAX || info->flags & ~INFO_FLAGS)
+		return -EINVAL;
+	to->tag = info->rule;
+	to->out = !!(info->flags & DIVERT_INFO_OUT);
+	to->ifindex = info->ifindex;
+	return to->out || to->ifindex ? 0 : -EADDRNOTAVAIL;
+}
+
+static int read_order(const struct dsock *s, const struct order *order, struct destination *to)
+{
+	int rc = order->info ? read_info(order->info, to)
+			     : address_read(s, order->addr, order->addrlen, to);
 
 	if (rc == -EADDRNOTAVAIL)
 		socket_count_loss(s, DIVERT_N_NO_INTERFACE);
@@ -363,7 +283,7 @@ static int read_address(const struct dsock *s, const struct sockaddr *addr, sock
 }
 
 static int push_in(struct dsock *s, int fd, struct outgoing *o, struct destination *to,
-		   const struct sockaddr *addr, socklen_t addrlen, int flags)
+		   const struct order *order, int flags)
 {
 	int rc;
 
@@ -376,7 +296,7 @@ static int push_in(struct dsock *s, int fd, struct outgoing *o, struct destinati
 		return rc == -ENXIO ? -EADDRNOTAVAIL : rc;
 	/* the interface has gone, and perhaps come back as another */
 	iface_forget();
-	rc = read_address(s, addr, addrlen, to);
+	rc = read_order(s, order, to);
 	if (rc)
 		return rc;
 	o->frame.back.ifindex = to->ifindex;
@@ -384,8 +304,32 @@ static int push_in(struct dsock *s, int fd, struct outgoing *o, struct destinati
 	return rc == -ENXIO ? -EADDRNOTAVAIL : rc;
 }
 
-static ssize_t send_iov(struct dsock *s, int fd, const struct iovec *iov, size_t iovs, int flags,
-			const struct sockaddr *addr, socklen_t addrlen)
+/* What only the kernel knew of the packet, unless the program says it. */
+static void fill_in(struct dsock *s, struct outgoing *o, const struct destination *to,
+		    const struct order *order)
+{
+	struct divert_back *back = &o->frame.back;
+	uint32_t hops = recall_hops(&s->recall, o->packet, o->len, to->tag, to->out);
+
+	back->hops = hops < UINT8_MAX ? hops + 1 : hops;
+	back->tag = to->tag;
+	back->ifindex = to->ifindex;
+	if (order->info)
+		back->mark = order->info->mark;
+	else if (order->mark)
+		back->mark = *order->mark;
+	else if (s->shared->on & SOCKET_MARK)
+		back->mark = s->shared->fwmark;
+	else
+		back->mark = recall_mark(&s->recall, o->packet, o->len, to->tag, to->out);
+	if (order->info)
+		outgoing_make_large(o, order->info->gso_size);
+	else if (s->shared->gso_types)
+		outgoing_make_large(o, recall_gso(&s->recall, o->packet, o->len, to->tag, to->out));
+}
+
+static ssize_t send_packet(struct dsock *s, int fd, const struct iovec *iov, size_t iovs, int flags,
+			   const struct order *order)
 {
 	struct destination to;
 	struct outgoing o;
@@ -395,35 +339,75 @@ static ssize_t send_iov(struct dsock *s, int fd, const struct iovec *iov, size_t
 		return -EPIPE;
 	if (flags & ~FLAGS)
 		return -EOPNOTSUPP;
-	back_frame(&o.frame, 0);
-	rc = check(s, &o, iov, iovs);
+	rc = outgoing_check(&o, iov, iovs, s->shared->sndbuf);
 	if (!rc)
-		rc = read_address(s, addr, addrlen, &to);
+		rc = read_order(s, order, &to);
 	if (rc)
 		return rc;
-	o.frame.back.tag = to.tag;
-	o.frame.back.ifindex = to.ifindex;
-	o.frame.back.mark = s->shared->on & SOCKET_MARK
-				    ? s->shared->fwmark
-				    : recall_mark(&s->recall, o.packet, o.len, to.tag, to.out);
+	fill_in(s, &o, &to, order);
 	if (to.out)
-		fix_header(&o);
-	gather(&o, iov, iovs);
-	rc = to.out ? push_out(s, fd, &o, &to, flags)
-		    : push_in(s, fd, &o, &to, addr, addrlen, flags);
-	return rc ? rc : (ssize_t)total(iov, iovs);
+		outgoing_fix_header(&o);
+	outgoing_gather(&o, iov, iovs);
+	rc = to.out ? push_out(s, fd, &o, &to, order, flags)
+		    : push_in(s, fd, &o, &to, order, flags);
+	return rc ? rc : (ssize_t)o.given;
 }
+
+/* ---- control messages ---- */
+
+/* What is for us in them; others mean nothing to a divert socket, as those that it gave itself. */
+static int read_control(const struct msghdr *msg, struct order *order, struct divert_info *info,
+			uint32_t *mark)
+{
+	const char *at = msg->msg_control;
+	size_t left = at ? msg->msg_controllen : 0, step;
+	struct cmsghdr c;
+
+	for (; left >= sizeof(c); at += step, left -= step) {
+		memcpy(&c, at, sizeof(c));
+		if (c.cmsg_len < sizeof(c) || c.cmsg_len > left)
+			return -EINVAL;
+		if (c.cmsg_level == SOL_DIVERT) {
+			if (c.cmsg_type != DIVERT_INFO || c.cmsg_len != CMSG_LEN(sizeof(*info)))
+				return -EINVAL;
+			memcpy(info, at + CMSG_LEN(0), sizeof(*info));
+			order->info = info;
+		} else if (c.cmsg_level == SOL_SOCKET && c.cmsg_type == SO_MARK) {
+			if (c.cmsg_len != CMSG_LEN(sizeof(*mark)))
+				return -EINVAL;
+			memcpy(mark, at + CMSG_LEN(0), sizeof(*mark));
+			order->mark = mark;
+		}
+		step = CMSG_ALIGN(c.cmsg_len);
+		if (step > left)
+			break;
+	}
+	return 0;
+}
+
+static ssize_t send_msg(struct dsock *s, int fd, const struct msghdr *msg, int flags)
+{
+	struct order order = {.addr = msg->msg_name, .addrlen = msg->msg_namelen};
+	struct divert_info info;
+	uint32_t mark;
+	int rc = read_control(msg, &order, &info, &mark);
+
+	return rc ? rc : send_packet(s, fd, msg->msg_iov, msg->msg_iovlen, flags, &order);
+}
+
+/* ---- calls ---- */
 
 ssize_t divert_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *to,
 		      socklen_t tolen)
 {
+	struct order order = {.addr = to, .addrlen = tolen};
 	struct iovec iov = {(void *)buf, len};
 	struct dsock *s = socket_get(fd);
 	ssize_t n;
 
 	if (!s)
 		return -1;
-	n = send_iov(s, fd, &iov, 1, flags, to, tolen);
+	n = send_packet(s, fd, &iov, 1, flags, &order);
 	socket_put(s);
 	return n < 0 ? fail(-n) : n;
 }
@@ -440,7 +424,7 @@ ssize_t divert_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 	if (!s)
 		return -1;
-	n = send_iov(s, fd, msg->msg_iov, msg->msg_iovlen, flags, msg->msg_name, msg->msg_namelen);
+	n = send_msg(s, fd, msg, flags);
 	socket_put(s);
 	return n < 0 ? fail(-n) : n;
 }
@@ -448,15 +432,13 @@ ssize_t divert_sendmsg(int fd, const struct msghdr *msg, int flags)
 int divert_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 {
 	struct dsock *s = socket_get(fd);
-	const struct msghdr *m;
 	unsigned int i;
 	ssize_t rc = 0;
 
 	if (!s)
 		return -1;
 	for (i = 0; i < n; i++) {
-		m = &msgs[i].msg_hdr;
-		rc = send_iov(s, fd, m->msg_iov, m->msg_iovlen, flags, m->msg_name, m->msg_namelen);
+		rc = send_msg(s, fd, &msgs[i].msg_hdr, flags);
 		if (rc < 0)
 			break;
 		msgs[i].msg_len = rc;

@@ -117,6 +117,7 @@ static void release(struct dsock *s)
 	recall_free(&s->recall);
 	whole_free(s);
 	table_close_inner(&s->back);
+	table_close_inner(&s->back_gso);
 	table_close_inner(&s->errors);
 	table_close_inner(&s->shut);
 	free(s->scratch);
@@ -155,7 +156,7 @@ static struct dsock *socket_new(int domain)
 	memset((char *)s + sizeof(s->users), 0, sizeof(*s) - sizeof(s->users));
 	count_users(s, 1);
 	s->domain = domain;
-	s->back = s->errors = s->shut = -1;
+	s->back = s->back_gso = s->errors = s->shut = -1;
 	s->shared = shared_new();
 	s->scratch = malloc(SCRATCH);
 	return s;
@@ -194,27 +195,30 @@ static int enter(int fd, struct dsock *s)
 	return rc;
 }
 
+/* Takes fd, also a -errno. */
+static int take_inner(int fd, int *inner)
+{
+	fd = fd < 0 ? fd : table_take_inner(fd);
+	if (fd < 0)
+		return fd;
+	table_close_inner(inner);
+	*inner = fd;
+	return 0;
+}
+
 /* The sending half, and what tells why a frame was refused. */
 static int open_back(struct dsock *s, const struct engine *e)
 {
-	int fd = back_open(e->identity.mark);
-	int copy;
+	int rc = take_inner(back_open(e->identity.mark), &s->back), copy;
 
-	if (fd < 0)
-		return fd;
-	fd = table_take_inner(fd);
-	if (fd < 0)
-		return fd;
+	if (!rc)
+		rc = take_inner(back_open_large(e->identity.mark), &s->back_gso);
+	if (rc)
+		return rc;
 	copy = fcntl(e->map[ENGINE_ERRORS], F_DUPFD_CLOEXEC, 0);
-	copy = copy < 0 ? -errno : table_take_inner(copy);
-	if (copy < 0) {
-		table_close_inner(&fd);
-		return copy;
-	}
-	table_close_inner(&s->back);
-	table_close_inner(&s->errors);
-	s->back = fd;
-	s->errors = copy;
+	rc = take_inner(copy < 0 ? -errno : copy, &s->errors);
+	if (rc)
+		return rc;
 	s->mark = e->identity.mark;
 	return socket_send_timeout(s);
 }
@@ -224,7 +228,10 @@ int socket_send_timeout(const struct dsock *s)
 	const int64_t ns = s->shared->send_timeout;
 	struct timeval t = {.tv_sec = ns / 1000000000, .tv_usec = ns % 1000000000 / 1000};
 
-	return setsockopt(s->back, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)) ? -errno : 0;
+	if (setsockopt(s->back, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)) ||
+	    setsockopt(s->back_gso, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)))
+		return -errno;
+	return 0;
 }
 
 static int set_flags(int fd, int flags)
@@ -351,6 +358,7 @@ static int bind_port(struct dsock *s, int fd, uint32_t key)
 		if (sh->bound)
 			engine_port_release(&e, sh->key, sh->slot);
 		back_account(s->back, stats);
+		back_account(s->back_gso, stats);
 		sh->key = key;
 		sh->slot = slot;
 		sh->bound = true;
@@ -469,6 +477,8 @@ int divert_move_inner(int fd)
 		s = table_get(i);
 		if (s && s->back == fd)
 			s->back = copy;
+		if (s && s->back_gso == fd)
+			s->back_gso = copy;
 		if (s && s->errors == fd)
 			s->errors = copy;
 	}

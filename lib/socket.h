@@ -38,6 +38,7 @@ struct shared {
 	uint32_t on;			       /* enum socket_switch */
 	uint32_t sndbuf;		       /* bytes */
 	int64_t receive_timeout, send_timeout; /* ns; 0: none */
+	uint32_t gso_types; /* DIVERT_GSO: enum divert_gso, those that come whole; 0: off */
 	uint32_t fwmark;
 	uint32_t cookie;       /* SO_USER_COOKIE: only kept */
 	int directions;	       /* IP_DIVERTFL; 0: not said */
@@ -57,6 +58,7 @@ struct dsock {
 	struct whole *whole; /* fragments being put together; NULL as long as there was none */
 
 	int back;      /* inner: packet socket of the way back */
+	int back_gso;  /* inner: another, for large packets */
 	int errors;    /* inner: why a frame was refused */
 	int shut;      /* inner: an eventfd, readable once nobody is to receive any more */
 	uint32_t mark; /* of the engine that back belongs to */

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Writes packets back through libdivert's own functions:
+ *	lib_reflect [-g] [-n BATCH] [-t TAG] -p FILE PORT
+ *	-g  DIVERT_GSO	-n  that many packets are read before they are written  -t  with this tag
+ *	-R  rewrites them, so that no packet is what it was  -p  FILE has the pid when it is ready
+ * On SIGTERM and SIGINT it prints: received N sent N failed N longest N, and how often each error came.
+ */
+#include <arpa/inet.h>
+#include <divert.h>
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define BATCH_MAX 64
+
+static volatile sig_atomic_t stop;
+static unsigned long received, sent, failed, errors[256];
+static ssize_t longest;
+
+static struct {
+	struct sockaddr_in from;
+	socklen_t fromlen;
+	ssize_t len;
+	unsigned char bytes[65535];
+} packet[BATCH_MAX];
+
+static void on_signal(int sig)
+{
+	const struct itimerval again = {.it_interval.tv_usec = 20000, .it_value.tv_usec = 20000};
+
+	if (sig == SIGALRM)
+		return;
+	stop = 1;
+	setitimer(ITIMER_REAL, &again, NULL);
+}
+
+/* The identification, or the flow label, of which nothing else depends but IPv4's checksum. */
+static void rewrite(unsigned char *p)
+{
+	static unsigned int n;
+	unsigned int sum = 0, i;
+
+	n++;
+	if (p[0] >> 4 == 6) {
+		p[40 + 6] = n >> 8; /* of an echo: its number, and the checksum is wrong */
+		p[40 + 7] = n;
+		return;
+	}
+	p[4] = n >> 8;
+	p[5] = n;
+	p[10] = p[11] = 0;
+	for (i = 0; i < (p[0] & 15u) * 4; i += 2)
+		sum += p[i] << 8 | p[i + 1];
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	p[10] = sum >> 8;
+	p[11] = sum;
+}
+
+static void write_back(int fd, int i, long tag, int changed)
+{
+	if (tag >= 0)
+		packet[i].from.sin_port = tag;
+	if (changed)
+		rewrite(packet[i].bytes);
+	if (divert_sendto(fd, packet[i].bytes, packet[i].len, 0, (void *)&packet[i].from,
+			  packet[i].fromlen) == packet[i].len) {
+		sent++;
+		return;
+	}
+	failed++;
+	errors[errno & 255]++;
+}
+
+static int read_batch(int fd, int batch)
+{
+	int i;
+
+	for (i = 0; i < batch; i++) {
+		packet[i].fromlen = sizeof(packet[i].from);
+		packet[i].len = divert_recvfrom(fd, packet[i].bytes, sizeof(packet[i].bytes),
+						i ? MSG_DONTWAIT : 0, (void *)&packet[i].from,
+						&packet[i].fromlen);
+		if (packet[i].len < 0) {
+			if (errno != EINTR && errno != EAGAIN)
+				err(1, "receive");
+			break;
+		}
+		received++;
+		if (packet[i].len > longest)
+			longest = packet[i].len;
+	}
+	return i;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+	struct sockaddr_in at = {.sin_family = AF_INET};
+	int fd, c, i, n, on = 1, gso = 0, batch = 1, changed = 0;
+	const char *pidfile = NULL;
+	long tag = -1;
+	FILE *f;
+
+	while ((c = getopt(argc, argv, "gn:t:Rp:")) != -1) {
+		switch (c) {
+		case 'g':
+			gso = 1;
+			break;
+		case 'n':
+			batch = atoi(optarg);
+			break;
+		case 't':
+			tag = atol(optarg);
+			break;
+		case 'R':
+			changed = 1;
+			break;
+		case 'p':
+			pidfile = optarg;
+			break;
+		default:
+			return 2;
+		}
+	}
+	if (optind + 1 != argc || batch < 1 || batch > BATCH_MAX)
+		return 2;
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGALRM, &sa, NULL);
+	at.sin_port = htons(atoi(argv[optind]));
+	fd = divert_socket(AF_INET, SOCK_CLOEXEC);
+	if (fd < 0 || divert_bind(fd, (void *)&at, sizeof(at)))
+		err(1, "divert");
+	if (gso && divert_setsockopt(fd, SOL_DIVERT, DIVERT_GSO, &on, sizeof(on)))
+		err(1, "DIVERT_GSO");
+	if (pidfile) {
+		f = fopen(pidfile, "w");
+		if (!f || fprintf(f, "%d\n", getpid()) < 0 || fclose(f))
+			err(1, "%s", pidfile);
+	}
+	while (!stop) {
+		n = read_batch(fd, batch);
+		for (i = 0; i < n; i++)
+			write_back(fd, i, tag, changed);
+	}
+	printf("received %lu sent %lu failed %lu longest %zd\n", received, sent, failed, longest);
+	for (c = 0; c < 256; c++)
+		if (errors[c])
+			printf("%s %lu\n", strerrorname_np(c), errors[c]);
+	divert_close(fd);
+	return 0;
+}
