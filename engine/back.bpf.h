@@ -218,7 +218,7 @@ static __always_inline __u32 back_len(struct pass *p)
 
 	if (!gso_size)
 		return p->shape.len;
-	if (p->packet.field[DIVERT_F_PROTO] == PROTO_TCP) {
+	if (p->packet->field[DIVERT_F_PROTO] == PROTO_TCP) {
 		packet_load(p, p->shape.payload + 12, &offset, sizeof(offset));
 		head = p->shape.payload + (offset >> 4) * 4;
 	}
@@ -234,7 +234,7 @@ static __always_inline int back_fitted(struct pass *p, const struct divert_back 
 {
 	__u8 frag = 0x40;
 
-	if (!(p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6))
+	if (!(p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_V6))
 		packet_load(p, offsetof(struct packet_ip4, frag), &frag, sizeof(frag));
 	return back->tag && frag & 0x40;
 }
@@ -242,7 +242,7 @@ static __always_inline int back_fitted(struct pass *p, const struct divert_back 
 /* len: to be looked at; 0: only the device's own MTU counts. */
 static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib, __u16 len)
 {
-	struct divert_packet *k = &p->packet;
+	struct divert_packet *k = p->packet;
 	int v6 = k->field[DIVERT_F_FLAGS] & DIVERT_IS_V6;
 
 	fib->family = v6 ? AF_INET6 : AF_INET;
@@ -288,12 +288,12 @@ static __always_inline int back_link(struct pass *p, const struct divert_back *b
 		return back_refuse(p->skb, DIVERT_N_IF_DOWN, ENETDOWN);
 	if (back_len(p) > READ(AS(net_device, dev), mtu))
 		return back_refuse(p->skb, DIVERT_N_TOO_BIG, EMSGSIZE);
-	if (p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
+	if (p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
 		next.nh_family = AF_INET6;
 		packet_load(p, offsetof(struct packet_ip6, dst), next.ipv6_nh, 16);
 	} else {
 		next.nh_family = AF_INET;
-		next.ipv4_nh = p->packet.field[DIVERT_F_DST4];
+		next.ipv4_nh = p->packet->field[DIVERT_F_DST4];
 	}
 	return back_leave(p->skb, back, back->ifindex, &next);
 }
@@ -322,7 +322,7 @@ static __noinline int back_out(struct __sk_buff *skb, int version, const struct 
 	__u32 len;
 	int rc;
 
-	if (packet_read(&p, version, skb->len - ETH_HLEN, &p.packet, &p.shape))
+	if (pass_begin(&p) || packet_read(&p, version, skb->len - ETH_HLEN, p.packet, &p.shape))
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
 	skb->mark = back->mark;
 	if (back->flags & DIVERT_BACK_LINK)

@@ -50,9 +50,17 @@ RECORD_COPY(65536)
 RECORD_COPY(133120) /* two segments of lo: TCP sends these, whatever gso_max_size says */
 RECORD_COPY(525312) /* BIG TCP */
 
+/* limit: bytes that may wait in the ring, or 0; one packet may always. */
 static __always_inline int record_copy(struct __sk_buff *skb, void *ring,
-				       struct divert_record *head, __u32 offset)
+				       struct divert_record *head, __u32 offset, __u32 limit)
 {
+	__u64 waiting;
+
+	if (limit) {
+		waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+		if (waiting && waiting + sizeof(*head) + head->len > limit)
+			return DIVERT_N_RING_FULL;
+	}
 	if (head->len <= 184)
 		return record_copy_184(skb, ring, head, offset);
 	if (head->len <= 1528)
@@ -73,7 +81,7 @@ static __always_inline int record_copy(struct __sk_buff *skb, void *ring,
 static __always_inline void record_head(struct pass *p, struct divert_record *r, __u16 tag, int tee)
 {
 	struct __sk_buff *skb = p->skb;
-	__u32 flags = p->packet.field[DIVERT_F_FLAGS];
+	__u32 flags = p->packet->field[DIVERT_F_FLAGS];
 
 	__builtin_memset(r, 0, sizeof(*r));
 	r->len = p->shape.len;
@@ -115,51 +123,141 @@ static __always_inline int ring_alive(void *ring)
 	return ((struct bpf_map *)ring)->usercnt.counter > 0;
 }
 
-static __always_inline struct divert_port *port_entry(__u32 key, void **ring)
+/* The live socket at this place of the port's table; NULL: there is none. */
+static __always_inline void *member(const struct divert_port *port, __u32 i, __u32 *slot)
 {
-	struct divert_port *port = bpf_map_lookup_elem(&ports, &key);
+	void *ring;
+
+	i &= DIVERT_GROUP_MAX - 1;
+	if (!(port->members & 1u << i))
+		return NULL;
+	*slot = port->slot[i];
+	ring = bpf_map_lookup_elem(&sockets, slot);
+	return ring && ring_alive(ring) ? ring : NULL;
+}
+
+static __always_inline __u32 mix(__u32 h)
+{
+	h *= 0x9e3779b1u;
+	return h ^ h >> 15;
+}
+
+/*
+ * Of addresses, protocol and ports; the same for both directions. Fragments go by the first
+ * three, so that all of a packet meet at one socket.
+ */
+static __always_inline __u32 flow_hash(const struct pass *p)
+{
+	const __u64(*w)[2] = p->packet->wide;
+	const __u32 *f = p->packet->field;
+	__u64 both = f[DIVERT_F_SRC4] ^ f[DIVERT_F_DST4];
+
+	if (f[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
+		both = (w[DIVERT_W_SRC6][0] ^ w[DIVERT_W_DST6][0]) +
+		       (w[DIVERT_W_SRC6][1] ^ w[DIVERT_W_DST6][1]);
+		both ^= both >> 32;
+	}
+	if (f[DIVERT_F_SPORT] != DIVERT_ABSENT && !p->shape.fragment)
+		both = mix(both) + (f[DIVERT_F_SPORT] ^ f[DIVERT_F_DPORT]);
+	return mix(mix(both) + f[DIVERT_F_PROTO]);
+}
+
+#define PROBES 96 /* places looked at; with two sockets, one flow in 500 finds none of them so */
+
+struct choice {
+	const struct divert_port *port;
+	__u32 hash;
+	__u32 place;
+};
+
+static long choose_step(__u32 i, struct choice *c)
+{
 	__u32 slot;
 
-	*ring = NULL;
-	if (!port || !port->members)
-		return port;
-	slot = port->slot[0];
-	*ring = bpf_map_lookup_elem(&sockets, &slot);
-	return port;
+	c->place = (i < PROBES ? c->hash >> 16 : i) % DIVERT_GROUP_MAX;
+	c->hash = mix(c->hash + 1);
+	return member(c->port, c->place, &slot) != NULL;
+}
+
+/*
+ * Sockets that share a port: the first live one in an order of places that is the flow's own.
+ * One that leaves takes only its own flows with it, and they spread over the others.
+ * Not static: the verifier then walks it once, and not on each way that leads here.
+ */
+__noinline __u32 choose(const struct divert_port *port, __u32 hash)
+{
+	struct choice c = {.port = port, .hash = hash};
+
+	if (!port)
+		return 0;
+	bpf_loop(PROBES + DIVERT_GROUP_MAX, choose_step, &c, 0);
+	return c.place;
+}
+
+/* The socket for the packet on a port; NULL: nobody listens. */
+static __always_inline void *port_ring(struct pass *p, __u32 key, struct divert_port **port,
+				       __u32 *slot)
+{
+	*port = bpf_map_lookup_elem(&ports, &key);
+	if (!*port || !(*port)->members)
+		return NULL;
+	if ((*port)->members == 1)
+		return member(*port, 0, slot);
+	return member(*port, choose(*port, flow_hash(p)), slot);
+}
+
+static __always_inline void record_info(struct pass *p, struct divert_record *r,
+					const struct divert_socket *conf)
+{
+	if (r->flags & DIVERT_REC_OUT && !p->recv_ifindex && p->skb->sk)
+		r->uid = bpf_get_socket_uid(p->skb);
+	r->drops = conf->drops;
+	r->tstamp = bpf_ktime_get_ns();
 }
 
 /* noinline: it is called from the two actions, each time with the whole of the above. */
 static __noinline int deliver(struct pass *p, const struct divert_insn *in)
 {
+	const struct divert_settings *set;
 	int tee = in->op == DIVERT_OP_TEE;
 	struct divert_port *port = NULL;
-	void *ring = NULL;
+	struct divert_socket *conf;
 	struct divert_record head;
-	__u32 zero = 0;
+	void *ring = NULL;
+	__u32 slot = 0;
+	int cause, bypass;
 	__u64 *n;
-	int cause;
 
 	/* IPv6 goes to an AF_INET6 socket if there is one, else where all goes */
-	if (p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
-		port = port_entry(in->action.port | DIVERT_KEY_V6, &ring);
-		if (ring && !ring_alive(ring))
-			ring = NULL;
-	}
+	if (p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_V6)
+		ring = port_ring(p, in->action.port | DIVERT_KEY_V6, &port, &slot);
 	if (!ring)
-		port = port_entry(in->action.port, &ring);
+		ring = port_ring(p, in->action.port, &port, &slot);
 	n = port_counters(port ? port->stats : 0);
-	if (!n)
+	conf = bpf_map_lookup_elem(&socket_conf, &slot);
+	if (!n || !conf)
 		return DELIVER_LOST;
-	if (!ring || !ring_alive(ring)) {
-		struct divert_settings *set = bpf_map_lookup_elem(&settings, &zero);
-		int bypass = in->action.flags & DIVERT_ACT_BYPASS || (set && set->pass_through) ||
-			     (port && port->flags & DIVERT_PORT_BYPASS);
-
+	if (!ring) {
+		slot = 0;
+		set = bpf_map_lookup_elem(&settings, &slot);
+		bypass = in->action.flags & DIVERT_ACT_BYPASS || (set && set->pass_through) ||
+			 (port && port->flags & DIVERT_PORT_BYPASS);
 		n[!tee && bypass ? DIVERT_N_PASSED : DIVERT_N_NO_LISTENER]++;
 		return bypass ? DELIVER_NOBODY : DELIVER_LOST;
 	}
 	record_head(p, &head, in->rule, tee);
-	cause = record_copy(p->skb, ring, &head, p->link_len);
+	if (conf->flags) {
+		if (conf->flags &
+		    (head.flags & DIVERT_REC_OUT ? DIVERT_SOCK_NOT_OUT : DIVERT_SOCK_NOT_IN)) {
+			n[DIVERT_N_PASSED] += !tee;
+			return DELIVER_NOBODY;
+		}
+		if (conf->flags & DIVERT_SOCK_INFO)
+			record_info(p, &head, conf);
+	}
+	cause = record_copy(p->skb, ring, &head, p->link_len, conf->limit);
+	if (cause == DIVERT_N_RING_FULL)
+		__sync_fetch_and_add(&conf->drops, 1);
 	n[cause ? cause : tee ? DIVERT_N_TEED : DIVERT_N_DIVERTED]++;
 	return cause ? DELIVER_LOST : DELIVERED;
 }

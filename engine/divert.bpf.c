@@ -45,7 +45,7 @@ static __always_inline int ip_version(const struct __sk_buff *skb)
  */
 static __noinline int pass_read(struct pass *p, int version)
 {
-	if (!packet_read(p, version, p->skb->len - p->link_len, &p->packet, &p->shape))
+	if (!packet_read(p, version, p->skb->len - p->link_len, p->packet, &p->shape))
 		return 0;
 	count(0, DIVERT_N_MALFORMED);
 	return -1;
@@ -56,10 +56,12 @@ static __noinline int in(struct __sk_buff *skb, int version, int back, __u32 tag
 {
 	struct pass p = {.skb = skb, .recv_ifindex = skb->ifindex};
 
+	if (pass_begin(&p))
+		return TC_ACT_UNSPEC;
 	p.link_len = skb_link_len(skb);
-	p.packet.field[DIVERT_F_MARK] = skb->mark;
+	p.packet->field[DIVERT_F_MARK] = skb->mark;
 	if (back)
-		p.packet.field[DIVERT_F_FLAGS] = DIVERT_IS_BACK_IN;
+		p.packet->field[DIVERT_F_FLAGS] = DIVERT_IS_BACK_IN;
 	if (pass_read(&p, version))
 		return TC_ACT_UNSPEC;
 	return run_rules(&p, tag);
@@ -89,13 +91,15 @@ static __noinline int out(struct __sk_buff *skb, int version, int back, __u32 ta
 {
 	struct pass p = {.skb = skb, .recv_ifindex = recv_ifindex};
 
+	if (pass_begin(&p))
+		return TC_ACT_UNSPEC;
 	p.link_len = skb_link_len(skb);
-	p.packet.field[DIVERT_F_MARK] = skb->mark;
-	p.packet.field[DIVERT_F_FLAGS] = DIVERT_IS_OUT;
+	p.packet->field[DIVERT_F_MARK] = skb->mark;
+	p.packet->field[DIVERT_F_FLAGS] = DIVERT_IS_OUT;
 	if (back)
-		p.packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_BACK_OUT;
+		p.packet->field[DIVERT_F_FLAGS] |= DIVERT_IS_BACK_OUT;
 	if (recv_ifindex)
-		p.packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_FORWARDED;
+		p.packet->field[DIVERT_F_FLAGS] |= DIVERT_IS_FORWARDED;
 	if (pass_read(&p, version))
 		return TC_ACT_UNSPEC;
 	return run_rules(&p, tag);

@@ -10,6 +10,14 @@
 static int packet_load(void *from, __u32 offset, void *to, __u32 len);
 #include "match.h"
 
+/* The fields of the packet that a processor is at. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct divert_packet);
+} packets SEC(".maps");
+
 struct pass {
 	struct __sk_buff *skb;
 	void *pages; /* the rule set */
@@ -19,8 +27,23 @@ struct pass {
 	__u32 recv_ifindex; /* 0: made here */
 	__u32 wide_known;   /* which of wide[] are filled in, by bit */
 	struct packet_shape shape;
-	struct divert_packet packet;
+	struct divert_packet *packet; /* of this processor: see pass_begin() */
 };
+
+/*
+ * The packet's fields lie in memory of the processor's own, since the stack is short: no hook
+ * runs within another. 0, or -1, which cannot be.
+ */
+static __always_inline int pass_begin(struct pass *p)
+{
+	__u32 zero = 0;
+
+	p->packet = bpf_map_lookup_elem(&packets, &zero);
+	if (!p->packet)
+		return -1;
+	__builtin_memset(p->packet, 0, sizeof(*p->packet));
+	return 0;
+}
 
 static __always_inline int packet_load(void *from, __u32 offset, void *to, __u32 len)
 {

@@ -30,18 +30,18 @@ static __always_inline void know_name(struct pass *p, __u32 which)
 	if (p->wide_known & 1u << which)
 		return;
 	p->wide_known |= 1u << which;
-	if (which == DIVERT_W_RECV && p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT) {
+	if (which == DIVERT_W_RECV && p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_OUT) {
 		if (p->recv_ifindex)
 			skb_name_of(p->skb, p->recv_ifindex, name);
 	} else {
 		skb_dev_name(p->skb, name);
 	}
 	if (which == DIVERT_W_RECV) {
-		p->packet.wide[DIVERT_W_RECV][0] = packet_wide(word[0], word[1]);
-		p->packet.wide[DIVERT_W_RECV][1] = packet_wide(word[2], word[3]);
+		p->packet->wide[DIVERT_W_RECV][0] = packet_wide(word[0], word[1]);
+		p->packet->wide[DIVERT_W_RECV][1] = packet_wide(word[2], word[3]);
 	} else {
-		p->packet.wide[DIVERT_W_XMIT][0] = packet_wide(word[0], word[1]);
-		p->packet.wide[DIVERT_W_XMIT][1] = packet_wide(word[2], word[3]);
+		p->packet->wide[DIVERT_W_XMIT][0] = packet_wide(word[0], word[1]);
+		p->packet->wide[DIVERT_W_XMIT][1] = packet_wide(word[2], word[3]);
 	}
 }
 
@@ -51,7 +51,7 @@ static __always_inline void know_name(struct pass *p, __u32 which)
  */
 static __always_inline int drop(const struct pass *p)
 {
-	return p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT ? TC_ACT_STOLEN : TC_ACT_SHOT;
+	return p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_OUT ? TC_ACT_STOLEN : TC_ACT_SHOT;
 }
 
 /* One instruction; 1 ends the run. A damaged program ends in a drop. */
@@ -74,7 +74,7 @@ static long step(__u32 i, struct pass *p)
 		/* fall through */
 	case DIVERT_OP_MASK:
 	case DIVERT_OP_RANGE:
-		if (!match_insn(in, &p->packet))
+		if (!match_insn(in, p->packet))
 			next = in->no;
 		break;
 	case DIVERT_OP_ALLOW:
@@ -89,12 +89,9 @@ static long step(__u32 i, struct pass *p)
 		count_rule(in, p->shape.len);
 		break;
 	case DIVERT_OP_TEE:
-		count_rule(in, p->shape.len);
-		deliver(p, in);
-		break;
 	case DIVERT_OP_DIVERT:
 		count_rule(in, p->shape.len);
-		if (deliver(p, in) == DELIVER_NOBODY)
+		if (deliver(p, in) == DELIVER_NOBODY || in->op == DIVERT_OP_TEE)
 			break;
 		p->verdict = TC_ACT_STOLEN;
 		return 1;
@@ -184,7 +181,7 @@ static __always_inline int run_rules(struct pass *p, __u32 tag)
 
 	if (!head)
 		return TC_ACT_UNSPEC;
-	p->pc = entry_of(p->pages, head, tag, p->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT);
+	p->pc = entry_of(p->pages, head, tag, p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_OUT);
 	if (p->pc == ~0u)
 		return TC_ACT_UNSPEC;
 	p->verdict = TC_ACT_SHOT;
@@ -192,8 +189,8 @@ static __always_inline int run_rules(struct pass *p, __u32 tag)
 	return p->verdict;
 }
 
-/* The bytes that the packet says it has, for the counter of the default rule. */
-static __always_inline __u32 said_len(struct __sk_buff *skb, int version)
+/* The bytes that the packet says it has, for the counter of the default rule. noinline: the stack is short. */
+static __noinline __u32 said_len(struct __sk_buff *skb, int version)
 {
 	__be16 len = 0;
 
