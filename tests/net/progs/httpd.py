@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A web server for tests: httpd.py PORT READY-FILE, on all addresses of both families.
 
-GET /N answers N bytes, the same ones each time; POST answers the SHA-256 of what it was given.
+GET /N answers N bytes, the same ones each time, GET /who the client's address; POST answers the
+SHA-256 of what it was given.
 """
 
 import hashlib
@@ -22,6 +23,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self):
+        if self.path == "/who":
+            self.answer(self.client_address[0].removeprefix("::ffff:").encode())
+            return
         self.answer(random.Random(1).randbytes(int(self.path[1:])))
 
     def do_POST(self):

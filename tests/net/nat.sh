@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Divert on a host like one that runs containers: r translates a's addresses (masquerade), publishes
+# a port of a's (dnat), forwards only what a began (ct state), and sends what is marked by another
+# way (policy routing by fwmark). "Packets pass netfilter and conntrack once; NAT and stateful rules
+# stay right", with the rules of r diverting nothing, in, out, and both: the same connections, the
+# same addresses seen from outside, the same counts in nftables; also when the rule comes and goes
+# in the middle of a connection.
+#
+#	a 10.1.0.1 ---- r0 r r1 10.2.0.2 ---- b 10.2.0.1, 10.99.0.1: no way back to 10.1.0.0/24
+#	                     r2 10.3.0.2 ---- b 10.3.0.1 (by mark 7)
+. "$(dirname "$0")/lib.sh"
+HERE=$(cd "$(dirname "$0")/progs" && pwd)
+make_router
+link r r2 10.3.0.2/24 fd03::2/64 -- b b2 10.3.0.1/24 fd03::1/64
+ip -n "$NS-b" route del default
+ip -n "$NS-b" -6 route del default
+ip -n "$NS-b" addr add 10.99.0.1/32 dev lo
+ip -n "$NS-b" addr add fd99::1/128 dev lo
+r ip route add 10.99.0.1/32 via 10.2.0.1
+r ip -6 route add fd99::1/128 via fd02::1
+for family in -4 -6; do r ip $family rule add fwmark 7 lookup 100; done
+r ip route add default via 10.3.0.1 table 100
+r ip -6 route add default via fd03::1 table 100
+r sysctl -qw net.ipv4.conf.all.rp_filter=2 net.ipv4.conf.r2.rp_filter=2
+wait_for 5 "no tentative address" all_ready
+q() { ip netns exec "$NS-$1" "${@:2}"; } # without its echo: the output is looked at
+quiet() { "$@" >/dev/null 2>&1; }
+
+cat >"$TMP/nft" <<'NFT'
+table ip nat {
+	chain pre {
+		type nat hook prerouting priority -100
+		iifname "r1" tcp dport 8080 dnat to 10.1.0.1:80
+	}
+	chain out {
+		type nat hook output priority -100
+		ip daddr 10.2.0.1 tcp dport 81 dnat to 10.2.0.1:80
+	}
+	chain post {
+		type nat hook postrouting priority 100
+		oifname { "r1", "r2" } masquerade
+	}
+}
+table ip6 nat {
+	chain pre {
+		type nat hook prerouting priority -100
+		iifname "r1" tcp dport 8080 dnat to [fd01::1]:80
+	}
+	chain out {
+		type nat hook output priority -100
+		ip6 daddr fd02::1 tcp dport 81 dnat to [fd02::1]:80
+	}
+	chain post {
+		type nat hook postrouting priority 100
+		oifname { "r1", "r2" } masquerade
+	}
+}
+table inet fw {
+	counter began { }
+	counter known { }
+	counter invalid { }
+	counter pings { }
+	chain marks {
+		type filter hook prerouting priority -150
+		iifname "r0" meta mark set ct mark
+		iifname "r0" meta mark 0 tcp dport 7001 meta mark set 7
+		iifname "r0" ct mark set meta mark
+	}
+	chain ours {
+		type route hook output priority -150
+		tcp dport 7002 meta mark set 7
+	}
+	chain forw {
+		type filter hook forward priority 0; policy drop
+		meta l4proto { icmp, ipv6-icmp } counter name pings
+		ct state invalid counter name invalid drop
+		ct state established,related counter name known accept
+		ct state new iifname "r0" counter name began accept
+		ct status dnat counter name began accept
+	}
+	chain inp {
+		type filter hook input priority 0; policy drop
+		ct state established,related accept
+		ip6 nexthdr icmpv6 icmpv6 type { 133, 134, 135, 136 } accept
+		iifname "lo" accept
+	}
+}
+NFT
+r nft -f "$TMP/nft" 2>"$TMP/nft.err" || skip_all "nftables here lacks something: $(head -1 "$TMP/nft.err")"
+
+for x in a b; do
+	for port in 80 7001 7002; do
+		start "http$x$port" $x python3 "$HERE/httpd.py" $port "$TMP/http$x$port.ready"
+		wait_for 5 "web server" test -s "$TMP/http$x$port.ready"
+	done
+done
+head -c 1000000 /dev/urandom >"$TMP/data"
+sum=$(sha256sum <"$TMP/data" | cut -d' ' -f1)
+fetched=$(python3 -c 'import hashlib, random; print(hashlib.sha256(random.Random(1).randbytes(1000000)).hexdigest())')
+
+# who WHAT NS URL EXPECTED: the server at URL sees the client with that address
+who() { is "$1" "$(q "$2" curl -s -g -m 2 "http://$3/who")" "$4"; }
+
+# both WHAT NS URL: a megabyte each way
+both() {
+	is "$1, there" "$(q "$2" curl -s -g -m 5 "http://$3/1000000" | sha256sum | cut -d' ' -f1)" "$fetched"
+	is "$1, back" "$(q "$2" curl -s -g -m 5 --data-binary "@$TMP/data" -H Expect: "http://$3/")" "$sum"
+}
+counter() { q r nft list counter inet fw "$1" | awk '/packets/ {print $2}'; }
+
+connections() { # WHAT VERSION
+	local v=$2 world way host by name
+	if [ "$v" = 4 ]; then
+		world=10.99.0.1 way=10.2.0.1 host=10.2.0.2 by=10.3.0.2
+	else
+		world="[fd99::1]" way="[fd02::1]" host="[fd02::2]" by=fd03::2
+	fi
+	name="$1, v$v"
+	r nft reset counters table inet fw >/dev/null
+	who "$name: masquerade" a "$world" "${host//[\[\]]/}"
+	both "$name: masquerade" a "$world"
+	who "$name: published port" b "$host:8080" "${way//[\[\]]/}"
+	both "$name: published port" b "$host:8080"
+	who "$name: policy routing by fwmark, forwarded" a "$world:7001" $by
+	both "$name: policy routing by fwmark, forwarded" a "$world:7001"
+	is "$name: conntrack saw each connection begin once" "$(counter began)" 9
+	who "$name: policy routing by fwmark, own" r "$world:7002" $by
+	both "$name: policy routing by fwmark, own" r "$world:7002"
+	who "$name: dnat of the host's own" r "$way:81" "${host//[\[\]]/}"
+	both "$name: dnat of the host's own" r "$way:81"
+	works "$name: ping, masquerade" ping_ a "${world//[\[\]]/}" 5
+	is "$name: netfilter saw each ping once" "$(counter pings)" 10
+	fails "$name: what is not published is dropped" quiet n b curl -s -g -m 0.3 "http://$host:80/who"
+	is "$name: nothing invalid for conntrack" "$(counter invalid)" 0
+}
+
+for mode in plain in out both; do
+	r ipfw -q flush
+	case $mode in
+	in | out) r ipfw -q add 100 divert 8668 ip from any to any $mode ;;
+	both) r ipfw -q add 100 divert 8668 ip from any to any ;;
+	esac
+	[ $mode = plain ] || reflect back r 8668
+	connections "diverted $mode" 4
+	connections "diverted $mode" 6
+	if [ $mode != plain ]; then
+		stop back
+		is "diverted $mode: each was written back" "$(count back sent) $(count back failed)" \
+			"$(count back received) 0"
+		works "diverted $mode: all of it was" test "$(count back received)" -gt 1000
+	fi
+done
+
+# The rule comes and goes while a connection lasts.
+reflect back r 8668
+head -c 3000000 /dev/urandom >"$TMP/data"
+sum=$(sha256sum <"$TMP/data" | cut -d' ' -f1)
+for to in 10.99.0.1 "[fd99::1]"; do
+	r ipfw -q flush
+	start slow a curl -s -g -m 20 --limit-rate 1500000 --data-binary "@$TMP/data" -H Expect: "http://$to:7001/"
+	slow=$pid
+	for round in 1 2 3 4; do
+		was=$(counter known)
+		on() { [ "$(counter known)" -gt $((was + 100)) ]; }
+		wait_for 5 "$to: the connection goes on, round $round" on
+		case $round in
+		1) r ipfw -q add 100 divert 8668 ip from any to any ;;
+		2) r ipfw -q add 50 divert 8668 ip from any to any in ;;
+		3) r ipfw -q delete 100 ;;
+		4) r ipfw -q flush ;;
+		esac
+	done
+	wait "$slow"
+	is "a connection to $to outlives that the rule comes and goes" "$(cat "$TMP/slow.out")" "$sum"
+done
+stop back
+is "each was written back" "$(count back sent) $(count back failed)" "$(count back received) 0"
