@@ -3,7 +3,7 @@
 #ifndef DIVERT_ENGINE_BACK_BPF_H
 #define DIVERT_ENGINE_BACK_BPF_H
 
-#include "pass.bpf.h"
+#include "deliver.bpf.h"
 
 #define LO_IFINDEX	 1
 #define PACKET_HOST	 0
@@ -75,6 +75,12 @@ static __always_inline void set_type(struct __sk_buff *skb, int version)
 }
 
 /* ---- on lo ---- */
+
+/* How often the packet was written back goes with it, so that no program makes it run for ever. */
+static __always_inline void hops_set(struct __sk_buff *skb, const struct divert_back *back)
+{
+	skb->tc_index = hops_sign() | back->hops;
+}
 
 static __always_inline int is_back(struct __sk_buff *skb)
 {
@@ -181,6 +187,7 @@ static __always_inline int back_in(struct __sk_buff *skb, const struct divert_ba
 	}
 	count(back_stats(skb), DIVERT_N_WRITTEN_IN);
 	entry_set(skb, back->tag, back->ifindex, back_stats(skb));
+	hops_set(skb, back);
 	skb->mark = back->mark;
 	skb->priority = 0;
 	return bpf_redirect(back->ifindex, BPF_F_INGRESS);
@@ -273,6 +280,7 @@ static __always_inline int back_leave(struct __sk_buff *skb, const struct divert
 	count(back_stats(skb), DIVERT_N_WRITTEN_OUT);
 	entry_set(skb, back->tag, back->flags & DIVERT_BACK_LINK ? 0 : back->ifindex,
 		  back_stats(skb));
+	hops_set(skb, back);
 	skb->priority = 0;
 	return bpf_redirect_neigh(ifindex, next, sizeof(*next), 0);
 }
@@ -337,6 +345,7 @@ static __noinline int back_out(struct __sk_buff *skb, int version, const struct 
 	if (rc == BPF_FIB_LKUP_RET_NOT_FWDED && back->flags & DIVERT_BACK_LOCAL) {
 		count(back_stats(skb), DIVERT_N_WRITTEN_OUT);
 		count(back_stats(skb), DIVERT_N_ENTERED);
+		hops_set(skb, back);
 		skb->priority = 0;
 		return TC_ACT_OK;
 	}

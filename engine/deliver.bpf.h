@@ -5,6 +5,24 @@
 
 #include "pass.bpf.h"
 
+/*
+ * Written back before, how often? tc_index is 16 bits that travel with a packet, also from the
+ * way in to the way out and over lo. What another namespace has left there lacks our sign.
+ */
+#define HOPS_BITS 6
+
+static __always_inline __u32 hops_sign(void)
+{
+	return entry_key[0] << HOPS_BITS & 0xffff;
+}
+
+static __always_inline __u8 skb_hops(struct __sk_buff *skb)
+{
+	__u32 hops = skb->tc_index ^ hops_sign();
+
+	return hops >> HOPS_BITS ? 0 : hops;
+}
+
 enum delivered {
 	DELIVERED,
 	DELIVER_NOBODY, /* no live socket on the port */
@@ -89,6 +107,7 @@ static __always_inline void record_head(struct pass *p, struct divert_record *r,
 	r->mark = skb->mark;
 	r->uid = ~0u;
 	r->ifindex = p->recv_ifindex;
+	r->hops = skb_hops(skb);
 	if (flags & DIVERT_IS_OUT) {
 		r->flags = DIVERT_REC_OUT;
 		r->oif = skb->ifindex;

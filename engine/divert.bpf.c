@@ -123,6 +123,8 @@ static __always_inline int back_frame(struct __sk_buff *skb, int version, struct
 	}
 	if (back->flags & DIVERT_BACK_SET)
 		return back_set(skb, back);
+	if (back->hops > DIVERT_HOPS_MAX)
+		return back_refuse(skb, DIVERT_N_LOOP, ELOOP);
 	if (!(back->flags & DIVERT_BACK_OUT))
 		return back_in(skb, back);
 	return version ? back_out(skb, version, back)
