@@ -31,7 +31,7 @@ INTERPOSE := $(patsubst %.c,$(B)/obj/%.o,$(wildcard interpose/*.c))
 TOOLS_COMMON := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/*.c))
 tool_objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/$(1)/*.c))
 
-TOOLS := ipfw divertctl interceptor divert-run
+TOOLS := ipfw ipchains divertctl interceptor divert-run
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
 
 .PHONY: all install stage test unit fuzz net bench bench-quick warnings lint lint-format lint-shell \
@@ -68,11 +68,11 @@ $(B)/librules.a: $(RULES)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-$(B)/lib/libdivert.so.0: $(LIB) $(B)/libengine.a lib/libdivert.map
+$(B)/lib/libdivert.so.0: $(LIB) $(B)/librules.a $(B)/libengine.a lib/libdivert.map
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -pthread $(LDFLAGS) -Wl,-soname,libdivert.so.0 \
 		-Wl,--version-script=lib/libdivert.map -Wl,-z,defs -o $@ \
-		$(LIB) $(B)/libengine.a -lbpf -lmnl
+		$(LIB) $(B)/librules.a $(B)/libengine.a -lbpf -lmnl
 
 $(B)/lib/libdivert-socket.so.0: $(INTERPOSE) $(B)/lib/libdivert.so.0 interpose/libdivert-socket.map
 	$(Q)$(CC) -shared -pthread $(LDFLAGS) -Wl,-soname,libdivert-socket.so.0 -Wl,-rpath,'$$ORIGIN' \
@@ -85,6 +85,11 @@ $(B)/lib/%.so: $(B)/lib/%.so.0
 TOOL_LDFLAGS := -Wl,-rpath,'$$ORIGIN/../lib' -pthread $(LDFLAGS)
 
 $(B)/bin/ipfw: $(call tool_objects,ipfw) $(TOOLS_COMMON) $(B)/librules.a $(B)/libengine.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
+
+$(B)/bin/ipchains: $(call tool_objects,ipchains) $(TOOLS_COMMON) $(B)/obj/lib/change.o \
+		$(B)/librules.a $(B)/libengine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
@@ -107,7 +112,9 @@ D = $(DESTDIR)$(PREFIX)
 install: all
 	$(Q)install -d $(D)/bin $(D)/sbin $(D)/lib/pkgconfig $(D)/include/divert-compat $(D)/share/man
 	install -m 755 $(B)/bin/divert-run $(B)/bin/interceptor $(D)/bin
-	install -m 755 $(B)/bin/ipfw $(B)/bin/divertctl $(D)/sbin
+	install -m 755 $(B)/bin/ipfw $(B)/bin/ipchains $(B)/bin/divertctl $(D)/sbin
+	ln -sf ipchains $(D)/sbin/ipchains-save
+	ln -sf ipchains $(D)/sbin/ipchains-restore
 	install -m 755 $(B)/lib/libdivert.so.0 $(B)/lib/libdivert-socket.so.0 $(D)/lib
 	ln -sf libdivert.so.0 $(D)/lib/libdivert.so
 	ln -sf libdivert-socket.so.0 $(D)/lib/libdivert-socket.so

@@ -148,6 +148,23 @@ unsigned int rules_delete(struct rules *s, unsigned int first, unsigned int last
 	return hi - lo;
 }
 
+unsigned int rules_delete_if(struct rules *s, bool (*goes)(const struct rule *r, void *arg),
+			     void *arg)
+{
+	unsigned int i, n = 0, was = s->n;
+
+	for (i = 0; i < was; i++) {
+		if (goes(s->rule[i], arg)) {
+			s->slot[s->rule[i]->counter] &= ~RULES_SLOT_USED;
+			rule_free(s->rule[i]);
+		} else {
+			s->rule[n++] = s->rule[i];
+		}
+	}
+	s->n = n;
+	return was - n;
+}
+
 void rules_flush(struct rules *s)
 {
 	free(s->chains);

@@ -144,6 +144,10 @@ int rules_add(struct rules *s, struct rule *r, struct rules_error *err);
 
 /* Remove the rules numbered first to last. How many there were. */
 unsigned int rules_delete(struct rules *s, unsigned int first, unsigned int last);
+
+/* Remove those that are said to go. How many there were. */
+unsigned int rules_delete_if(struct rules *s, bool (*goes)(const struct rule *r, void *arg),
+			     void *arg);
 void rules_flush(struct rules *s);
 
 /* ---- what the kernel half runs ---- */

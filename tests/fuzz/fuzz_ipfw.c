@@ -42,7 +42,7 @@ static void check_compiled(const struct rules *s)
 	uint32_t i;
 
 	must(!rules_compile(s, &c));
-	must(!c.insns == !s->n && !c.entries == !s->n);
+	must(!c.insns == (!s->n && !s->chains) && !c.entries == !c.insns);
 	for (i = 0; i + 1 < c.insns; i++) {
 		must(c.insn[i].yes > i && c.insn[i].yes < c.insns);
 		must(c.insn[i].no > i && c.insn[i].no < c.insns);

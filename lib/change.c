@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "change.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int refuse(struct rules_error *err, int error, const char *format, ...)
+{
+	va_list args;
+
+	err->status = error;
+	va_start(args, format);
+	vsnprintf(err->text, sizeof(err->text), format, args);
+	va_end(args);
+	return -1;
+}
+
+static int refuse_engine(struct rules_error *err, int rc)
+{
+	if (rc == -EPERM || rc == -EACCES)
+		return refuse(err, EPERM,
+			      "Operation not permitted: needs root (CAP_NET_ADMIN, CAP_NET_RAW, "
+			      "CAP_BPF and CAP_PERFMON)");
+	return refuse(err, -rc, "%s", engine_error());
+}
+
+/* ---- rules that go with a process ---- */
+
+struct dead {
+	struct engine *engine;
+	int rc;
+};
+
+static bool is_dead(const struct rule *r, void *arg)
+{
+	struct dead *d = arg;
+	int rc;
+
+	if (!r->owner || d->rc < 0)
+		return false;
+	rc = engine_slot_alive(d->engine, r->owner - 1);
+	if (rc < 0)
+		d->rc = rc;
+	return !rc;
+}
+
+/* ---- taking it out ---- */
+
+static int load(struct change *c, struct rules_error *err)
+{
+	struct dead dead = {.engine = &c->engine};
+	char *source = NULL;
+	uint32_t len = 0;
+	int rc = engine_rules_get(&c->engine, &source, &len);
+
+	if (rc < 0)
+		return refuse_engine(err, rc);
+	rc = rules_load(&c->rules, source, len, err);
+	free(source);
+	if (rc) {
+		err->status = EPROTO;
+		return -1;
+	}
+	c->replaced = rules_delete_if(&c->rules, is_dead, &dead) > 0;
+	return dead.rc < 0 ? refuse_engine(err, dead.rc) : 0;
+}
+
+struct change *change_open(unsigned int flags, struct rules_error *err)
+{
+	struct change *c = calloc(1, sizeof(*c));
+	int rc;
+
+	if (!c) {
+		refuse(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	rules_init(&c->rules);
+	c->write = flags & ENGINE_LOCK;
+	rc = engine_open(&c->engine, flags);
+	if (rc == -ENOENT && !(flags & ENGINE_LOAD))
+		return c;
+	c->open = !rc;
+	if (rc)
+		refuse_engine(err, rc);
+	else
+		rc = load(c, err);
+	if (!rc)
+		return c;
+	change_close(c);
+	return NULL;
+}
+
+void change_close(struct change *c)
+{
+	if (c->open)
+		engine_close(&c->engine);
+	rules_free(&c->rules);
+	free(c);
+}
+
+/* ---- putting it back ---- */
+
+static int add_ports(struct change *c, struct rules_error *err)
+{
+	const struct rule *r;
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < c->rules.n; i++) {
+		r = c->rules.rule[i];
+		if ((r->action != RULE_DIVERT && r->action != RULE_TEE) || !r->arg)
+			continue;
+		rc = engine_port_add(&c->engine, r->arg);
+		if (rc < 0)
+			return refuse_engine(err, rc);
+	}
+	return 0;
+}
+
+static int zero_fresh(struct change *c, struct rules_error *err)
+{
+	uint32_t i;
+	int rc;
+
+	for (i = 0; i < DIVERT_RULES_MAX; i++) {
+		if (!c->fresh[i])
+			continue;
+		rc = engine_counter_zero(&c->engine, i);
+		if (rc < 0)
+			return refuse_engine(err, rc);
+		c->fresh[i] = 0;
+	}
+	return 0;
+}
+
+static int put(struct change *c, struct rules_error *err)
+{
+	struct engine_rules r = {0};
+	struct rules_compiled code;
+	int rc = rules_compile(&c->rules, &code);
+
+	if (rc < 0)
+		return refuse(err, -rc, "%s",
+			      rc == -E2BIG ? "the rule set is too large" : "out of memory");
+	rc = rules_save(&c->rules, &r.source, &r.source_len);
+	if (rc < 0) {
+		rc = refuse(err, ENOMEM, "out of memory");
+		goto out;
+	}
+	r.insn = code.insn;
+	r.insns = code.insns;
+	r.entry = code.entry;
+	r.entries = code.entries;
+	rc = engine_rules_set(&c->engine, &r);
+	if (rc < 0)
+		rc = refuse_engine(err, rc);
+out:
+	rules_compiled_free(&code);
+	free(r.source);
+	return rc;
+}
+
+int change_commit(struct change *c, void (*tell)(const char *name, const char *why, void *arg),
+		  struct rules_error *err)
+{
+	if (!c->open)
+		return 0;
+	/* interfaces that appeared since; one that cannot be hooked does not keep the rules away */
+	engine_attach(&c->engine, 0, tell, NULL);
+	if (add_ports(c, err) || zero_fresh(c, err) || put(c, err))
+		return -1;
+	c->replaced = false;
+	return 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A change to the rule set in place: taken out, changed as a model, put back as a whole. */
+#ifndef LIB_CHANGE_H
+#define LIB_CHANGE_H
+
+#include "engine/engine.h"
+#include "rules/rules.h"
+
+struct change {
+	struct engine engine;
+	bool open;     /* false: there is no engine, and so no rule */
+	bool write;    /* others are kept out */
+	bool replaced; /* rules without owner were dropped from the one in place */
+	struct rules rules;
+	uint8_t fresh[DIVERT_RULES_MAX]; /* counters that are to be set to 0 */
+};
+
+/*
+ * flags: of engine_open(). Rules whose owner has ended are left out. NULL: failed, and the error
+ * says why, its status an errno.
+ */
+struct change *change_open(unsigned int flags, struct rules_error *err);
+
+/* Put the rule set in place. 0 or -1. Warn of interfaces that cannot be hooked, if tell is given. */
+int change_commit(struct change *c, void (*tell)(const char *name, const char *why, void *arg),
+		  struct rules_error *err);
+void change_close(struct change *c);
+
+#endif
