@@ -213,6 +213,8 @@ enum divert_op {
 	DIVERT_OP_DENY,	  /* action */
 	DIVERT_OP_DIVERT, /* action: to action.port; where that is passed by, go on at yes */
 	DIVERT_OP_TEE,	  /* action: a copy to action.port, go on at yes */
+	DIVERT_OP_CALL,	  /* action: note no, go on at yes; DIVERT_CALLS_MAX deep: at the next */
+	DIVERT_OP_RETURN, /* action: go on at what the last call noted; where there is none, at yes */
 };
 
 /* What MASK and RANGE look at. A field that the packet lacks is DIVERT_ABSENT. */
@@ -231,6 +233,8 @@ enum divert_field {
 };
 
 #define DIVERT_ABSENT 0xffffffffu
+
+#define DIVERT_CALLS_MAX 16 /* calls that a packet is in at a time */
 
 enum divert_packet_flags {
 	DIVERT_IS_V4 = 1 << 0,
@@ -255,7 +259,7 @@ struct divert_insn {
 	__u8 op;    /* enum divert_op */
 	__u8 field; /* enum divert_field, or enum divert_wide for PREFIX */
 	__u16 rule; /* number of the rule */
-	__u32 yes;  /* index of an instruction, above this one's */
+	__u32 yes;  /* index of an instruction, above this one's but for CALL's */
 	__u32 no;
 	union {
 		struct {
@@ -311,6 +315,7 @@ struct divert_rules_head {
 	__u32 last_insn;  /* begins here, with the default rule: no search */
 	__u32 first_in;	  /* where a packet without a tag begins, */
 	__u32 first_out;  /* past the rules that its direction alone rules out */
+	__u32 calls;	  /* some of the instructions are CALL or RETURN */
 };
 
 union divert_page {

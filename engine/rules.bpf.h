@@ -54,7 +54,51 @@ static __always_inline int drop(const struct pass *p)
 	return p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_OUT ? TC_ACT_STOLEN : TC_ACT_SHOT;
 }
 
-/* One instruction; 1 ends the run. A damaged program ends in a drop. */
+/*
+ * The calls that the packet is in: of the processor, as a program on a hook is not
+ * interrupted by another, and the stack has no room for them. The depth is here too:
+ * of a number on the stack the verifier would try every value.
+ */
+struct calls {
+	__u32 depth;
+	__u32 back[DIVERT_CALLS_MAX]; /* indexes of instructions */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct calls);
+} calls SEC(".maps");
+
+/* CALL and RETURN: where to go on. noinline: its stack is not needed by the other instructions. */
+static __noinline __u32 call(struct pass *p, const struct divert_insn *in)
+{
+	__u32 zero = 0, depth, next = in->yes;
+	struct calls *c = bpf_map_lookup_elem(&calls, &zero);
+
+	if (!c)
+		return next;
+	depth = c->depth;
+	if (in->op == DIVERT_OP_CALL) {
+		if (depth >= DIVERT_CALLS_MAX)
+			return p->pc + 1;
+		c->back[depth] = in->no;
+		c->depth = depth + 1;
+	} else if (--depth < DIVERT_CALLS_MAX) {
+		next = c->back[depth];
+		c->depth = depth;
+	}
+	return next;
+}
+
+/*
+ * Any index, and what the verifier is always told of one: it walks through an instruction
+ * again for each thing that it knows more, or less, of p than the time before.
+ */
+#define PC_MASK (2 * DIVERT_INSNS_MAX - 1)
+
+/* One instruction; 1 ends the run. A damaged program, or an endless one, ends in a drop. */
 static long step(__u32 i, struct pass *p)
 {
 	__u32 pc = p->pc;
@@ -95,12 +139,17 @@ static long step(__u32 i, struct pass *p)
 			break;
 		p->verdict = TC_ACT_STOLEN;
 		return 1;
+	case DIVERT_OP_CALL:
+	case DIVERT_OP_RETURN:
+		count_rule(in, p->shape.len);
+		p->pc = call(p, in) & PC_MASK;
+		return 0;
 	default:
 		return 1;
 	}
-	if (next <= pc) /* only forward: every program ends */
+	if (next <= pc) /* forward, but for calls: every program without one ends */
 		return 1;
-	p->pc = next;
+	p->pc = next & PC_MASK;
 	return 0;
 }
 
@@ -174,17 +223,30 @@ static __always_inline const struct divert_rules_head *rules_head(void **pages)
 	return page ? &page->head : NULL;
 }
 
+static __noinline void calls_begin(void)
+{
+	__u32 zero = 0;
+	struct calls *c = bpf_map_lookup_elem(&calls, &zero);
+
+	if (c)
+		c->depth = 0;
+}
+
 /* The verdict, TC_ACT_..., on the packet of p for the rules above the tag. */
 static __always_inline int run_rules(struct pass *p, __u32 tag)
 {
 	const struct divert_rules_head *head = rules_head(&p->pages);
+	__u32 pc;
 
 	if (!head)
 		return TC_ACT_UNSPEC;
-	p->pc = entry_of(p->pages, head, tag, p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_OUT);
-	if (p->pc == ~0u)
+	pc = entry_of(p->pages, head, tag, p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_OUT);
+	if (pc == ~0u)
 		return TC_ACT_UNSPEC;
+	p->pc = pc & PC_MASK;
 	p->verdict = TC_ACT_SHOT;
+	if (head->calls)
+		calls_begin();
 	bpf_loop(DIVERT_INSNS_MAX, step, p, 0);
 	return p->verdict;
 }

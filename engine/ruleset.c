@@ -52,6 +52,16 @@ static uint32_t first_for(const struct engine_rules *r, uint32_t flags, uint32_t
 	return pc;
 }
 
+static bool has_calls(const struct engine_rules *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < r->insns; i++)
+		if (r->insn[i].op == DIVERT_OP_CALL || r->insn[i].op == DIVERT_OP_RETURN)
+			return true;
+	return false;
+}
+
 int engine_rules_set(struct engine *e, const struct engine_rules *r)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
@@ -75,6 +85,7 @@ int engine_rules_set(struct engine *e, const struct engine_rules *r)
 				   r->insns, DIVERT_INSNS_MAX);
 	head.first_in = first_for(r, 0, DIVERT_IS_OUT);
 	head.first_out = first_for(r, DIVERT_IS_OUT, DIVERT_IS_OUT);
+	head.calls = has_calls(r);
 	head.last_insn = r->entry[r->entries - 1].insn;
 	if (r->entries > 1)
 		head.last_rule = r->entry[r->entries - 2].rule;

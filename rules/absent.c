@@ -18,8 +18,6 @@ static const struct absent actions[] = {
 	{"set", NULL},
 	{"prob", NULL},
 	{"log", NULL},
-	{"call", NULL},
-	{"return", NULL},
 	{"reass", NULL},
 	{"reject", "use deny, or nftables' reject"},
 	{"reset", "use deny, or nftables' reject with tcp reset"},

@@ -222,6 +222,7 @@ static void emit_action(struct code *c, const struct rule *r)
 		[RULE_ALLOW] = DIVERT_OP_ALLOW,	  [RULE_DENY] = DIVERT_OP_DENY,
 		[RULE_COUNT] = DIVERT_OP_GO,	  [RULE_SKIPTO] = DIVERT_OP_GO,
 		[RULE_DIVERT] = DIVERT_OP_DIVERT, [RULE_TEE] = DIVERT_OP_TEE,
+		[RULE_CALL] = DIVERT_OP_CALL,	  [RULE_RETURN] = DIVERT_OP_RETURN,
 	};
 	uint32_t next = c->n + 1;
 	struct divert_insn *in = emit(c, ops[r->action], 0, next, next);
@@ -286,6 +287,20 @@ static void aim_skipto(struct code *c, const struct rules *s, unsigned int i, co
 	in->yes = in->no = start[to];
 }
 
+/* ipfw(8): to any rule, also backwards; back to the first rule numbered above the call's. */
+static void aim_call(struct code *c, const struct rules *s, unsigned int i, const uint32_t *start)
+{
+	struct divert_insn *in = &c->insn[start[i + 1] - 1];
+	unsigned int to = 0, back = i + 1;
+
+	while (to < s->n && s->rule[to]->number < s->rule[i]->arg)
+		to++;
+	while (back < s->n && s->rule[back]->number == s->rule[i]->number)
+		back++;
+	in->yes = start[to];
+	in->no = start[back];
+}
+
 static void add_entry(struct rules_compiled *out, uint32_t rule, uint32_t insn)
 {
 	if (out->entries && out->entry[out->entries - 1].rule == rule)
@@ -311,9 +326,12 @@ int rules_compile(const struct rules *s, struct rules_compiled *out)
 		start[i] = c.n;
 		compile_rule(&c, i < s->n ? s->rule[i] : &last);
 	}
-	for (i = 0; i < s->n && !c.error; i++)
+	for (i = 0; i < s->n && !c.error; i++) {
 		if (s->rule[i]->action == RULE_SKIPTO)
 			aim_skipto(&c, s, i, start);
+		else if (s->rule[i]->action == RULE_CALL)
+			aim_call(&c, s, i, start);
+	}
 	for (i = 0; i <= s->n && !c.error; i++)
 		add_entry(out, i < s->n ? s->rule[i]->number : RULES_DEFAULT, start[i]);
 	free(start);

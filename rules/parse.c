@@ -24,6 +24,8 @@ static const struct action {
 	{"divert", RULE_DIVERT, PORT},
 	{"tee", RULE_TEE, PORT},
 	{"skipto", RULE_SKIPTO, NUMBER},
+	{"call", RULE_CALL, NUMBER},
+	{"return", RULE_RETURN, NO_ARGUMENT},
 };
 
 #define N_ACTIONS (sizeof(actions) / sizeof(*actions))
@@ -77,8 +79,8 @@ static int parse_action(struct parser *p)
 		if (absent_action(word, p->err))
 			return -1;
 		return rules_fail(p->err, EX_USAGE,
-				  "%s: unknown action; expected allow, deny, count, divert, tee or "
-				  "skipto",
+				  "%s: unknown action; expected allow, deny, count, divert, tee, "
+				  "skipto, call or return",
 				  word);
 	}
 	p->rule->action = actions[i].action;

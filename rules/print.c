@@ -7,8 +7,9 @@
 #include "parse.h"
 
 static const char *const action_names[] = {
-	[RULE_ALLOW] = "allow",	  [RULE_DENY] = "deny", [RULE_COUNT] = "count",
-	[RULE_DIVERT] = "divert", [RULE_TEE] = "tee",	[RULE_SKIPTO] = "skipto",
+	[RULE_ALLOW] = "allow",	  [RULE_DENY] = "deny",	    [RULE_COUNT] = "count",
+	[RULE_DIVERT] = "divert", [RULE_TEE] = "tee",	    [RULE_SKIPTO] = "skipto",
+	[RULE_CALL] = "call",	  [RULE_RETURN] = "return",
 };
 
 /* The keyword of an option; "" where head-only or printed specially. */
@@ -177,7 +178,8 @@ char *rule_print(const struct rule *r)
 	if (!f)
 		return NULL;
 	fputs(action_names[r->action], f);
-	if (r->action == RULE_DIVERT || r->action == RULE_TEE || r->action == RULE_SKIPTO)
+	if (r->action == RULE_DIVERT || r->action == RULE_TEE || r->action == RULE_SKIPTO ||
+	    r->action == RULE_CALL)
 		fprintf(f, " %u", r->arg);
 	if (!r->bare || !r->match)
 		print_heads(f, r);

@@ -37,6 +37,8 @@ enum rule_action {
 	RULE_DIVERT,
 	RULE_TEE,
 	RULE_SKIPTO,
+	RULE_CALL,
+	RULE_RETURN,
 };
 
 enum rule_match_type {
@@ -95,7 +97,7 @@ struct rule_match {
 
 struct rule {
 	uint16_t number; /* 1 to 65534; 0: rules_add() chooses */
-	uint16_t arg;	 /* port of divert and tee, number of skipto; host order */
+	uint16_t arg;	 /* port of divert and tee, number of skipto and call; host order */
 	enum rule_action action;
 	bool bare;	  /* entered as options only, without "ip from any to any" */
 	bool chain;	  /* part of an ipchains chain; rules/chains.h makes these */

@@ -146,6 +146,17 @@ for family in 4 6; do
 	rules "100 skipto 300 E in" "200 divert 2000 E in" "300 divert 2000 E in" "400 count E in"
 	through "$v: skipto a divert rule" "3 0 3 3"
 
+	# ---- call and return ----
+
+	rules "50 skipto 200 E in" "100 count E in" "120 return E in" \
+		"130 count E in" "200 call 100 E in" "200 count E in" "300 call 500 E in" \
+		"400 allow E in" "500 count E in" "600 return E in" "700 deny E in"
+	works "$v: call and return: ping works" ping_ a "$to" 3
+	counts "$v: call and return: counters" "3 3 3 0 3 0 3 3 3 3 0"
+	rules "100 call 100 E in" "200 return E in" "300 count E in"
+	works "$v: calls without end: ping works" ping_ a "$to" 3
+	counts "$v: calls: 16 deep, then on" "51 51 3"
+
 	# ---- tee ----
 
 	for dir in in out; do

@@ -87,10 +87,12 @@ static void walk(const struct rules_compiled *c, const struct divert_packet *p, 
 		 int nobody, char *met)
 {
 	static const char *const names[] = {
-		[DIVERT_OP_GO] = "go",	   [DIVERT_OP_ALLOW] = "allow",
-		[DIVERT_OP_DENY] = "deny", [DIVERT_OP_DIVERT] = "divert",
-		[DIVERT_OP_TEE] = "tee",
+		[DIVERT_OP_GO] = "go",	       [DIVERT_OP_ALLOW] = "allow",
+		[DIVERT_OP_DENY] = "deny",     [DIVERT_OP_DIVERT] = "divert",
+		[DIVERT_OP_TEE] = "tee",       [DIVERT_OP_CALL] = "call",
+		[DIVERT_OP_RETURN] = "return",
 	};
+	uint32_t back[DIVERT_CALLS_MAX], depth = 0;
 	const struct divert_insn *in;
 	uint32_t pc, next, i;
 
@@ -118,7 +120,17 @@ static void walk(const struct rules_compiled *c, const struct divert_packet *p, 
 				return;
 			}
 		}
-		assert_true(next > pc);
+		if (in->op == DIVERT_OP_CALL) {
+			if (depth < DIVERT_CALLS_MAX)
+				back[depth++] = in->no;
+			else
+				next = pc + 1;
+		} else if (in->op == DIVERT_OP_RETURN) {
+			if (depth)
+				next = back[--depth];
+		} else {
+			assert_true(next > pc);
+		}
 	}
 }
 
@@ -206,6 +218,29 @@ static const struct {
 	{"100 skipto 50 in\n200 deny in", {IN("a")}, 0, 0, "100 go, 200 deny"},
 	{"100 skipto 100 in\n100 deny in", {IN("a")}, 0, 0, "100 go, 100 deny"},
 	{"100 skipto 300 out\n200 deny in", {IN("a")}, 0, 0, "200 deny"},
+
+	/* call: also backwards, and back behind all of the call's number */
+	{"100 skipto 200 in\n150 count in\n160 return in\n200 call 150 in\n200 count in\n300 "
+	 "deny in",
+	 {IN("a")},
+	 0,
+	 0,
+	 "100 go, 200 call, 150 go, 160 return, 300 deny"},
+	{"100 call 300 in\n200 deny in\n300 call 400 in\n350 return in\n400 count in\n500 return "
+	 "in",
+	 {IN("a")},
+	 0,
+	 0,
+	 "100 call, 300 call, 400 go, 500 return, 350 return, 200 deny"},
+	{"100 return in\n200 deny in", {IN("a")}, 0, 0, "100 return, 200 deny"},
+	{"100 call 65535 in\n200 deny in", {IN("a")}, 0, 0, "100 call, 65535 allow"},
+	{"100 call 100 in\n200 deny in",
+	 {IN("a")},
+	 0,
+	 0,
+	 "100 call, 100 call, 100 call, 100 call, 100 call, 100 call, 100 call, 100 call, 100 "
+	 "call, 100 call, 100 call, 100 call, 100 call, 100 call, 100 call, 100 call, 100 call, "
+	 "200 deny"},
 
 	/* directions and interfaces */
 	{"100 deny in", {IN("a")}, 0, 0, "100 deny"},
