@@ -161,8 +161,10 @@ PUBLIC int ioctl(int fd, unsigned long request, ...)
 	va_start(args, request);
 	arg = va_arg(args, void *);
 	va_end(args);
-	if (request != FIONREAD || !divert_is(fd))
+	if ((request != FIONREAD && request != FIOASYNC) || !divert_is(fd))
 		return NEXT(ioctl)(fd, request, arg);
+	if (request == FIOASYNC)
+		return 0; /* sockets have it; this one sends no signals */
 	n = divert_nread(fd);
 	if (n < 0)
 		return -1;

@@ -2,16 +2,16 @@
 /* Receiving: from the ring to the program. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
 #include "address.h"
+#include "control.h"
 #include "divert.h"
 #include "segment.h"
 #include "socket.h"
+#include "wait.h"
 #include "whole.h"
 
 #define FLAGS (MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
@@ -27,6 +27,7 @@ struct target {
 	size_t iovs;
 	struct sockaddr *from; /* or NULL */
 	socklen_t fromlen;
+	struct msghdr *msg; /* for control messages, or NULL */
 	int truncated;
 };
 
@@ -37,14 +38,6 @@ static void pause_cpu(void)
 #elif defined(__aarch64__)
 	__asm__ volatile("yield");
 #endif
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
 static size_t room(const struct target *t)
@@ -119,17 +112,32 @@ static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct 
 	t->truncated = space < len;
 	if (t->from)
 		address_make(s, rec, t->from, &t->fromlen);
+	if (t->msg)
+		control_make(s, rec, len, segment_gso(rec, &cut, i), t->msg);
 	remember(s, rec, built, len, segment_gso(rec, &cut, i), flags);
 	if (!(flags & MSG_PEEK)) {
 		if (i + 1 < cut.segments)
 			s->shared->segment = i + 1;
 		else
 			whole_next(s);
+		/* a system call for each packet that is cut: whoever lets that happen has lost more */
+		if (t->truncated)
+			socket_count_loss(s, DIVERT_N_TRUNCATED);
 	}
 	return t->truncated && !(flags & MSG_TRUNC) ? (ssize_t)space : (ssize_t)len;
 }
 
-/* -EAGAIN: nothing there. */
+static ssize_t nothing(struct target *t)
+{
+	t->fromlen = 0;
+	if (t->msg) {
+		t->msg->msg_controllen = 0;
+		t->msg->msg_flags = 0;
+	}
+	return 0;
+}
+
+/* -EAGAIN: nothing there. 0: shut, as at a file's end. */
 static ssize_t take(struct dsock *s, struct target *t, int flags)
 {
 	const struct divert_record *rec;
@@ -137,57 +145,14 @@ static ssize_t take(struct dsock *s, struct target *t, int flags)
 	ssize_t n = -EAGAIN;
 
 	do {
-		rec = whole_peek(s);
+		rec = s->shared->shut_read ? NULL : whole_peek(s);
 		if (rec)
 			n = deliver(s, rec, t, flags);
+		else if (s->shared->shut_read)
+			n = nothing(t);
 	} while (rec && n == -EAGAIN);
 	socket_unlock(s, locked);
 	return n;
-}
-
-/*
- * A call that sleeps in poll(2) is never restarted after a signal, one on a
- * kernel's socket is if the handler was set up so (signal(7)): if all are.
- */
-static bool restartable(void)
-{
-	struct sigaction act;
-	int sig;
-
-	for (sig = 1; sig < NSIG; sig++) {
-		if (sigaction(sig, NULL, &act))
-			continue;
-		if (act.sa_handler != SIG_DFL && act.sa_handler != SIG_IGN &&
-		    !(act.sa_flags & SA_RESTART))
-			return false;
-	}
-	return true;
-}
-
-/* Sleep until there may be a packet, or fragments are overdue. deadline: ns, 0: none. */
-static int sleep_until(struct dsock *s, int fd, int64_t deadline)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	struct timespec left, *timeout = NULL;
-	int64_t due = whole_due(s), until = deadline, ns;
-
-	if (due && (!deadline || due < deadline))
-		until = due;
-	if (until) {
-		ns = until - now_ns();
-		if (ns <= 0)
-			return until == deadline ? -EAGAIN : 0;
-		left.tv_sec = ns / 1000000000;
-		left.tv_nsec = ns % 1000000000;
-		timeout = &left;
-	}
-	switch (ppoll(&p, 1, timeout, NULL)) {
-	case 0:
-		return until == deadline ? -EAGAIN : 0;
-	case -1:
-		return errno == EINTR && !deadline && restartable() ? 0 : -errno;
-	}
-	return p.revents & POLLNVAL ? -EBADF : 0;
 }
 
 static bool nonblocking(int fd, int flags)
@@ -203,7 +168,7 @@ static ssize_t receive(struct dsock *s, int fd, struct target *t, int flags)
 
 	if (flags & ~FLAGS)
 		return -EOPNOTSUPP;
-	n = s->shared->shut_read ? 0 : take(s, t, flags);
+	n = take(s, t, flags);
 	if (n != -EAGAIN)
 		return n;
 	if (nonblocking(fd, flags))
@@ -218,11 +183,9 @@ static ssize_t receive(struct dsock *s, int fd, struct target *t, int flags)
 		}
 		if (n != -EAGAIN)
 			return n;
-		rc = sleep_until(s, fd, deadline);
+		rc = wait_readable(s, fd, deadline, whole_due(s));
 		if (rc)
 			return rc;
-		if (s->shared->shut_read)
-			return 0;
 		n = take(s, t, flags);
 		if (n != -EAGAIN)
 			return n;
@@ -265,14 +228,15 @@ static ssize_t receive_msg(struct dsock *s, int fd, struct msghdr *msg, int flag
 		.iovs = msg->msg_iovlen,
 		.from = msg->msg_name,
 		.fromlen = msg->msg_namelen,
+		.msg = msg,
 	};
 	ssize_t n = receive(s, fd, &t, flags);
 
 	if (n < 0)
 		return n;
 	msg->msg_namelen = t.from ? t.fromlen : 0;
-	msg->msg_controllen = 0;
-	msg->msg_flags = t.truncated ? MSG_TRUNC : 0;
+	if (t.truncated)
+		msg->msg_flags |= MSG_TRUNC;
 	return n;
 }
 
@@ -328,7 +292,7 @@ int divert_nread(int fd)
 	if (!s)
 		return -1;
 	locked = socket_lock(s);
-	rec = whole_peek(s);
+	rec = s->shared->shut_read ? NULL : whole_peek(s);
 	if (rec) {
 		plan(s, rec, &cut);
 		n = segment_len(rec, &cut,

@@ -125,3 +125,12 @@ void ring_next(struct ring *r)
 	__builtin_prefetch(next + 64);
 	__builtin_prefetch(next + 128);
 }
+
+void ring_end(struct ring *r)
+{
+	if (!r->eager)
+		tell(r);
+	/* no record, but it is not empty: poll(2) says so from now on */
+	if (__atomic_load_n(r->producer, __ATOMIC_ACQUIRE) == *r->consumer)
+		__atomic_store_n(r->consumer, *r->consumer - HEADER, __ATOMIC_RELEASE);
+}

@@ -42,5 +42,7 @@ static inline int ring_ready(const struct ring *r)
 }
 /* From now on other processes read it too (fork(2)). */
 void ring_share(struct ring *r);
+/* Nobody is to read any more: its descriptor is readable from now on. */
+void ring_end(struct ring *r);
 
 #endif

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/single_threaded.h>
 #include <sys/syscall.h>
@@ -18,6 +19,7 @@
 #include "engine/back.h"
 #include "engine/engine.h"
 #include "table.h"
+#include "wait.h"
 #include "whole.h"
 
 #define RING_DEFAULT   (8u << 20) /* bytes */
@@ -76,23 +78,25 @@ static void before_fork(void)
 		pthread_mutex_unlock(&s->shared->lock);
 	}
 	forked = true;
+	wait_before_fork();
 }
 
 /*
  * Fragments that wait are the parent's. Not freed: another thread may have been in the midst
  * of them.
  */
-static void after_fork(void)
+static void in_child(void)
 {
 	int fd;
 
 	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1))
 		table_get(fd)->whole = NULL;
+	wait_in_child();
 }
 
 static void watch_forks(void)
 {
-	pthread_atfork(before_fork, NULL, after_fork);
+	pthread_atfork(before_fork, wait_after_fork, in_child);
 }
 
 bool socket_lock(struct dsock *s)
@@ -234,6 +238,15 @@ int socket_send_timeout(const struct dsock *s)
 	return 0;
 }
 
+/* Made now, so that all processes that will share the socket have it. */
+static int open_shut(struct dsock *s)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	s->shut = fd < 0 ? -errno : table_take_inner(fd);
+	return s->shut < 0 ? s->shut : 0;
+}
+
 static int set_flags(int fd, int flags)
 {
 	if (flags & SOCK_NONBLOCK && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
@@ -282,6 +295,8 @@ int divert_socket(int domain, int flags)
 		rc = ring_map(&s->ring, fd);
 	if (!rc)
 		rc = open_back(s, &e);
+	if (!rc)
+		rc = open_shut(s);
 	engine_close(&e);
 	if (!rc) {
 		fd = lowest(fd);
@@ -436,14 +451,29 @@ int divert_close(int fd)
 
 	if (!s)
 		return fail(ENOTSOCK);
+	wait_closed(s, fd);
 	rc = syscall(SYS_close, fd);
 	socket_put(s);
 	return rc;
 }
 
+/* What waits, anywhere, wakes; and the descriptor is readable from now on, as one at its end is. */
+static int shut_read(struct dsock *s)
+{
+	const uint64_t one = 1;
+	bool locked = socket_lock(s);
+
+	s->shared->shut_read = true;
+	ring_end(&s->ring);
+	socket_unlock(s, locked);
+	/* EAGAIN: it was readable */
+	return syscall(SYS_write, s->shut, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
+}
+
 int divert_shutdown(int fd, int how)
 {
 	struct dsock *s = socket_get(fd);
+	int rc = 0;
 
 	if (!s)
 		return -1;
@@ -452,11 +482,11 @@ int divert_shutdown(int fd, int how)
 		return fail(EINVAL);
 	}
 	if (how != SHUT_WR)
-		s->shared->shut_read = true;
+		rc = shut_read(s);
 	if (how != SHUT_RD)
 		s->shared->shut_write = true;
 	socket_put(s);
-	return 0;
+	return rc ? fail(-rc) : 0;
 }
 
 /* Somebody is about to put a file on this number: the socket that uses it goes on with another. */
@@ -481,7 +511,10 @@ int divert_move_inner(int fd)
 			s->back_gso = copy;
 		if (s && s->errors == fd)
 			s->errors = copy;
+		if (s && s->shut == fd)
+			s->shut = copy;
 	}
+	wait_moved(fd, copy);
 	table_close_inner(&fd);
 	return 0;
 }

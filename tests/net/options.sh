@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Socket options and control messages, divert(4), "Options": each is set and read, its errors are
+# provoked, and what it does is seen: by progs/options.c itself, by counters, by Python.
+. "$(dirname "$0")/lib.sh"
+make_router
+
+# ---- a program that checks itself ----
+
+a ipfw -q add 100 divert 3000 udp from any to any 3009 out via lo
+a divert-run "$PROGS/options" 3000 3009 >"$TMP/options"
+rc=$?
+cat "$TMP/options"
+is "options: all of them" $rc 0
+
+# ---- what was cut is counted: not a look at it ----
+
+before=$(stat_of a 3000 truncated)
+works "cut: three packets" a divert-run "$PROGS/options" 3000 3009 cut
+is "cut: two of three were" $(($(stat_of a 3000 truncated) - before)) 2
+
+# ---- descriptors, without the interposer ----
+
+a "$PROGS/lib_descriptors" >"$TMP/descriptors"
+rc=$?
+cat "$TMP/descriptors"
+is "descriptors: all of it" $rc 0
+
+# ---- DIVERT_BYPASS is the port's, and stays when the socket has gone ----
+
+quick() { n a ping -q -n -i 0.05 -W 0.2 -c 3 10.2.0.1 >/dev/null; }
+r ipfw -q add 100 divert 2000 icmp from any to 10.2.0.1 in icmptypes 8
+fails "DIVERT_BYPASS: at first nothing passes" quick
+works "DIVERT_BYPASS on, before bind" r divert-run "$PROGS/options" 2000 0 bypass
+works "DIVERT_BYPASS: passes, its process has ended" ping_ a 10.2.0.1 3
+is "DIVERT_BYPASS: counted as passed" "$(stat_of r 2000 passed)" 3
+works "DIVERT_BYPASS: another socket reads it" r divert-run "$PROGS/options" 2000 0 bypassed
+works "DIVERT_BYPASS: and leaves it as it is" ping_ a 10.2.0.1 3
+works "DIVERT_BYPASS off, while bound" r divert-run "$PROGS/options" 2000 0 not-bypass
+fails "DIVERT_BYPASS off: nothing passes" quick
+is "DIVERT_BYPASS off: not counted as passed" "$(stat_of r 2000 passed)" 6
+r ipfw -q flush
+
+# ---- SO_MARK: what is written has it, whatever the packet had; options need no privilege but it ----
+
+for m in 3 5; do a ipfw -q add 200 count udp from any to any 3009 out fwmark $m; done
+a divert-run "$PROGS/options" 3000 3009 mark >"$TMP/mark"
+rc=$?
+cat "$TMP/mark"
+is "SO_MARK: all of it" $rc 0
+is "SO_MARK: the packet's own, then the socket's" \
+	"$(ip netns exec "$NS-a" ipfw show 200 | awk '{print $2}' | xargs)" "1 2"
+a ipfw -q delete 200
+
+# ---- IP_MULTICAST_IF and IPV6_MULTICAST_IF: where multicast leaves ----
+
+link a d0 10.9.0.1/24 fd09::1/64 -- r d1 10.9.0.2/24
+cat >"$TMP/multicast.py" <<'END'
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
+udp = struct.pack("!HHHH", 4000, 4009, 12, 0) + b"abcd"
+def four(to):
+    return struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 5, 17, 0,
+                       socket.inet_aton("10.1.0.1"), socket.inet_aton(to)) + udp
+six = struct.pack("!IHBB16s16s", 6 << 28, len(udp), 17, 5, socket.inet_pton(socket.AF_INET6, "fd01::1"),
+                  socket.inet_pton(socket.AF_INET6, "ff05::99")) + udp
+a0, d0 = socket.if_nametoindex("a0"), socket.if_nametoindex("d0")
+s.sendto(four("239.1.2.3"), ("0.0.0.0", 0))  # where its source is: a0
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.9.0.1"))
+s.sendto(four("239.1.2.3"), ("0.0.0.0", 0))
+s.sendto(four("10.1.0.2"), ("0.0.0.0", 0))  # no multicast: as ever
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("4s4si", bytes(4), bytes(4), a0))
+s.sendto(four("239.1.2.3"), ("0.0.0.0", 0))
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, d0)
+s.sendto(six, ("0.0.0.0", 0))
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, 0)
+s.sendto(six, ("0.0.0.0", 0))
+END
+a ipfw -q add 300 count udp from any to any 4009 out via a0
+a ipfw -q add 301 count udp from any to any 4009 out via d0
+works "multicast.py" a divert-run python3 "$TMP/multicast.py"
+is "IP_MULTICAST_IF: on a0: unset, by route, by index, unset again" "$(packets a 300)" 4
+is "IP_MULTICAST_IF: on d0: by address, and IPv6" "$(packets a 301)" 2
+
+# ---- Python's socket module ----
+
+cat >"$TMP/python.py" <<'END'
+import socket, struct
+SOL_DIVERT = 258
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+print(s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF), s.type == socket.SOCK_RAW, s.proto, s.family == socket.AF_INET)
+s.setsockopt(SOL_DIVERT, 4, 1)
+s.bind(("0.0.0.0", 3000))
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u.sendto(b"hello", ("127.0.0.1", 3009))
+packet, control, flags, address = s.recvmsg(65535, socket.CMSG_SPACE(48))
+(level, kind, data), = control
+print(len(packet), level, kind, struct.unpack("=8IQ", data)[1:4], flags, address)
+s.settimeout(0.05)
+try:
+    s.recv(100)
+except TimeoutError:
+    print("timeout")
+s.shutdown(socket.SHUT_RDWR)
+print(s.recv(100), s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+s.close()
+END
+a divert-run python3 "$TMP/python.py" >"$TMP/python"
+is "Python: status" $? 0
+is "Python: what it saw" "$(cat "$TMP/python")" "1048576 True 258 True
+33 258 4 (1, 100, 0) 0 ('0.0.0.0', 25600)
+timeout
+b'' 0"
