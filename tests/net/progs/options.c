@@ -271,6 +271,7 @@ static void info(void)
 	is("divert_info: out_ifindex", i->out_ifindex, if_nametoindex("lo"));
 	is("divert_info: rule", i->rule, 100);
 	is("divert_info: mark", i->mark, 7);
+	is("divert_info: uid", i->uid, getuid());
 	is("divert_info: length", i->length, HEADERS + 50);
 	is("divert_info: flags", i->flags, DIVERT_INFO_OUT);
 	is("divert_info: gso_size", i->gso_size, 0);
@@ -324,6 +325,34 @@ static void all_messages(void)
 	make(50, 0);
 	at = control(fd, &msg, CMSG_SPACE(sizeof(ts)), SOL_SOCKET, SCM_TIMESTAMPNS, &count);
 	check(at && count == 1 && msg.msg_flags == MSG_CTRUNC, "room for the first one only");
+	close(fd);
+}
+
+/* Loss in between is known with the packet behind it. */
+static void overflow(void)
+{
+	struct msghdr msg;
+	int fd = opened(), count, lost;
+	uint32_t drops = 0;
+	void *at;
+
+	set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+	is("SO_RCVBUF, while bound", set(fd, SOL_SOCKET, SO_RCVBUF, 20000), 0);
+	for (int i = 0; i < 100; i++)
+		make(1000, 0);
+	for (lost = 100; recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0; lost--)
+		;
+	check(lost > 80 && lost < 100, "SO_RCVBUF: a small buffer takes few of 100: lost %d", lost);
+	make(1000, 0);
+	at = control(fd, &msg, sizeof(room), SOL_SOCKET, SO_RXQ_OVFL, &count);
+	memcpy(&drops, at ? at : &drops, sizeof(drops));
+	is("SO_RXQ_OVFL: each one of them", drops, lost);
+	is("SO_RCVBUF, larger again", set(fd, SOL_SOCKET, SO_RCVBUF, 1 << 20), 0);
+	for (int i = 0; i < 100; i++)
+		make(1000, 0);
+	for (count = 0; recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0; count++)
+		;
+	is("a larger buffer takes all", count, 100);
 	close(fd);
 }
 
@@ -506,6 +535,7 @@ int main(int argc, char **argv)
 	buffers();
 	info();
 	all_messages();
+	overflow();
 	ends();
 	return check_failed;
 }
