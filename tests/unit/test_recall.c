@@ -1,6 +1,6 @@
 // sources: lib/recall.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Marks and links, remembered by flow. */
+/* Marks, links, segment sizes and hops, remembered by flow or packet. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -220,6 +220,171 @@ static void test_link(void **state)
 	recall_free(&r);
 }
 
+/* ---- segment sizes ---- */
+
+static void put_gso(struct recall *r, const uint8_t *packet, uint32_t len, uint16_t gso_size,
+		    uint16_t tag, int out)
+{
+	struct divert_record rec = {.len = len, .tag = tag, .flags = out ? DIVERT_REC_OUT : 0};
+
+	recall_put_gso(r, &rec, packet, len, gso_size);
+}
+
+static void test_gso(void **state)
+{
+	struct recall r = {};
+	uint8_t p[LEN], q[LEN];
+
+	make4(p, 1, 1000);
+	make4(q, 2, 1000);
+	p[9] = q[9] = 6;
+	put_gso(&r, p, LEN, 0, 100, 0);
+	assert_null(r.gso); /* nothing large, nothing spent */
+	put_gso(&r, p, LEN, 1448, 100, 0);
+	put_gso(&r, q, LEN, 536, 100, 0);
+	assert_int_equal(recall_gso(&r, p, LEN, 200, 1), 1448);
+	assert_int_equal(recall_gso(&r, q, LEN, 200, 1), 536);
+	/* of TCP, of the whole flow, whatever comes between */
+	put_gso(&r, p, LEN, 0, 100, 0);
+	assert_int_equal(recall_gso(&r, p, LEN - 1, 200, 1), 1448);
+	/* its address was changed: as the large one before it, by the same rule */
+	q[15] = 77;
+	assert_int_equal(recall_gso(&r, q, LEN, 100, 0), 536);
+	assert_int_equal(recall_gso(&r, q, LEN, 100, 1), 0);
+	assert_int_equal(recall_gso(&r, q, LEN, 101, 0), 0);
+	recall_free(&r);
+}
+
+/* Of UDP each segment is a message: a datagram is not cut because another of the flow was. */
+static void test_gso_udp(void **state)
+{
+	struct recall r = {};
+	uint8_t p[LEN];
+
+	make4(p, 1, 1000);
+	put_gso(&r, p, LEN, 10, 100, 0);
+	assert_int_equal(recall_gso(&r, p, LEN, 100, 0), 10);
+	assert_int_equal(recall_gso(&r, p, LEN - 1, 100, 0), 0);
+	put_gso(&r, p, LEN - 1, 0, 100, 0);
+	assert_int_equal(recall_gso(&r, p, LEN, 100, 0), 10);
+	put_gso(&r, p, LEN, 0, 100, 0);
+	assert_int_equal(recall_gso(&r, p, LEN, 100, 0), 0);
+	recall_free(&r);
+}
+
+/* ---- hops ---- */
+
+static void put_hops(struct recall *r, const uint8_t *packet, uint16_t tag, int out, uint8_t hops)
+{
+	struct divert_record rec = {
+		.len = LEN,
+		.tag = tag,
+		.flags = out ? DIVERT_REC_OUT : 0,
+		.hops = hops,
+	};
+
+	recall_put_hops(r, &rec, packet, LEN);
+}
+
+static void test_hops_none(void **state)
+{
+	struct recall r = {};
+	uint8_t p[LEN];
+
+	make4(p, 1, 1000);
+	put_hops(&r, p, 100, 0, 0);
+	assert_null(r.hops);
+	assert_int_equal(recall_hops(&r, p, LEN, 100, 0), 0);
+}
+
+/* One packet after the other, the kernel half counting: what a program that loops comes to. */
+static uint32_t loop(struct recall *r, uint8_t *p, uint16_t diverted, uint16_t tag, int change,
+		     int noise)
+{
+	uint32_t hops = 0, times;
+	uint8_t other[LEN];
+
+	for (times = 0; hops <= DIVERT_HOPS_MAX && times < 1000; times++) {
+		put_hops(r, p, diverted, 0, hops);
+		if (change)
+			p[change]++;
+		hops = recall_hops(r, p, LEN, tag, 0) + 1;
+		if (noise) {
+			make4(other, 9, times);
+			put_hops(r, other, diverted, 0, 0);
+			assert_int_equal(recall_hops(r, other, LEN, diverted, 0), 0);
+		}
+	}
+	return times;
+}
+
+static void test_hops_loop(void **state)
+{
+	/* byte that is changed each time: none, TTL, id, TOS, address, data */
+	static const int change[] = {0, 8, 5, 1, 15, 25};
+	unsigned int i, noise;
+	uint16_t tag;
+
+	for (noise = 0; noise < 2; noise++)
+		for (i = 0; i < sizeof(change) / sizeof(*change); i++)
+			for (tag = 0; tag < 100; tag += 99) {
+				struct recall r = {};
+				uint8_t p[LEN];
+
+				make4(p, 1, 1000);
+				assert_int_equal(loop(&r, p, 100, tag, change[i], noise),
+						 DIVERT_HOPS_MAX + 1);
+				recall_free(&r);
+			}
+}
+
+/* Back to a rule that it passed before, with that rule's tag: the first time there does not count. */
+static void test_hops_back(void **state)
+{
+	int change;
+
+	for (change = 0; change < 2; change++) {
+		struct recall r = {};
+		uint8_t p[LEN], other[LEN];
+
+		make4(other, 2, 1);
+		put_hops(&r, other, 50, 0, 1); /* so that it is kept */
+		assert_int_equal(recall_hops(&r, other, LEN, 50, 0), 1);
+		make4(p, 1, 1000);
+		put_hops(&r, p, 100, 0, 0);
+		assert_int_equal(recall_hops(&r, p, LEN, 100, 0), 0);
+		put_hops(&r, p, 200, 0, 1);
+		if (change)
+			p[15]++;
+		assert_int_equal(recall_hops(&r, p, LEN, 100, 0), 1);
+		recall_free(&r);
+	}
+}
+
+/* Identical packets, or changed ones, of two rules at once: each keeps its own. */
+static void test_hops_batch(void **state)
+{
+	unsigned int change, round, i;
+
+	for (change = 0; change < 2; change++) {
+		struct recall r = {};
+		uint8_t p[LEN], q[LEN];
+
+		make4(p, 1, 1000);
+		make4(q, change ? 2 : 1, 1000);
+		put_hops(&r, p, 200, 0, 1);
+		assert_int_equal(recall_hops(&r, p, LEN, 200, 0), 1);
+		for (round = 0; round < 100; round++) {
+			for (i = 0; i < 6; i++)
+				put_hops(&r, p, i % 2 ? 200 : 100, 0, i % 2);
+			for (i = 0; i < 6; i++)
+				assert_int_equal(recall_hops(&r, q, LEN, i < 3 ? 100 : 200, 0),
+						 i >= 3);
+		}
+		recall_free(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +392,9 @@ int main(void)
 		cmocka_unit_test(test_changed),	   cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_many),	   cmocka_unit_test(test_short),
 		cmocka_unit_test(test_needs_link), cmocka_unit_test(test_link),
+		cmocka_unit_test(test_gso),	   cmocka_unit_test(test_gso_udp),
+		cmocka_unit_test(test_hops_none),  cmocka_unit_test(test_hops_loop),
+		cmocka_unit_test(test_hops_back),  cmocka_unit_test(test_hops_batch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
