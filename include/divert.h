@@ -101,7 +101,9 @@ int divert_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
  * packet or nothing: the result is len or -1.
  * EINVAL: shorter than its headers say, or the address is; neither IPv4 nor IPv6; sin_len. EAFNOSUPPORT: family.
  * EMSGSIZE: above 65535, or outbound above the MTU. EADDRNOTAVAIL: no such interface. ENETDOWN: it is down.
- * EHOSTUNREACH, ENETUNREACH, EACCES: no route. ENOBUFS: faster than the host takes packets. EAGAIN: and nonblocking.
+ * EHOSTUNREACH, ENETUNREACH, EACCES: no route. ELOOP: written too often. ENOBUFS: faster than the host takes packets. EAGAIN: and nonblocking.
+ * sendmsg takes the control messages DIVERT_INFO, which wins over the address (EINVAL: its length, rule, flags or
+ * gso_size), and SO_MARK of SOL_SOCKET; it ignores others.
  * A wrong IPv4 header checksum inbound is counted and the packet dropped, which is no error. (divert(4): writing.)
  */
 ssize_t divert_send(int fd, const void *buf, size_t len, int flags);
