@@ -198,7 +198,7 @@ static __always_inline int back_no_route(struct __sk_buff *skb, int rc)
 {
 	switch (rc) {
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
-		return back_refuse(skb, DIVERT_N_TOO_BIG, EMSGSIZE);
+		return back_answer(skb, EMSGSIZE); /* the library cuts it, or counts it */
 	case BPF_FIB_LKUP_RET_UNREACHABLE:
 		return back_refuse(skb, DIVERT_N_NO_ROUTE, EHOSTUNREACH);
 	case BPF_FIB_LKUP_RET_PROHIBIT:
@@ -295,7 +295,7 @@ static __always_inline int back_link(struct pass *p, const struct divert_back *b
 	if (!(READ(AS(net_device, dev), flags) & IFF_UP_BIT))
 		return back_refuse(p->skb, DIVERT_N_IF_DOWN, ENETDOWN);
 	if (back_len(p) > READ(AS(net_device, dev), mtu))
-		return back_refuse(p->skb, DIVERT_N_TOO_BIG, EMSGSIZE);
+		return back_answer(p->skb, EMSGSIZE);
 	if (p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
 		next.nh_family = AF_INET6;
 		packet_load(p, offsetof(struct packet_ip6, dst), next.ipv6_nh, 16);

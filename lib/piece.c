@@ -98,6 +98,27 @@ bool piece_read(const uint8_t *packet, uint32_t len, struct piece *p)
 	return false;
 }
 
+void piece_place(const uint8_t *packet, uint32_t len, struct piece *p)
+{
+	uint32_t at = HEADER6, link = 6, n;
+
+	memset(p, 0, sizeof(*p));
+	p->link = 6;
+	p->head = HEADER6;
+	/* RFC 8200, 4.5: up to the routing header; options for the last destination are cut */
+	while (packet[link] != NEXT_AH && (n = extension(packet[link], packet, at, len))) {
+		if (packet[link] != NEXT_DSTOPTS) {
+			p->link = at;
+			p->head = at + n;
+		}
+		link = at;
+		at += n;
+	}
+	p->data = p->head;
+	p->len = len - p->data;
+	p->next = packet[p->link];
+}
+
 bool piece_impossible(const struct piece *p)
 {
 	return !p->len || (p->more && p->len % 8) || p->head + p->offset + p->len > PACKET_MAX;

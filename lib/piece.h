@@ -38,6 +38,8 @@ static inline bool piece_likely(const uint8_t *packet)
 
 /* Is it one? With piece filled in. */
 bool piece_read(const uint8_t *packet, uint32_t len, struct piece *piece);
+/* An IPv6 packet that is none: how it is to be cut, its fragment header behind what routers look at. */
+void piece_place(const uint8_t *packet, uint32_t len, struct piece *piece);
 /* Is it one that no packet can have? */
 bool piece_impossible(const struct piece *piece);
 /* RFC 7112: a first fragment of IPv6 has all headers, up to the upper layer's and with that. */

@@ -12,7 +12,21 @@
 struct answer {
 	uint8_t type;
 	uint32_t ifindex;
+	uint32_t mtu; /* of the route; 0: its link's */
 };
+
+static uint32_t take_mtu(const struct nlattr *metrics)
+{
+	const struct nlattr *attr;
+	uint32_t mtu = 0;
+
+	mnl_attr_for_each_nested(attr, metrics)
+	{
+		if (mnl_attr_get_type(attr) == RTAX_MTU && !mnl_attr_validate(attr, MNL_TYPE_U32))
+			mtu = mnl_attr_get_u32(attr);
+	}
+	return mtu;
+}
 
 static int take(const struct nlmsghdr *nlh, void *data)
 {
@@ -27,6 +41,8 @@ static int take(const struct nlmsghdr *nlh, void *data)
 	{
 		if (mnl_attr_get_type(attr) == RTA_OIF)
 			a->ifindex = mnl_attr_get_u32(attr);
+		if (mnl_attr_get_type(attr) == RTA_METRICS)
+			a->mtu = take_mtu(attr);
 	}
 	return MNL_CB_STOP;
 }
@@ -75,4 +91,53 @@ int route_ask(const uint8_t *packet, uint32_t mark, uint32_t *ifindex)
 		return -EINVAL;
 	}
 	return -ENETUNREACH;
+}
+
+static int take_link(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *attr;
+	uint32_t *mtu = data;
+
+	if (nlh->nlmsg_type != RTM_NEWLINK)
+		return MNL_CB_OK;
+	mnl_attr_for_each(attr, nlh, sizeof(struct ifinfomsg))
+	{
+		if (mnl_attr_get_type(attr) == IFLA_MTU)
+			*mtu = mnl_attr_get_u32(attr);
+	}
+	return MNL_CB_STOP;
+}
+
+static int link_mtu(uint32_t ifindex, uint32_t *mtu)
+{
+	char buf[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *ifi;
+
+	nlh->nlmsg_type = RTM_GETLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_index = ifindex;
+	return netlink_ask(nlh, take_link, mtu);
+}
+
+int route_mtu(const uint8_t *packet, uint32_t mark, uint32_t ifindex)
+{
+	char buf[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct answer a = {.ifindex = ifindex};
+	uint32_t mtu = 0;
+	int rc = 0;
+
+	if (!ifindex) {
+		put_question(nlh, packet, mark);
+		rc = netlink_ask(nlh, take, &a);
+	}
+	if (!rc)
+		rc = link_mtu(a.ifindex, &mtu);
+	if (rc)
+		return rc;
+	if (a.mtu && a.mtu < mtu)
+		mtu = a.mtu;
+	return mtu < 65535 ? mtu : 65535;
 }

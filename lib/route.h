@@ -17,4 +17,10 @@ enum route_kind {
  */
 int route_ask(const uint8_t *packet, uint32_t mark, uint32_t *ifindex);
 
+/*
+ * The longest packet that fits the way to the packet's destination, bytes; on the link of
+ * ifindex, if that is not 0. -errno.
+ */
+int route_mtu(const uint8_t *packet, uint32_t mark, uint32_t ifindex);
+
 #endif

@@ -5,6 +5,7 @@
 #include <net/ethernet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "checksum.h"
 #include "divert.h"
 #include "engine/back.h"
+#include "fragment.h"
 #include "iface.h"
 #include "outgoing.h"
 #include "route.h"
@@ -328,6 +330,89 @@ static void fill_in(struct dsock *s, struct outgoing *o, const struct destinatio
 		outgoing_make_large(o, recall_gso(&s->recall, o->packet, o->len, to->tag, to->out));
 }
 
+static int push_whole(struct dsock *s, int fd, struct outgoing *o, struct destination *to,
+		      const struct order *order, int flags)
+{
+	return to->out ? push_out(s, fd, o, to, order, flags) : push_in(s, fd, o, to, order, flags);
+}
+
+/*
+ * In fragments of at most size bytes; the first that fails is the result. id: of IPv6's; 0: a new
+ * one, hard to guess (RFC 7739). The copies are memory of their own: this is not what happens to
+ * many packets.
+ */
+static int push_pieces(struct dsock *s, int fd, const struct outgoing *o, struct destination *to,
+		       const struct order *order, uint32_t size, uint32_t id, int flags)
+{
+	uint8_t *packet = malloc(o->len + size), *room = packet + o->len, *end = packet;
+	struct outgoing piece = {};
+	struct fragments f;
+	struct iovec iov;
+	size_t i;
+	int rc;
+
+	if (!packet)
+		return -ENOBUFS;
+	/* where it fails the whole host has no chance to offer, and 0 has to do */
+	while (!id && getrandom(&id, sizeof(id), 0) == sizeof(id))
+		;
+	for (i = 1; i < o->iovs; i++) /* behind the frame's header */
+		end = mempcpy(end, o->iov[i].iov_base, o->iov[i].iov_len);
+	rc = fragments_begin(&f, packet, o->len, size, id);
+	while (!rc && (piece.len = fragments_next(&f, room))) {
+		piece.frame = o->frame;
+		piece.packet = room;
+		iov = (struct iovec){room, piece.len};
+		outgoing_gather(&piece, &iov, 1);
+		rc = push_whole(s, fd, &piece, to, order, flags);
+	}
+	free(packet);
+	return rc;
+}
+
+/*
+ * An IPv6 packet that came in pieces: how long they were, and their id. Routers may not cut such
+ * packets: inbound, where it may be forwarded, it goes as it came.
+ */
+static bool came_in_pieces(struct dsock *s, const struct outgoing *o, uint32_t *size, uint32_t *id)
+{
+	bool locked, known;
+
+	*id = 0;
+	if (o->packet[0] >> 4 != 6 || !s->whole || o->gso_size)
+		return false;
+	locked = socket_lock(s);
+	known = origin_take(&s->whole->origins, o->packet, o->len, id, size);
+	socket_unlock(s, locked);
+	return known && *size < o->len;
+}
+
+/* As it is if it can go so, otherwise in fragments. */
+static int push_any(struct dsock *s, int fd, struct outgoing *o, struct destination *to,
+		    const struct order *order, int flags)
+{
+	const struct divert_frame frame = o->frame;
+	uint32_t size, id, link;
+	int rc, mtu;
+
+	if (!to->out && came_in_pieces(s, o, &size, &id))
+		return push_pieces(s, fd, o, to, order, size, id, flags);
+	rc = push_whole(s, fd, o, to, order, flags);
+	if (rc != -EMSGSIZE || !to->out)
+		return rc;
+	if (s->shared->on & SOCKET_REASSEMBLE && !o->gso_size) {
+		link = o->frame.back.flags & DIVERT_BACK_LINK ? o->frame.back.ifindex : 0;
+		mtu = route_mtu(o->packet, o->frame.back.mark, link);
+		o->frame = frame;
+		came_in_pieces(s, o, &size, &id);
+		if (mtu > 0 && (uint32_t)mtu < o->len)
+			rc = push_pieces(s, fd, o, to, order, mtu, id, flags);
+	}
+	if (rc == -EMSGSIZE)
+		socket_count_loss(s, DIVERT_N_TOO_BIG);
+	return rc;
+}
+
 static ssize_t send_packet(struct dsock *s, int fd, const struct iovec *iov, size_t iovs, int flags,
 			   const struct order *order)
 {
@@ -348,8 +433,7 @@ static ssize_t send_packet(struct dsock *s, int fd, const struct iovec *iov, siz
 	if (to.out)
 		outgoing_fix_header(&o);
 	outgoing_gather(&o, iov, iovs);
-	rc = to.out ? push_out(s, fd, &o, &to, order, flags)
-		    : push_in(s, fd, &o, &to, order, flags);
+	rc = push_any(s, fd, &o, &to, order, flags);
 	return rc ? rc : (ssize_t)o.given;
 }
 
