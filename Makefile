@@ -93,7 +93,7 @@ $(B)/bin/ipchains: $(call tool_objects,ipchains) $(TOOLS_COMMON) $(B)/obj/lib/ch
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
-$(B)/bin/divertctl: $(call tool_objects,divertctl) $(TOOLS_COMMON) $(B)/libengine.a
+$(B)/bin/divertctl: $(call tool_objects,divertctl) $(TOOLS_COMMON) $(B)/librules.a $(B)/libengine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 

@@ -52,8 +52,35 @@ void engine_close(struct engine *e);
 /* What went wrong in this thread's last call that failed; never NULL. */
 const char *engine_error(void);
 
+/* Below 0: the engine is older than this build. 0: of it. Above: newer. */
+int engine_age(const struct engine *e);
+
 /* Remove every trace of the engine: hooks, qdiscs of ours, settings of lo. -ENOENT: none there. */
 int engine_unload(void);
+
+/* ---- the kernel half of this build instead of another's (engine/upgrade.c) ---- */
+
+struct engine_upgrade {
+	struct engine old; /* of another layout: only for the calls here */
+	struct engine new; /* of this build; in effect from engine_upgrade_finish() on */
+	bool keeps_maps;   /* the layout is the same: rules, counters, ports and sockets stay */
+};
+
+/*
+ * Find the engine; unless it is of this build, or newer and force is not set, load this one's programs next to it.
+ * 0: not needed, and only old is open. 1: go on. Without keeps_maps the caller gives new its rules, before it
+ * calls engine_upgrade_finish(): the source is that of old (engine_rules_get()). -ENOENT. -EPROTO: of no engine,
+ * or newer. Until then nothing has changed. engine_upgrade_close() in each case.
+ */
+int engine_upgrade_begin(struct engine_upgrade *u, bool force);
+
+/*
+ * Hook by hook, each packet meeting the old engine or the new one. tell: as engine_attach() has it. On failure the old
+ * one is there as it was.
+ */
+int engine_upgrade_finish(struct engine_upgrade *u,
+			  void (*tell)(const char *name, const char *why, void *arg), void *arg);
+void engine_upgrade_close(struct engine_upgrade *u);
 
 /* ---- interfaces (engine/attach.c) ---- */
 

@@ -33,13 +33,11 @@ static void hook_of(struct bpf_tc_hook *hook, uint32_t ifindex, enum bpf_tc_atta
 	hook->attach_point = point;
 }
 
-static enum bpf_tc_attach_point point_of(enum hook_side side)
+/* Our filter on one side of the interface. */
+static void filter_of(struct bpf_tc_hook *hook, struct bpf_tc_opts *opts, uint32_t ifindex,
+		      enum hook_side side)
 {
-	return side == HOOK_IN ? BPF_TC_INGRESS : BPF_TC_EGRESS;
-}
-
-static void opts_of(struct bpf_tc_opts *opts, enum hook_side side)
-{
+	hook_of(hook, ifindex, side == HOOK_IN ? BPF_TC_INGRESS : BPF_TC_EGRESS);
 	memset(opts, 0, sizeof(*opts));
 	opts->sz = sizeof(*opts);
 	opts->handle = HANDLE;
@@ -53,8 +51,7 @@ int hook_query(uint32_t ifindex, enum hook_side side, uint32_t *prog_id)
 	struct bpf_tc_opts opts;
 	int rc;
 
-	hook_of(&hook, ifindex, point_of(side));
-	opts_of(&opts, side);
+	filter_of(&hook, &opts, ifindex, side);
 	rc = bpf_tc_query(&hook, &opts);
 	libbpf_set_print(print);
 	*prog_id = 0;
@@ -160,8 +157,7 @@ int hook_attach(uint32_t ifindex, enum hook_side side, int prog_fd)
 	struct bpf_tc_opts opts;
 	int rc;
 
-	hook_of(&hook, ifindex, point_of(side));
-	opts_of(&opts, side);
+	filter_of(&hook, &opts, ifindex, side);
 	opts.prog_fd = prog_fd;
 	opts.flags = BPF_TC_F_REPLACE;
 	rc = bpf_tc_attach(&hook, &opts);
@@ -176,8 +172,7 @@ int hook_detach(uint32_t ifindex, enum hook_side side)
 	struct bpf_tc_opts opts;
 	int rc;
 
-	hook_of(&hook, ifindex, point_of(side));
-	opts_of(&opts, side);
+	filter_of(&hook, &opts, ifindex, side);
 	rc = bpf_tc_detach(&hook, &opts);
 	libbpf_set_print(print);
 	return rc;

@@ -10,7 +10,14 @@
 
 #include <linux/types.h>
 
-#define DIVERT_LAYOUT 2 /* of everything in this file */
+/*
+ * Stable: what an engine of one layout reads of another's, to take its rules over. The first members of
+ * struct divert_identity, divert_settings, divert_rule_counter and divert_rules_head as they are marked below
+ * (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
+ */
+#ifndef DIVERT_LAYOUT
+#define DIVERT_LAYOUT 3 /* of everything in this file */
+#endif
 
 #define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name */
 #define DIVERT_SOCKETS_MAX 4096	 /* sockets bound at a time */
@@ -177,17 +184,19 @@ struct divert_socket {
 	__u32 drops; /* packets lost for want of room */
 };
 
+/* All of it stable. */
 struct divert_settings {
 	__u32 pass_through; /* nobody listens: pass, for every port */
 };
 
-/* What an engine is, written once when it is loaded. Only root reads it. */
+/* What an engine is, written when it is loaded or upgraded. Only root reads it. All of it stable. */
 struct divert_identity {
 	__u32 layout;	    /* DIVERT_LAYOUT */
 	__u32 mark;	    /* the SO_MARK of frames on the way back: the secret */
 	__u64 loaded;	    /* CLOCK_REALTIME, s */
 	char version[32];   /* of the build that loaded it */
 	__u8 sysctl_was[8]; /* of lo, to be put back, in engine/sysctl.c's order; 0xff: untouched */
+	__u32 entry_key[2]; /* what a packet carries between lo and its hook: a secret, too */
 };
 
 /* An interface that has the hooks. */
@@ -285,8 +294,8 @@ enum divert_action_flags {
 };
 
 struct divert_rule_counter {
-	__u64 packets;
-	__u64 bytes; /* of IP */
+	__u64 packets; /* stable */
+	__u64 bytes;   /* of IP; stable */
 };
 
 /* Where a packet with a tag enters: the first of these above it. Sorted. */
@@ -309,13 +318,13 @@ struct divert_rules_head {
 	__u32 insns;	    /* how many; they start at page 1 */
 	__u32 entries;	    /* how many */
 	__u32 entries_page; /* where */
-	__u32 source_page;
-	__u32 source_len; /* bytes */
-	__u32 last_rule;  /* a packet whose tag is not below this number */
-	__u32 last_insn;  /* begins here, with the default rule: no search */
-	__u32 first_in;	  /* where a packet without a tag begins, */
-	__u32 first_out;  /* past the rules that its direction alone rules out */
-	__u32 calls;	  /* some of the instructions are CALL or RETURN */
+	__u32 source_page;  /* stable, the same offset in each layout */
+	__u32 source_len;   /* bytes; stable */
+	__u32 last_rule;    /* a packet whose tag is not below this number */
+	__u32 last_insn;    /* begins here, with the default rule: no search */
+	__u32 first_in;	    /* where a packet without a tag begins, */
+	__u32 first_out;    /* past the rules that its direction alone rules out */
+	__u32 calls;	    /* some of the instructions are CALL or RETURN */
 };
 
 union divert_page {

@@ -266,22 +266,29 @@ does "divertctl stat -5" 2 divertctl stat -5
 
 does "set pass-through on" 0 divertctl set pass-through on
 like "set pass-through on: status" "$(q divertctl status)" "pass-through: on"
+does "get pass-through" 0 divertctl get pass-through
+prints "get pass-through" "pass-through on"
 works "set pass-through on: packets pass" ping_ a 10.2.0.1
 is "set pass-through on: counted" "$(stat_of r 2100 passed)" 1
 does "set pass-through off" 0 divertctl set pass-through off
 fails "set pass-through off: packets are dropped" ping_ a 10.2.0.1
+does "get: all settings" 0 divertctl get
+prints "get: all settings" "pass-through off"
+does "get something" 2 divertctl get something
+says "get something" "something"
 does "set pass-through maybe" 2 divertctl set pass-through maybe
 says "set pass-through maybe" "maybe"
 does "set something" 2 divertctl set something on
 says "set something" "something"
-for command in "" frobnicate "status more" "unload more" "attach r0 more" set "stat 1 2"; do
+for command in "" frobnicate "status more" "unload more" "attach r0 more" set "stat 1 2" \
+	"get pass-through more" "upgrade more"; do
 	# shellcheck disable=SC2086
 	does "divertctl $command" 2 divertctl $command
 	says "divertctl $command" "${command##* }"
 done
 does "divertctl --help" 0 divertctl --help
 does "divertctl --version" 0 divertctl --version
-for command in status stat attach unload "set pass-through on"; do
+for command in status stat attach unload get upgrade "set pass-through on"; do
 	# shellcheck disable=SC2086
 	nobody divertctl $command >"$TMP/out" 2>"$TMP/err"
 	is "not root: divertctl $command: status" $? 1

@@ -62,6 +62,27 @@ int command_set(int argc, char **argv)
 	return rc ? EXIT_FAILED : EXIT_OK;
 }
 
+int command_get(int argc, char **argv)
+{
+	struct divert_settings settings = {};
+	uint32_t zero = 0;
+	struct engine e;
+	int rc;
+
+	if (argc > 1 || (argc && strcmp(argv[0], "pass-through")))
+		return usage_error("%s: settings are: pass-through", argv[argc - 1]);
+	rc = engine_open(&e, 0);
+	if (rc)
+		return engine_failed(rc);
+	rc = bpf_map_lookup_elem(e.map[ENGINE_SETTINGS], &zero, &settings);
+	if (rc)
+		fprintf(stderr, "divertctl: pass-through: %s\n", strerror(errno));
+	else
+		printf("pass-through %s\n", settings.pass_through ? "on" : "off");
+	engine_close(&e);
+	return rc ? EXIT_FAILED : EXIT_OK;
+}
+
 int command_unload(int argc, char **argv)
 {
 	int rc;

@@ -18,6 +18,10 @@ static const struct {
 	{"attach", "[INTERFACE]", "hook an interface, or all that are not yet", command_attach},
 	{"set", "pass-through on|off",
 	 "packets of ports where nobody listens pass, instead of being dropped", command_set},
+	{"get", "[pass-through]", "how settings are", command_get},
+	{"upgrade", "[-f]",
+	 "the engine of this version instead of another's, with its rules; -f: also of a newer",
+	 command_upgrade},
 	{"unload", "", "remove the engine and every trace of it, rules included", command_unload},
 };
 

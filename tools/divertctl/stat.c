@@ -20,11 +20,14 @@ static void print_counters(const char *title, const struct divert_port_stats *st
 
 static int print_port(const struct engine_port *port, bool all)
 {
-	char title[64];
+	char title[64], bound[32] = "";
 
+	if (!port->alive)
+		snprintf(bound, sizeof(bound), " (nobody listens)");
+	else if (port->alive > 1)
+		snprintf(bound, sizeof(bound), " (%u sockets)", port->alive);
 	snprintf(title, sizeof(title), "port %u%s%s:", port->key & 0xffff,
-		 port->key & DIVERT_KEY_V6 ? " (IPv6)" : "",
-		 port->alive ? "" : " (nobody listens)");
+		 port->key & DIVERT_KEY_V6 ? " (IPv6)" : "", bound);
 	print_counters(title, &port->stats, all);
 	return 1;
 }

@@ -21,6 +21,9 @@ static void print_loaded(const struct engine *e)
 		strftime(text, sizeof(text), "%F %T", &tm);
 	printf("engine: ipdivert %.32s, layout %u, loaded %s\n", e->identity.version,
 	       e->identity.layout, text);
+	if (engine_age(e))
+		puts("  this is divertctl " VERSION
+		     ": 'divertctl upgrade' makes the engine the same");
 }
 
 static const char *sides(uint32_t flags)
@@ -59,10 +62,14 @@ static int print_ports(struct engine *e)
 	if (n < 0)
 		return n;
 	puts(n ? "ports:" : "ports: none");
-	for (i = 0; i < n; i++)
-		printf("  %-6u%s %s\n", port[i].key & 0xffff,
-		       port[i].key & DIVERT_KEY_V6 ? " (IPv6)" : "",
-		       port[i].alive ? "a socket is bound" : "nobody listens");
+	for (i = 0; i < n; i++) {
+		printf("  %-6u%s ", port[i].key & 0xffff,
+		       port[i].key & DIVERT_KEY_V6 ? " (IPv6)" : "");
+		if (port[i].alive > 1)
+			printf("%u sockets are bound\n", port[i].alive);
+		else
+			puts(port[i].alive ? "a socket is bound" : "nobody listens");
+	}
 	free(port);
 	return 0;
 }

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The kernel half of this build instead of that of another, without a gap between them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "error.h"
+#include "load.h"
+#include "sysctl.h"
+
+_Static_assert(offsetof(struct divert_identity, sysctl_was) == 48 &&
+		       offsetof(struct divert_identity, entry_key) == 56 &&
+		       offsetof(struct divert_rules_head, source_page) == 12 &&
+		       offsetof(struct divert_rules_head, source_len) == 16 && DIVERT_PAGE == 4096,
+	       "what layouts have in common has moved");
+
+/* Of an engine of another layout the first size bytes of an array's value; the rest of ours is 0. */
+static int read_stable(int map, uint32_t key, void *ours, size_t size)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	void *value;
+	int rc = 0;
+
+	if (bpf_obj_get_info_by_fd(map, &info, &len))
+		return -errno;
+	value = calloc(1, info.value_size + size);
+	if (!value)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(map, &key, value))
+		rc = -errno;
+	else
+		memcpy(ours, value, size);
+	free(value);
+	return rc;
+}
+
+/* Which interfaces have a qdisc of ours, and pass-through. */
+static int copy_state(const struct engine_upgrade *u)
+{
+	struct divert_settings settings = {};
+	uint32_t zero = 0, key, flags, *from = NULL;
+	int rc;
+
+	rc = read_stable(u->old.map[ENGINE_SETTINGS], zero, &settings, sizeof(settings));
+	if (!rc && bpf_map_update_elem(u->new.map[ENGINE_SETTINGS], &zero, &settings, BPF_ANY))
+		rc = -errno;
+	while (!rc && !bpf_map_get_next_key(u->old.map[ENGINE_IFACES], from, &key)) {
+		from = &key;
+		if (!bpf_map_lookup_elem(u->old.map[ENGINE_IFACES], &key, &flags) &&
+		    bpf_map_update_elem(u->new.map[ENGINE_IFACES], &key, &flags, BPF_ANY))
+			rc = -errno;
+	}
+	return rc ? engine_fail(rc, "taking over the settings: %s", strerror(-rc)) : 0;
+}
+
+/* Rules keep their slots. Each processor's value has room that is a multiple of 8 bytes. */
+static int copy_counters(const struct engine_upgrade *u)
+{
+	int i, rc = 0, n = libbpf_num_possible_cpus();
+	const struct divert_rule_counter *one;
+	struct divert_rule_counter *cpu;
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info), key;
+	size_t step;
+	char *was;
+
+	if (n <= 0 || bpf_obj_get_info_by_fd(u->old.map[ENGINE_RULE_COUNTERS], &info, &len))
+		return engine_fail(-EIO, "the rules' counters cannot be read");
+	step = (info.value_size + 7) & ~7u;
+	was = malloc(n * step + sizeof(*one));
+	cpu = calloc(n, sizeof(*cpu));
+	if (!was || !cpu)
+		rc = -ENOMEM;
+	for (key = 0; !rc && key < info.max_entries && key < DIVERT_RULES_MAX; key++) {
+		memset(cpu, 0, sizeof(*cpu));
+		if (bpf_map_lookup_elem(u->old.map[ENGINE_RULE_COUNTERS], &key, was))
+			rc = -errno;
+		for (i = 0; !rc && i < n; i++) {
+			one = (const void *)(was + i * step);
+			cpu->packets += one->packets;
+			cpu->bytes += one->bytes;
+		}
+		if (!rc && cpu->packets &&
+		    bpf_map_update_elem(u->new.map[ENGINE_RULE_COUNTERS], &key, cpu, BPF_EXIST))
+			rc = -errno;
+	}
+	free(was);
+	free(cpu);
+	return rc ? engine_fail(rc, "taking over the counters: %s", strerror(-rc)) : 0;
+}
+
+static bool has_stable(const struct engine *e)
+{
+	return e->map[ENGINE_SETTINGS] >= 0 && e->map[ENGINE_IFACES] >= 0 &&
+	       e->map[ENGINE_RULES] >= 0 && e->map[ENGINE_RULE_COUNTERS] >= 0 &&
+	       e->map[ENGINE_SOCKETS] >= 0;
+}
+
+static int lock_and_find(struct engine *old)
+{
+	int rc, lock = sysctl_lock();
+
+	if (lock == -EACCES || lock == -EPERM)
+		return engine_fail(-EPERM, NEEDS);
+	if (lock < 0)
+		return lock;
+	rc = engine_find(old);
+	old->lock = lock;
+	if (rc == -EPROTO && old->identity.layout != DIVERT_LAYOUT && has_stable(old))
+		return 0;
+	return rc;
+}
+
+int engine_upgrade_begin(struct engine_upgrade *u, bool force)
+{
+	int rc, age;
+
+	engine_clear(&u->old);
+	engine_clear(&u->new);
+	rc = lock_and_find(&u->old);
+	if (rc)
+		return rc;
+	u->keeps_maps = u->old.identity.layout == DIVERT_LAYOUT;
+	age = engine_age(&u->old);
+	if (!age)
+		return 0;
+	if (age > 0 && !force)
+		return engine_fail(-EPROTO,
+				   "the engine loaded here is of ipdivert %.32s (layout %u), newer "
+				   "than this, which is %s (layout %u)",
+				   u->old.identity.version, u->old.identity.layout, VERSION,
+				   DIVERT_LAYOUT);
+	rc = engine_load_programs(&u->new, &u->old);
+	if (!rc && !u->keeps_maps)
+		rc = copy_state(u);
+	return rc ? rc : 1;
+}
+
+int engine_upgrade_finish(struct engine_upgrade *u,
+			  void (*tell)(const char *name, const char *why, void *arg), void *arg)
+{
+	uint8_t was[8], *kept = u->new.identity.sysctl_was;
+	/* as late as can be: what the old engine counts from here on is lost */
+	int i, rc = u->keeps_maps ? 0 : copy_counters(u);
+
+	if (!rc)
+		rc = sysctl_set(was);
+	if (rc)
+		return rc;
+	/* what was before the first engine is to come back with the last */
+	for (i = 0; i < 8; i++)
+		kept[i] = kept[i] == 0xff ? was[i] : kept[i];
+	/* lo is where an engine is found: its hooks first, and the identity with them */
+	rc = engine_attach(&u->new, LO_IFINDEX, NULL, NULL);
+	if (!rc)
+		rc = engine_write_identity(&u->new);
+	if (rc) {
+		engine_attach(&u->old, LO_IFINDEX, NULL, NULL);
+		sysctl_restore(was);
+		return rc;
+	}
+	engine_attach(&u->new, 0, tell, arg);
+	return 0;
+}
+
+void engine_upgrade_close(struct engine_upgrade *u)
+{
+	engine_close(&u->new);
+	engine_close(&u->old); /* with the lock */
+}

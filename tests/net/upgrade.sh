@@ -1,0 +1,201 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# "The engine of an older build meets tools of a newer one (told clearly, upgraded without losing
+# rules)", and the reverse. Two more builds are made from this tree: `later`, of another version,
+# and `other`, also of another layout: nearly every structure of engine/layout.h is another one there.
+# shellcheck disable=SC2154 # start sets the pid_...
+. "$(dirname "$0")/lib.sh"
+top=$(cd "$(dirname "$0")/../.." && pwd)
+q() { ip netns exec "$NS-r" "$@"; } # as r, without its echo
+
+# build NAME VERSION [SED-SCRIPT FOR layout.h]: into build/upgrade/NAME, from copies that keep their times
+build() {
+	local dir=$top/build/upgrade/$1
+	mkdir -p "$dir"
+	(cd "$dir" && rm -rf Makefile engine rules lib interpose tools include man packaging) || return
+	(cd "$top" && cp -pR Makefile engine rules lib interpose tools include man packaging "$dir") || return
+	if [ $# = 3 ]; then
+		sed -E -i "$3" "$dir/engine/layout.h" || return
+		# as old as when it last was another one
+		cmp -s "$dir/engine/layout.h" "$dir/layout.h" ||
+			cp "$dir/engine/layout.h" "$dir/layout.h" || return
+		touch -r "$dir/layout.h" "$dir/engine/layout.h"
+	fi
+	# nothing of the make that may have started us
+	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s -C "$dir" -j"$(nproc)" VERSION="$2" CFLAGS=-O1 stage
+}
+
+other='s/^(#define DIVERT_LAYOUT) [0-9]+/\1 1000/
+s/^struct divert_(record|port|socket|port_stats) \{/&\n\t__u64 more;/
+s/^\t__u64 bytes; .*/&\n\t__u64 more[3];/
+s/^\t__u32 pass_through; .*/&\n\t__u32 more[5];/
+s/^\t__u32 entry_key\[2\]; .*/&\n\t__u32 more[9];/
+s/^\t__u32 last_rule; .*/\t__u32 more[4];\n&/'
+works "another version is built" build later 99.9 >"$TMP/build" || { cat "$TMP/build" && exit 1; }
+works "another layout is built" build other 99.10 "$other" >"$TMP/build" ||
+	{ cat "$TMP/build" && exit 1; }
+is "which has other structures" \
+	"$(diff "$top/engine/layout.h" "$top/build/upgrade/other/engine/layout.h" | grep -c '^>')" 9
+
+# by BUILD COMMAND...: in r, by the tools and the library of that build: this, later or other
+by() {
+	local build=$1 stage
+	shift
+	stage=$top/build/upgrade/$build/build/stage
+	[ "$build" != this ] || stage=$STAGE
+	PATH=$stage/bin:$stage/sbin:$PATH q "$@"
+}
+# does WHAT STATUS BUILD COMMAND...: its output in $TMP/out and $TMP/err
+does() {
+	local rc
+	echo "# ${*:3}" >&2
+	by "${@:3}" >"$TMP/out" 2>"$TMP/err" </dev/null
+	rc=$?
+	is "$1: status" $rc "$2"
+}
+says() { like "$1: says" "$(cat "$TMP/err")" "$2"; }
+prints() { like "$1: prints" "$(cat "$TMP/out")" "$2"; }
+is_engine() { like "the engine is $1" "$(by "$2" divertctl status | head -1)" "^engine: ipdivert $1, "; }
+make_router
+lo() { q cat /proc/sys/net/ipv{4,6}/conf/lo/forwarding /proc/sys/net/ipv4/conf/lo/{accept_local,route_localnet}; }
+before=$(lo)
+
+version=$(by this divertctl --version | sed 's/.* //')
+
+# ---- nothing there, nothing to do ----
+
+does "no engine" 3 this divertctl upgrade
+says "no engine" "no engine is loaded"
+by this ipfw -q add 100 divert 2000 icmp from any to 10.2.0.1 in icmptypes 8
+by this ipfw -q add 200 count icmp from any to 10.2.0.1 in icmptypes 8
+by this ipfw -q add 300 deny ipv6-icmp from any to fd02::1 in icmp6types 128
+by this ipfw -q add 400 divert 2000 udp from any to any 53 out bypass
+rules=$(by this ipfw list)
+does "the same version" 0 this divertctl upgrade
+prints "the same version" "nothing to do"
+does "a word too many" 2 this divertctl upgrade now
+does "an unknown flag" 2 this divertctl upgrade -x
+q setpriv --reuid 65534 --clear-groups divertctl upgrade 2>"$TMP/err"
+is "nobody: status" $? 1
+says "nobody" "needs root"
+
+# ---- the same layout ----
+
+# pings that are on their way while the engine is exchanged
+# flood NAME BUILD COUNT: returns when a few of them have been seen
+flood() {
+	local from
+	from=$(by "$2" ipfw show 200 | awk '{print $2}')
+	start "$1" a ping -n -i 0.01 -c "$3" -W 1 10.2.0.1
+	wait_for 10 "some pings" more_than "$2" "$from"
+}
+more_than() { [ "$(by "$1" ipfw show 200 | awk '{print $2}')" -gt "$2" ]; }
+received() { sed -n 's/.* \([0-9]*\) received.*/\1/p' "$TMP/$1.out"; }
+
+reflect stays r 2000
+like "status: a hint to another version" "$(by later divertctl status)" "this is divertctl 99.9: 'divertctl upgrade'"
+is "the same layout: the other's ipfw lists" "$(by later ipfw list)" "$rules"
+flood one this 200
+does "upgrade" 0 later divertctl upgrade
+prints "upgrade" "^engine: ipdivert $version, layout [0-9]+, is now 99.9, layout [0-9]+; rules, counters and sockets stay$"
+is_engine 99.9 later
+does "back to an older one" 1 this divertctl upgrade
+says "back to an older one" "is of ipdivert 99.9 .*, newer than this, which is $version"
+is_engine 99.9 this
+does "back with -f" 0 this divertctl upgrade -f
+is_engine "$version" this
+does "and forth" 0 later divertctl upgrade
+wait "$pid_one"
+is "of 200 pings that were on their way all were answered" "$(received one)" 200
+is "and counted by a rule below the one that diverts them" "$(packets r 200)" 200
+is "the rules are the same" "$(by later ipfw list)" "$rules"
+is "so is what the port has counted" "$(stat_of r 2000 diverted)" 200
+is "written back and met again" "$(stat_of r 2000 entered)" 200
+reflect second r 2001
+stop second
+stop stays
+is "the socket has read each" "$(count stays received)" 200
+fails "nobody listens: known to the new programs at once" ping_ a 10.2.0.1
+is "counted" "$(stat_of r 2000 no-listener)" 1
+does "no copy of what it replaced" 0 later divertctl unload
+is "lo is as it was" "$(lo)" "$before"
+
+# ---- another layout ----
+
+echo "$rules" | sed '/^65535/d; s/^/add /' >"$TMP/rules"
+by this ipfw -q "$TMP/rules"
+by this divertctl set pass-through on
+reflect before r 2000
+works "the older engine works" ping_ a 10.2.0.1 5
+older="is of ipdivert $version \(layout [0-9]+\), older than this, which is 99.10 \(layout 1000\): 'divertctl upgrade'"
+for command in "ipfw list" "ipfw add 500 count ip from any to any" "ipfw -f flush" "ipfw zero" \
+	"ipfw delete 100"; do
+	# shellcheck disable=SC2086
+	does "an older engine: $command" 69 other $command
+	says "an older engine: $command" "$older"
+done
+for command in "status" "stat" "attach" "get" "set pass-through off"; do
+	# shellcheck disable=SC2086
+	does "an older engine: divertctl $command" 1 other divertctl $command
+	says "an older engine: divertctl $command" "$older"
+done
+by other timeout 5 divert-run "$PROGS/reflect" 2001 2>"$TMP/err"
+says "an older engine: a socket" "EPROTO$"
+is "nothing of this has changed it" "$(by this ipfw list)" "$rules"
+
+# neither diverted nor denied packets slip through while the engine is exchanged
+start denied a ping -n -i 0.01 -c 200 -W 1 fd02::1
+flood two this 100
+does "upgrade to another layout" 0 other divertctl upgrade
+prints "upgrade to another layout" "^engine: ipdivert $version, layout [0-9]+, is now 99.10, layout 1000; rules and their counters stay"
+prints "upgrade: whose socket is lost" "
+1 socket has to be bound again: restart reflect \($pid_before\)$"
+is_engine 99.10 other
+is "upgrade: the rules are the same" "$(by other ipfw list)" "$rules"
+like "upgrade: so are settings" "$(by other divertctl get)" "pass-through on"
+wait "$pid_two"
+is "upgrade: pings go on, as pass-through has it" "$(received two)" 100
+# what the old engine counts after they have been read is lost with it
+counted=$(by other ipfw show 200 | awk '{print $2}')
+works "upgrade: the counters go on ($counted of 105)" test "$counted" -gt 80 -a "$counted" -le 105
+reflect_other() {
+	local stage=$top/build/upgrade/other/build/stage
+	rm -f "$TMP/after.ready"
+	PATH=$stage/bin:$PATH start after r divert-run "$PROGS/reflect" -p "$TMP/after.ready" 2000
+	wait_for 10 "the other's reflect" test -s "$TMP/after.ready"
+}
+reflect_other
+works "upgrade: a socket of the new build is bound to the same port" ping_ a 10.2.0.1 3
+newer="is of ipdivert 99.10 \(layout 1000\), newer than this, which is $version \(layout [0-9]+\)"
+does "a newer engine: ipfw" 69 this ipfw add 500 count ip from any to any
+says "a newer engine: ipfw" "$newer: use the programs of that version"
+does "a newer engine: divertctl upgrade" 1 this divertctl upgrade
+says "a newer engine: divertctl upgrade" "$newer"
+by this timeout 5 divert-run "$PROGS/reflect" 2001 2>"$TMP/err"
+says "a newer engine: a socket" "EPROTO$"
+stop before
+stop after
+is "upgrade: the new socket read its packets" "$(count after received)" 3
+like "upgrade: the old one read what came before" "$(count before received)" "^[0-9]+$"
+is "each ping was read by the old socket or passed it by" \
+	$(($(count before received) + $(by other divertctl stat -a 2000 | awk '$2 == "passed" {print $1}'))) 105
+wait "$pid_denied"
+is "not one ping slipped through where a rule denies them" "$(received denied)" 0
+counted=$(by other ipfw show 300 | awk '{print $2}')
+works "they were counted ($counted of 200)" test "$counted" -gt 180 -a "$counted" -le 200
+
+does "back to the older layout" 0 this divertctl upgrade -f
+prints "back to the older layout" "is now $version, layout [0-9]+; rules and their counters stay$"
+is "back: the rules are the same" "$(by this ipfw list)" "$rules"
+is "back: and their counters" "$(packets r 300)" "$counted"
+reflect again r 2000
+works "back: divert works" ping_ a 10.2.0.1 2
+stop again
+is "back: read" "$(count again received)" 2
+
+# ---- removal by a build that knows the layout less well ----
+
+does "an engine of another layout is unloaded" 0 other divertctl unload
+is "unload: nothing hangs" "$(q tc filter show dev r0 ingress; q tc qdisc show dev r0 | grep clsact)" ""
+is "unload: lo is as it was" "$(lo)" "$before"
