@@ -255,7 +255,7 @@ is "divertctl stat PORT: what is not 0" "$(sed 1d "$TMP/out" | awk '{print $1, $
 does "divertctl stat" 0 divertctl stat
 like "divertctl stat: the ports, and what has none" "$(grep : "$TMP/out" | paste -sd' ')" "port 2100 .*no port:$"
 does "divertctl stat -a PORT" 0 divertctl stat -a 2100
-is "divertctl stat -a: those that are 0 as well" "$(awk '$1 == 0' "$TMP/out" | grep -c .)" 14
+is "divertctl stat -a: all but four are 0" "$(awk '$1 == 0' "$TMP/out" | grep -c .)" $(($(wc -l <"$TMP/out") - 5))
 does "divertctl stat of a port that is none" 1 divertctl stat 4711
 says "divertctl stat of a port that is none" "port 4711: no rule and no socket names it"
 does "divertctl stat of a word" 2 divertctl stat http
