@@ -118,6 +118,14 @@ static __always_inline int back_refuse(struct __sk_buff *skb, enum divert_cause 
 	return back_answer(skb, error);
 }
 
+/* Its interface: the library may know of another by the same name, or by the routes. */
+static __always_inline int back_gone(struct __sk_buff *skb, const struct divert_back *back)
+{
+	if (back->flags & DIVERT_BACK_GUESS)
+		return back_answer(skb, ENXIO);
+	return back_refuse(skb, DIVERT_N_NO_INTERFACE, ENXIO);
+}
+
 /* A setting of the library's: enum divert_set. */
 static __always_inline int back_set(struct __sk_buff *skb, const struct divert_back *back)
 {
@@ -176,7 +184,7 @@ static __always_inline int back_in(struct __sk_buff *skb, const struct divert_ba
 	struct net_device *dev = skb_find_dev(skb, back->ifindex);
 
 	if (!dev)
-		return back_refuse(skb, DIVERT_N_NO_INTERFACE, ENXIO);
+		return back_gone(skb, back);
 	if (!(READ(AS(net_device, dev), flags) & IFF_UP_BIT))
 		return back_refuse(skb, DIVERT_N_IF_DOWN, ENETDOWN);
 	if (skb->protocol == bpf_htons(DIVERT_BACK_ETHERTYPE)) {
@@ -291,7 +299,7 @@ static __always_inline int back_link(struct pass *p, const struct divert_back *b
 	struct net_device *dev = skb_find_dev(p->skb, back->ifindex);
 
 	if (!dev)
-		return back_refuse(p->skb, DIVERT_N_NO_INTERFACE, ENXIO);
+		return back_gone(p->skb, back);
 	if (!(READ(AS(net_device, dev), flags) & IFF_UP_BIT))
 		return back_refuse(p->skb, DIVERT_N_IF_DOWN, ENETDOWN);
 	if (back_len(p) > READ(AS(net_device, dev), mtu))

@@ -82,6 +82,8 @@ enum divert_back_flags {
 	DIVERT_BACK_FRAME = 1 << 1,
 	DIVERT_BACK_OUT = 1 << 2,   /* route it; otherwise it arrives at ifindex */
 	DIVERT_BACK_LOCAL = 1 << 3, /* out: where no route forwards it, it is this host's own */
+	/* in, and with LINK: ifindex may be an old one, and that it is gone is no loss yet */
+	DIVERT_BACK_GUESS = DIVERT_BACK_LOCAL,
 	DIVERT_BACK_LINK = 1 << 4,  /* out: no look-up, on the link of ifindex to its destination */
 	DIVERT_BACK_COUNT = 1 << 5, /* no packet: add mark to the count of the cause in ifindex */
 	DIVERT_BACK_QUERY = 1 << 6, /* no packet: refuse if the socket in slot ifindex is held */

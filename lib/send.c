@@ -193,13 +193,13 @@ static int push_out(struct dsock *s, int fd, struct outgoing *o, const struct de
 
 	o->frame.back.flags |= DIVERT_BACK_OUT;
 	if (link) {
-		o->frame.back.flags |= DIVERT_BACK_LINK;
+		o->frame.back.flags |= DIVERT_BACK_LINK | DIVERT_BACK_GUESS;
 		o->frame.back.ifindex = link;
 		rc = push(s, fd, o, flags);
 		if (rc != -ENXIO)
 			return rc;
 		/* that link is gone: is there another? */
-		o->frame.back.flags &= ~DIVERT_BACK_LINK;
+		o->frame.back.flags &= ~(DIVERT_BACK_LINK | DIVERT_BACK_GUESS);
 		o->frame.back.ifindex = to->ifindex;
 	}
 	dst = address_of(o, 1, &len);
@@ -293,6 +293,8 @@ static int push_in(struct dsock *s, int fd, struct outgoing *o, struct destinati
 		socket_count_loss(s, DIVERT_N_BAD_CHECKSUM);
 		return 0; /* divert(4): dropped, which is no error */
 	}
+	if (to->guessed)
+		o->frame.back.flags |= DIVERT_BACK_GUESS;
 	rc = push_typeless(s, fd, o, flags);
 	if (rc != -ENXIO || !to->guessed)
 		return rc == -ENXIO ? -EADDRNOTAVAIL : rc;
@@ -302,6 +304,7 @@ static int push_in(struct dsock *s, int fd, struct outgoing *o, struct destinati
 	if (rc)
 		return rc;
 	o->frame.back.ifindex = to->ifindex;
+	o->frame.back.flags &= ~DIVERT_BACK_GUESS;
 	rc = push_typeless(s, fd, o, flags);
 	return rc == -ENXIO ? -EADDRNOTAVAIL : rc;
 }
