@@ -63,13 +63,13 @@ int fragments_begin(struct fragments *f, const uint8_t *packet, uint32_t len, ui
 		if (packet[6] & FLAG_DF || f->whole.head < HEADER4 || f->whole.head > len)
 			return -EMSGSIZE;
 		make_later(f);
-		return size < f->whole.head + 8 ? -EMSGSIZE : 0;
+		return size < f->whole.head + 8 || len == f->whole.head ? -EMSGSIZE : 0;
 	}
 	if (!fragment) {
 		piece_place(packet, len, &f->whole);
 		f->whole.id = id;
 	}
-	return size < f->whole.head + FRAGMENT + 8 ? -EMSGSIZE : 0;
+	return size < f->whole.head + FRAGMENT + 8 || len <= f->whole.data ? -EMSGSIZE : 0;
 }
 
 static void build4(const struct fragments *f, uint8_t *to, uint32_t head, uint32_t n, bool more)

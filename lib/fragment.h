@@ -22,7 +22,7 @@ struct fragments {
 /*
  * Begin. packet: checked to be len bytes and to have its IP header, and in one piece; it stays as
  * it is until the end. size: bytes at most of a piece. id: of IPv6, network order; a fragment keeps its own.
- * -EMSGSIZE: it may not be cut (DF), or size has not room for its headers.
+ * -EMSGSIZE: it may not be cut (DF), is nothing but headers, or size has no room for these.
  */
 int fragments_begin(struct fragments *f, const uint8_t *packet, uint32_t len, uint32_t size,
 		    uint32_t id);

@@ -101,12 +101,16 @@ bool piece_read(const uint8_t *packet, uint32_t len, struct piece *p)
 void piece_place(const uint8_t *packet, uint32_t len, struct piece *p)
 {
 	uint32_t at = HEADER6, link = 6, n;
+	int i;
 
 	memset(p, 0, sizeof(*p));
 	p->link = 6;
 	p->head = HEADER6;
 	/* RFC 8200, 4.5: up to the routing header; options for the last destination are cut */
-	while (packet[link] != NEXT_AH && (n = extension(packet[link], packet, at, len))) {
+	for (i = 0; i < EXT_MAX - 1 && packet[link] != NEXT_AH; i++) {
+		n = extension(packet[link], packet, at, len);
+		if (!n)
+			break;
 		if (packet[link] != NEXT_DSTOPTS) {
 			p->link = at;
 			p->head = at + n;
