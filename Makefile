@@ -2,6 +2,7 @@
 #
 # make                    everything into build/ (V=1: with the commands)
 # make install            PREFIX=/usr/local DESTDIR=
+# make examples           examples/, against the tree in build/stage
 # make test               unit, fuzz (briefly) and, as root, network tests
 # make bench              figures against NFQUEUE (root)
 # make lint               clang-format, shellcheck and mandoc
@@ -34,7 +35,7 @@ tool_objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/$(1)/*.c))
 TOOLS := ipfw ipchains divertctl interceptor divert-run
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
 
-.PHONY: all install stage test unit fuzz net bench bench-quick warnings lint lint-format lint-shell \
+.PHONY: all examples install stage test unit fuzz net bench bench-quick warnings lint lint-format lint-shell \
 	lint-man clean
 all: $(addprefix $(B)/bin/,$(TOOLS)) $(B)/lib/libdivert.so $(B)/lib/libdivert-socket.so
 
@@ -105,6 +106,15 @@ $(B)/bin/divert-run: $(call tool_objects,divert-run) $(TOOLS_COMMON)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^
 
+# ---- examples ----------------------------------------------------------
+
+# As their users build them, with the flags of the libdivert-socket.pc that is installed.
+examples: $(EXAMPLES)
+$(B)/examples/%: examples/%.c examples/common.h stage
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O2 -g -Wall -Wextra -Werror -pthread -o $@ $< \
+		$$(PKG_CONFIG_PATH=$(STAGE)/lib/pkgconfig pkg-config --cflags --libs libdivert-socket)
+
 # ---- install -----------------------------------------------------------
 
 D = $(DESTDIR)$(PREFIX)
@@ -125,6 +135,9 @@ install: all
 			>$(D)/lib/pkgconfig/$$(basename $$p .in) || exit 1; done
 	for m in man/*.[1-8]; do s=$${m##*.}; install -d $(D)/share/man/man$$s && \
 		install -m 644 $$m $(D)/share/man/man$$s || exit 1; done
+
+	install -d $(D)/share/doc/ipdivert/examples
+	install -m 644 examples/* $(D)/share/doc/ipdivert/examples
 
 # What the tests run: an installed tree.
 STAGE := $(abspath $(B)/stage)

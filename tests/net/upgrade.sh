@@ -13,8 +13,8 @@ q() { ip netns exec "$NS-r" "$@"; } # as r, without its echo
 build() {
 	local dir=$top/build/upgrade/$1
 	mkdir -p "$dir"
-	(cd "$dir" && rm -rf Makefile engine rules lib interpose tools include man packaging) || return
-	(cd "$top" && cp -pR Makefile engine rules lib interpose tools include man packaging "$dir") || return
+	(cd "$dir" && rm -rf Makefile engine rules lib interpose tools include man packaging examples) || return
+	(cd "$top" && cp -pR Makefile engine rules lib interpose tools include man packaging examples "$dir") || return
 	if [ $# = 3 ]; then
 		sed -E -i "$3" "$dir/engine/layout.h" || return
 		# as old as when it last was another one

@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# "An example for each way of use in examples/ (compiled and run)": each is built as its users build
+# it, with the flags of libdivert-socket.pc and nothing else, started as it is, and what the far
+# side sees is looked at.
+. "$(dirname "$0")/lib.sh"
+command -v socat >/dev/null || skip_all "no socat"
+top=$(cd "$(dirname "$0")/../.." && pwd)
+export PKG_CONFIG_PATH=$STAGE/lib/pkgconfig
+flags=$(pkg-config --cflags --libs libdivert-socket)
+for c in "$top"/examples/*.c; do
+	name=$(basename "$c" .c)
+	# shellcheck disable=SC2086 # flags
+	works "$name: compiles without a warning" \
+		cc -Wall -Wextra -Werror -pthread -o "$TMP/$name" "$c" $flags
+	[ -x "$TMP/$name" ] || exit 1
+done
+make_router
+
+# example NAME ARGUMENTS...: in r, bound when this returns (to its port, the first argument)
+example() {
+	start "$1" r "$TMP/$1" "${@:2}"
+	wait_for 10 "$1 is bound" bound "$2"
+}
+bound() { ip netns exec "$NS-r" divertctl status | grep -q "^  $1 .* bound"; }
+
+# listen FAMILY NS PORT: what comes there by UDP, into $TMP/heard
+listen() {
+	local ns=$2
+	: >"$TMP/heard.out"
+	start heard "$ns" socat -u "UDP$1-RECV:$3" -
+	wait_for 10 "UDP port $3 in $ns" has_port "$ns" "$3"
+}
+has_port() { ip netns exec "$NS-$1" ss -Hlnu "sport = :$2" | grep -q .; }
+# say FAMILY ADDRESS LINE...: from a, a datagram each
+say() {
+	local line
+	for line in "${@:3}"; do
+		echo "$line" | a socat -u - "UDP$1-SENDTO:$2:5000"
+	done
+}
+# hears WHAT LINE...: exactly these
+hears() {
+	wait_for 5 "$1" grep -qxF "${*: -1}" "$TMP/heard.out"
+	is "$1" "$(cat "$TMP/heard.out")" "$(printf '%s\n' "${@:2}")"
+}
+
+# ---- reflect, filter, rewrite ----
+
+r ipfw -q add 100 divert 2000 ip from any to any
+example reflect 2000
+works "reflect: v4" ping_ a 10.2.0.1 3
+works "reflect: v6" ping_ a fd02::1 3
+stop reflect 2>/dev/null
+fails "reflect: it was needed" ping_ a 10.2.0.1
+is "reflect: in and out, both ways" "$(($(stat_of r 2000 diverted) >= 24))" 1
+r ipfw -q flush
+
+for family in 4 6; do
+	[ $family = 4 ] && to=10.2.0.1 word="[10.2.0.1]" || to=fd02::1 word="[fd02::1]"
+	for dir in in out; do
+		r ipfw -q add 100 divert 2000 udp from any to $to 5000 $dir
+		listen $family b 5000
+		example filter 2000 ads
+		say $family "$word" hello "buy our ads now" "good bye"
+		hears "filter: v$family $dir" hello "good bye"
+		stop filter 2>/dev/null
+		stop heard 2>/dev/null
+
+		listen $family b 5000
+		example rewrite 2000 secret "[withheld, as it should be]"
+		say $family "$word" "my secret is" "none" "secret"
+		hears "rewrite: v$family $dir, longer" "my [withheld, as it should be] is" none \
+			"[withheld, as it should be]"
+		stop rewrite 2>/dev/null
+		example rewrite 2000 longer ""
+		: >"$TMP/heard.out"
+		say $family "$word" "a longer word" "odd longer"
+		wait_for 5 "rewrite" grep -q odd "$TMP/heard.out"
+		is "rewrite: v$family $dir, shorter" "$(tr -d '\0' <"$TMP/heard.out")" "a  word
+odd "
+		stop rewrite 2>/dev/null
+		stop heard 2>/dev/null
+		r ipfw -q flush
+	done
+done
+
+# ---- delay ----
+
+r ipfw -q add 100 divert 2000 icmp from any to 10.2.0.1 out icmptypes 8
+example delay 2000 150
+n a ping -n -i 0.02 -W 3 -c 8 10.2.0.1 >"$TMP/ping"
+stop delay 2>/dev/null
+is "delay: all come" "$(grep -c 'bytes from' "$TMP/ping")" 8
+is "delay: in their order" "$(sed -n 's/.*icmp_seq=\([0-9]*\).*/\1/p' "$TMP/ping" | paste -sd' ')" \
+	"1 2 3 4 5 6 7 8"
+# "rtt min/avg/max/mdev = ..."
+is "delay: by so much" "$(awk -F'[ =/]+' '/^rtt/ { print ($6 >= 149) }' "$TMP/ping")" 1
+r ipfw -q flush
+
+# ---- sniff ----
+
+r ipfw -q add 100 tee 2000 icmp from any to any
+r ipfw -q add 200 tee 2000 ipv6-icmp from any to any icmp6types 128
+example sniff 2000
+works "sniff: v4, packets go on by themselves" ping_ a 10.2.0.1
+works "sniff: v6" ping_ a fd02::1
+wait_for 5 "the last packet" grep -q "^out .* fd02::1" "$TMP/sniff.out"
+is "sniff: what it saw" "$(cat "$TMP/sniff.out")" "in r0 rule 100: 10.1.0.1 > 10.2.0.1 protocol 1, 84 bytes
+out r0 rule 100: 10.1.0.1 > 10.2.0.1 protocol 1, 84 bytes
+in r1 rule 100: 10.2.0.1 > 10.1.0.1 protocol 1, 84 bytes
+out r1 rule 100: 10.2.0.1 > 10.1.0.1 protocol 1, 84 bytes
+in r0 rule 200: fd01::1 > fd02::1 protocol 58, 104 bytes
+out r0 rule 200: fd01::1 > fd02::1 protocol 58, 104 bytes"
+stop sniff 2>/dev/null
+r ipfw -q flush
+
+# ---- inject ----
+
+# shellcheck disable=SC2016 # socat's shell expands it
+start heard b socat -u UDP4-RECVFROM:5000,fork 'SYSTEM:echo "$(cat) from $SOCAT_PEERADDR"'
+wait_for 10 "UDP port 5000 in b" has_port b 5000
+works "inject: outbound" r "$TMP/inject" 10.9.9.9 10.2.0.1 5000 outbound
+wait_for 5 "outbound" grep -q outbound "$TMP/heard.out"
+works "inject: inbound, to be forwarded" r "$TMP/inject" 10.1.0.77 10.2.0.1 5000 forwarded r0
+wait_for 5 "forwarded" grep -q forwarded "$TMP/heard.out"
+is "inject: what b heard" "$(cat "$TMP/heard.out")" "outbound from 10.9.9.9
+forwarded from 10.1.0.77"
+stop heard 2>/dev/null
+listen 4 r 5000
+works "inject: inbound, for the host itself" r "$TMP/inject" 10.1.0.77 10.1.0.2 5000 "to me" r0
+wait_for 5 "to me" grep -q "to me" "$TMP/heard.out" && ok "inject: the host hears it"
+stop heard 2>/dev/null
+fails "inject: no such interface" r "$TMP/inject" 10.1.0.77 10.1.0.2 5000 x nosuch0 2>"$TMP/err"
+like "inject: no such interface: says" "$(tail -1 "$TMP/err")" "sendto: Cannot assign requested address"
+fails "inject: no such address" r "$TMP/inject" 10.1.0.300 10.1.0.2 5000 x 2>/dev/null
+
+# ---- workers ----
+
+r ipfw -q add 100 divert 2000 udp from any to 10.2.0.1 5000 in
+example workers 2000 4
+wait_for 10 "all four" sh -c "ip netns exec '$NS-r' divertctl status | grep -q '^  2000 .*4 sockets are bound'"
+like "workers: divertctl stat" "$(ip netns exec "$NS-r" divertctl stat 2000 | head -1)" "^port 2000 \(4 sockets\):$"
+start heard b socat -u UDP4-RECV:5000 -
+wait_for 10 "UDP port 5000 in b" has_port b 5000
+a python3 -c '
+import socket, time
+flows = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for i in range(32)]
+for i, s in enumerate(flows):
+    s.bind(("10.1.0.1", 7000 + i))
+for i in range(5):
+    for s in flows:
+        s.sendto(b"x\n", ("10.2.0.1", 5000))
+    time.sleep(0.01)
+'
+wait_for 5 "workers: 160 packets" sh -c "[ \$(wc -l <'$TMP/heard.out') = 160 ]" && ok "workers: all packets go on"
+stop workers
+is "workers: four" "$(grep -c '^worker [0-3]: [0-9]* packets$' "$TMP/workers.out")" 4
+is "workers: each packet was with one" "$(awk '{ n += $3 } END { print n }' "$TMP/workers.out")" 160
+is "workers: all packets of a flow with the same" "$(awk '$3 % 5 { n++ } END { print n + 0 }' "$TMP/workers.out")" 0
+is "workers: more than one has had some" "$(($(awk '$3 { n++ } END { print n + 0 }' "$TMP/workers.out") > 1))" 1
+
+for name in reflect filter rewrite delay sniff inject workers; do
+	fails "$name: without arguments" "$TMP/$name" 2>"$TMP/err"
+	like "$name: says how" "$(cat "$TMP/err")" "usage: $name "
+done
