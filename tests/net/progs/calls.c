@@ -471,6 +471,7 @@ static void descriptors(void)
 	check(read(pipes[0], &answer, 1) == 1 && answer == 'y',
 	      "fork: the child receives on alone");
 	is("fork: what the child writes back arrives", recv(udp, buf, sizeof(buf), 0), 70);
+	is("fork: the child's end", read(pipes[0], &answer, 1), 0); /* and its hold on the port */
 	close(pipes[0]);
 }
 
