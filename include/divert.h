@@ -112,6 +112,35 @@ ssize_t divert_sendto(int fd, const void *buf, size_t len, int flags, const stru
 ssize_t divert_sendmsg(int fd, const struct msghdr *msg, int flags);
 int divert_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags);
 
+/*
+ * A packet that is lent: it stays where it is, in the socket's buffer, until it is returned.
+ */
+struct divert_loan {
+	const void *packet; /* from its IP header on, info.length bytes; not to be written to */
+	uint64_t number;    /* the library's own: not to be changed */
+	struct divert_info info; /* timestamp and uid: with the option DIVERT_INFO, else 0 and -1 */
+};
+#define DIVERT_BORROW_MAX 4096 /* packets of a socket that may be lent at a time */
+
+/*
+ * The next packets, n at most, without copying them: how many there are, at least 1, for which it waits as
+ * divert_recv() does; 0 after SHUT_RD. A packet is whoever's who borrowed it, any thread may return it, in any
+ * order, and has to: its room is free for others when all that were lent before are back, too. While some are out
+ * the descriptor is ready for reading, whether there is another or not. What is out when the last descriptor is
+ * closed is gone. Over fork(2) nothing stays lent: what is out then may change at any time.
+ * flags: MSG_DONTWAIT, MSG_NOSIGNAL. EINVAL: n is 0. ENOBUFS: DIVERT_BORROW_MAX are out. ENOMEM. EAGAIN, EINTR, EBADF,
+ * EOPNOTSUPP: as divert_recv().
+ */
+int divert_borrow(int fd, struct divert_loan *loans, unsigned int n, int flags);
+/* Give them back. EINVAL: one of them is not lent (any more); the others are back. */
+int divert_return(int fd, const struct divert_loan *loans, unsigned int n);
+/*
+ * Write them, each as divert_sendmsg() with its info does, and give back those that were written: how many; -1 if
+ * the first one was not, with the errors of divert_sendmsg(). The caller may have changed the info, and packet
+ * to that of another packet, of info.length bytes. EINVAL also: one was written but not lent.
+ */
+int divert_send_loan(int fd, const struct divert_loan *loans, unsigned int n, int flags);
+
 /* ENOPROTOOPT: an option that divert sockets have not. EINVAL: length or value. */
 int divert_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int divert_getsockopt(int fd, int level, int name, void *value, socklen_t *len);

@@ -40,12 +40,15 @@ static int64_t ns_of(clockid_t clock)
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-/* On the wall's clock, as it goes now; a packet from before anybody asked is of now. */
+int64_t control_clock(void)
+{
+	return ns_of(CLOCK_REALTIME) - ns_of(CLOCK_MONOTONIC);
+}
+
+/* On the wall's clock; a packet from before anybody asked is of now. */
 static int64_t wall_time(const struct divert_record *rec)
 {
-	int64_t now = ns_of(CLOCK_REALTIME);
-
-	return rec->tstamp ? now - ns_of(CLOCK_MONOTONIC) + (int64_t)rec->tstamp : now;
+	return rec->tstamp ? control_clock() + (int64_t)rec->tstamp : ns_of(CLOCK_REALTIME);
 }
 
 static uint32_t info_flags(const struct divert_record *rec)
@@ -61,6 +64,21 @@ static uint32_t info_flags(const struct divert_record *rec)
 	if (rec->flags & REASSEMBLED)
 		flags |= DIVERT_INFO_REASSEMBLED;
 	return flags;
+}
+
+void control_info(const struct divert_record *rec, uint32_t len, uint32_t gso_size,
+		  struct divert_info *info)
+{
+	*info = (struct divert_info){
+		.ifindex = rec->ifindex,
+		.out_ifindex = rec->oif,
+		.rule = rec->tag,
+		.mark = rec->mark,
+		.uid = rec->uid,
+		.length = len,
+		.flags = info_flags(rec),
+		.gso_size = gso_size,
+	};
 }
 
 void control_make(const struct dsock *s, const struct divert_record *rec, uint32_t len,
@@ -84,17 +102,8 @@ void control_make(const struct dsock *s, const struct divert_record *rec, uint32
 			put(msg, &used, SOL_SOCKET, SCM_TIMESTAMPNS, &ts, sizeof(ts));
 		if (on & SOCKET_RXQ_OVFL)
 			put(msg, &used, SOL_SOCKET, SO_RXQ_OVFL, &rec->drops, sizeof(rec->drops));
-		info = (struct divert_info){
-			.ifindex = rec->ifindex,
-			.out_ifindex = rec->oif,
-			.rule = rec->tag,
-			.mark = rec->mark,
-			.uid = rec->uid,
-			.length = len,
-			.flags = info_flags(rec),
-			.gso_size = gso_size,
-			.timestamp = (uint64_t)wall,
-		};
+		control_info(rec, len, gso_size, &info);
+		info.timestamp = (uint64_t)wall;
 		if (on & SOCKET_INFO)
 			put(msg, &used, SOL_DIVERT, DIVERT_INFO, &info, sizeof(info));
 	}

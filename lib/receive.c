@@ -8,6 +8,7 @@
 
 #include "address.h"
 #include "control.h"
+#include "deliver.h"
 #include "divert.h"
 #include "segment.h"
 #include "socket.h"
@@ -61,8 +62,7 @@ static void scatter(const struct target *t, const char *from, size_t len)
 	}
 }
 
-/* How a record comes to the program. */
-static void plan(const struct dsock *s, const struct divert_record *rec, struct cut *cut)
+void deliver_plan(const struct dsock *s, const struct divert_record *rec, struct cut *cut)
 {
 	if (s->shared->gso_types)
 		segment_plan_whole(rec, s->shared->gso_types, cut);
@@ -70,9 +70,8 @@ static void plan(const struct dsock *s, const struct divert_record *rec, struct 
 		segment_plan(rec, cut);
 }
 
-/* What is to be known when the packet is written back. built: as the program gets it. */
-static void remember(struct dsock *s, const struct divert_record *rec, const uint8_t *built,
-		     uint32_t len, uint32_t gso_size, int flags)
+void deliver_remember(struct dsock *s, const struct divert_record *rec, const uint8_t *built,
+		      uint32_t len, uint32_t gso_size, int flags)
 {
 	recall_put(&s->recall, rec, (const uint8_t *)(rec + 1), rec->len);
 	if (s->shared->gso_types)
@@ -90,7 +89,7 @@ static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct 
 	struct cut cut;
 	size_t space = room(t);
 
-	plan(s, rec, &cut);
+	deliver_plan(s, rec, &cut);
 	if (i >= cut.segments) /* whoever was here before died between two steps */
 		i = 0;
 	len = segment_len(rec, &cut, i);
@@ -114,7 +113,7 @@ static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct 
 		address_make(s, rec, t->from, &t->fromlen);
 	if (t->msg)
 		control_make(s, rec, len, segment_gso(rec, &cut, i), t->msg);
-	remember(s, rec, built, len, segment_gso(rec, &cut, i), flags);
+	deliver_remember(s, rec, built, len, segment_gso(rec, &cut, i), flags);
 	if (!(flags & MSG_PEEK)) {
 		if (i + 1 < cut.segments)
 			s->shared->segment = i + 1;
@@ -138,8 +137,9 @@ static ssize_t nothing(struct target *t)
 }
 
 /* -EAGAIN: nothing there. 0: shut, as at a file's end. */
-static ssize_t take(struct dsock *s, struct target *t, int flags)
+static ssize_t take(struct dsock *s, void *target, int flags)
 {
+	struct target *t = target;
 	const struct divert_record *rec;
 	bool locked = socket_lock(s);
 	ssize_t n = -EAGAIN;
@@ -160,17 +160,13 @@ static bool nonblocking(int fd, int flags)
 	return flags & MSG_DONTWAIT || fcntl(fd, F_GETFL) & O_NONBLOCK;
 }
 
-static ssize_t receive(struct dsock *s, int fd, struct target *t, int flags)
+ssize_t deliver_wait(struct dsock *s, int fd, int flags,
+		     ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
 {
 	int64_t deadline = 0;
+	ssize_t n = -EAGAIN;
 	int i, rc;
-	ssize_t n;
 
-	if (flags & ~FLAGS)
-		return -EOPNOTSUPP;
-	n = take(s, t, flags);
-	if (n != -EAGAIN)
-		return n;
 	if (nonblocking(fd, flags))
 		return -EAGAIN;
 	if (s->shared->receive_timeout)
@@ -179,17 +175,27 @@ static ssize_t receive(struct dsock *s, int fd, struct target *t, int flags)
 		for (i = 0; i < SPINS && n == -EAGAIN; i++) {
 			pause_cpu();
 			if (ring_ready(&s->ring))
-				n = take(s, t, flags);
+				n = get(s, arg, flags);
 		}
 		if (n != -EAGAIN)
 			return n;
 		rc = wait_readable(s, fd, deadline, whole_due(s));
 		if (rc)
 			return rc;
-		n = take(s, t, flags);
+		n = get(s, arg, flags);
 		if (n != -EAGAIN)
 			return n;
 	}
+}
+
+static ssize_t receive(struct dsock *s, int fd, struct target *t, int flags)
+{
+	ssize_t n;
+
+	if (flags & ~FLAGS)
+		return -EOPNOTSUPP;
+	n = take(s, t, flags);
+	return n == -EAGAIN ? deliver_wait(s, fd, flags, take, t) : n;
 }
 
 ssize_t divert_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from,
@@ -294,7 +300,7 @@ int divert_nread(int fd)
 	locked = socket_lock(s);
 	rec = s->shared->shut_read ? NULL : whole_peek(s);
 	if (rec) {
-		plan(s, rec, &cut);
+		deliver_plan(s, rec, &cut);
 		n = segment_len(rec, &cut,
 				s->shared->segment < cut.segments ? s->shared->segment : 0);
 	}

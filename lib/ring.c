@@ -62,13 +62,31 @@ void ring_unmap(struct ring *r)
 	memset(r, 0, sizeof(*r));
 }
 
+/* How far the kernel may write again. */
+static unsigned long free_to(const struct ring *r)
+{
+	return r->holding ? r->hold : r->at;
+}
+
 static void tell(struct ring *r)
 {
-	__atomic_store_n(r->consumer, r->at, __ATOMIC_RELEASE);
+	__atomic_store_n(r->consumer, free_to(r), __ATOMIC_RELEASE);
+}
+
+void ring_hold(struct ring *r, const unsigned long *at)
+{
+	if (r->eager)
+		return;
+	r->holding = at != NULL;
+	if (at)
+		r->hold = *at;
+	if ((!at && r->at == r->seen) || free_to(r) - *r->consumer >= TELL_AFTER)
+		tell(r);
 }
 
 void ring_share(struct ring *r)
 {
+	r->holding = 0;
 	tell(r);
 	r->eager = 1;
 }
@@ -89,7 +107,7 @@ static void step(struct ring *r, __u32 head)
 	r->at += (len + HEADER + 7) & ~7ul;
 	if (r->at == r->seen)
 		r->seen = __atomic_load_n(r->producer, __ATOMIC_ACQUIRE);
-	if (r->eager || r->at == r->seen || r->at - *r->consumer >= TELL_AFTER)
+	if (r->eager || r->at == r->seen || free_to(r) - *r->consumer >= TELL_AFTER)
 		tell(r);
 }
 

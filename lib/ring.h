@@ -23,6 +23,10 @@ struct ring {
 	 */
 	unsigned long at, seen;
 	int eager; /* others read it too: tell always, know nothing */
+
+	/* What begins at hold and later is lent: it stays, and is not told, however far we are. */
+	unsigned long hold;
+	int holding;
 };
 
 /* A new ring of at least size bytes: its descriptor, close-on-exec, or -errno. Needs CAP_BPF. */
@@ -37,10 +41,22 @@ void ring_next(struct ring *r);
 /* Is there one, perhaps not complete yet? Needs no lock, and may be wrong for a moment. */
 static inline int ring_ready(const struct ring *r)
 {
+	const unsigned long *at = r->holding ? &r->at : r->consumer;
+
 	return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE) !=
-	       __atomic_load_n(r->consumer, __ATOMIC_RELAXED);
+	       __atomic_load_n(at, __ATOMIC_RELAXED);
 }
-/* From now on other processes read it too (fork(2)). */
+/* Does this record lie in it? */
+static inline int ring_has(const struct ring *r, const void *record)
+{
+	return (const char *)record >= r->data && (const char *)record < r->data + 2 * r->size;
+}
+/*
+ * What begins at this place, which r->at was, stays where it is, with all behind it. NULL: nothing has to. Not for
+ * rings that others read too.
+ */
+void ring_hold(struct ring *r, const unsigned long *at);
+/* From now on other processes read it too (fork(2)); nothing is held any more. */
 void ring_share(struct ring *r);
 /* Nobody is to read any more: its descriptor is readable from now on. */
 void ring_end(struct ring *r);

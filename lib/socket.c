@@ -18,6 +18,7 @@
 #include "divert.h"
 #include "engine/back.h"
 #include "engine/engine.h"
+#include "loans.h"
 #include "table.h"
 #include "wait.h"
 #include "whole.h"
@@ -119,6 +120,7 @@ static void release(struct dsock *s)
 {
 	ring_unmap(&s->ring);
 	recall_free(&s->recall);
+	loans_free(s);
 	whole_free(s);
 	table_close_inner(&s->back);
 	table_close_inner(&s->back_gso);

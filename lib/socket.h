@@ -55,6 +55,7 @@ struct dsock {
 	struct shared *shared;
 	void *scratch; /* one packet, built under shared->lock where it cannot go right to its place */
 	struct recall recall;
+	struct loans *loans; /* made with the first that is lent */
 	struct whole *whole; /* fragments being put together; NULL as long as there was none */
 
 	int back;      /* inner: packet socket of the way back */

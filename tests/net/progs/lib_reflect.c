@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Writes packets back through libdivert's own functions:
- *	lib_reflect [-g] [-n BATCH] [-t TAG] -p FILE PORT
+ *	lib_reflect [-g] [-n BATCH] [-t TAG] [-R] [-B] -p FILE PORT
  *	-g  DIVERT_GSO	-n  that many packets are read before they are written  -t  with this tag
+ *	-B  packets are borrowed and sent on
  *	-R  rewrites them, so that no packet is what it was  -p  FILE has the pid when it is ready
  * On SIGTERM and SIGINT it prints: received N sent N failed N longest N, and how often each error came.
  */
@@ -22,7 +23,7 @@
 
 static volatile sig_atomic_t stop;
 static unsigned long received, sent, failed, errors[256];
-static ssize_t longest;
+static unsigned int longest;
 
 static struct {
 	struct sockaddr_in from;
@@ -94,22 +95,47 @@ static int read_batch(int fd, int batch)
 			break;
 		}
 		received++;
-		if (packet[i].len > longest)
+		if (packet[i].len > (ssize_t)longest)
 			longest = packet[i].len;
 	}
 	return i;
+}
+
+static void borrow(int fd, int batch)
+{
+	static struct divert_loan loan[BATCH_MAX];
+	int n = divert_borrow(fd, loan, batch, 0), i, done;
+
+	if (n < 0 && errno != EINTR)
+		err(1, "borrow");
+	for (i = 0; i < n; i++)
+		if (loan[i].info.length > longest)
+			longest = loan[i].info.length;
+	for (i = 0; i < n; i += done) {
+		received += i ? 0 : n;
+		done = divert_send_loan(fd, loan + i, n - i, 0);
+		if (done > 0) {
+			sent += done;
+			continue;
+		}
+		failed++;
+		errors[errno & 255]++;
+		done = 1;
+		if (divert_return(fd, loan + i, 1))
+			err(1, "return");
+	}
 }
 
 int main(int argc, char **argv)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
 	struct sockaddr_in at = {.sin_family = AF_INET};
-	int fd, c, i, n, on = 1, gso = 0, batch = 1, changed = 0;
+	int fd, c, i, n, on = 1, gso = 0, batch = 1, changed = 0, borrows = 0;
 	const char *pidfile = NULL;
 	long tag = -1;
 	FILE *f;
 
-	while ((c = getopt(argc, argv, "gn:t:Rp:")) != -1) {
+	while ((c = getopt(argc, argv, "gn:t:RBp:")) != -1) {
 		switch (c) {
 		case 'g':
 			gso = 1;
@@ -119,6 +145,9 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			tag = atol(optarg);
+			break;
+		case 'B':
+			borrows = 1;
 			break;
 		case 'R':
 			changed = 1;
@@ -147,11 +176,15 @@ int main(int argc, char **argv)
 			err(1, "%s", pidfile);
 	}
 	while (!stop) {
+		if (borrows) {
+			borrow(fd, batch);
+			continue;
+		}
 		n = read_batch(fd, batch);
 		for (i = 0; i < n; i++)
 			write_back(fd, i, tag, changed);
 	}
-	printf("received %lu sent %lu failed %lu longest %zd\n", received, sent, failed, longest);
+	printf("received %lu sent %lu failed %lu longest %u\n", received, sent, failed, longest);
 	for (c = 0; c < 256; c++)
 		if (errors[c])
 			printf("%s %lu\n", strerrorname_np(c), errors[c]);

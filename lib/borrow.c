@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Packets lent to the program where they lie, returned and sent on. */
+#include <errno.h>
+
+#include "control.h"
+#include "deliver.h"
+#include "divert.h"
+#include "loans.h"
+#include "order.h"
+#include "whole.h"
+
+#define FLAGS	   (MSG_DONTWAIT | MSG_NOSIGNAL)
+#define PACKET_MAX 65535
+
+struct request {
+	struct divert_loan *loans;
+	unsigned int n;
+};
+
+/* Does the packet lie in the ring as it is to be delivered, and stay there? */
+static bool in_place(const struct dsock *s, const struct divert_record *rec, const struct cut *cut)
+{
+	return cut->segments == 1 && (!(rec->flags & DIVERT_REC_PARTIAL) || cut->gso_size) &&
+	       !s->ring.eager && ring_has(&s->ring, rec);
+}
+
+/* -EAGAIN: not this record. */
+static int lend(struct dsock *s, const struct divert_record *rec, int64_t clock,
+		struct divert_loan *loan)
+{
+	uint32_t i = s->shared->segment, len, gso_size;
+	struct lent *l;
+	struct cut cut;
+	void *copy;
+	int rc;
+
+	deliver_plan(s, rec, &cut);
+	if (i >= cut.segments)
+		i = 0;
+	len = segment_len(rec, &cut, i);
+	if (len > PACKET_MAX) {
+		whole_next(s);
+		socket_count_loss(s, DIVERT_N_TOO_LONG);
+		return -EAGAIN;
+	}
+	l = loans_next(s, &rc);
+	if (!l)
+		return rc;
+	loan->packet = rec + 1;
+	if (!in_place(s, rec, &cut)) {
+		copy = loans_room(l, len);
+		if (!copy)
+			return -ENOMEM;
+		segment_build(rec, &cut, i, copy);
+		loan->packet = copy;
+	}
+	loan->number = loans_out(s, l);
+	gso_size = segment_gso(rec, &cut, i);
+	control_info(rec, len, gso_size, &loan->info);
+	loan->info.timestamp = rec->tstamp ? clock + rec->tstamp : 0;
+	deliver_remember(s, rec, loan->packet, len, gso_size, 0);
+	if (i + 1 < cut.segments)
+		s->shared->segment = i + 1;
+	else
+		whole_next(s);
+	return 0;
+}
+
+/* As many as are there. -EAGAIN: none. 0: shut. */
+static ssize_t take(struct dsock *s, void *arg, int flags)
+{
+	const struct divert_record *rec;
+	const struct request *want = arg;
+	bool locked = socket_lock(s);
+	int64_t clock = s->shared->conf.flags & DIVERT_SOCK_INFO ? control_clock() : 0;
+	ssize_t n = 0, rc = -EAGAIN;
+
+	while (n < want->n && !s->shared->shut_read) {
+		rec = whole_peek(s);
+		rc = rec ? lend(s, rec, clock, &want->loans[n]) : -EAGAIN;
+		if (!rc)
+			n++;
+		else if (!rec || rc != -EAGAIN)
+			break;
+	}
+	if (s->shared->shut_read)
+		rc = 0;
+	socket_unlock(s, locked);
+	return n ? n : rc;
+}
+
+int divert_borrow(int fd, struct divert_loan *loans, unsigned int n, int flags)
+{
+	struct request want = {loans, n};
+	struct dsock *s = socket_get(fd);
+	ssize_t rc;
+
+	if (!s)
+		return -1;
+	if (flags & ~FLAGS)
+		rc = -EOPNOTSUPP;
+	else if (!n)
+		rc = -EINVAL;
+	else
+		rc = take(s, &want, flags);
+	if (rc == -EAGAIN)
+		rc = deliver_wait(s, fd, flags, take, &want);
+	socket_put(s);
+	return rc < 0 ? fail(-rc) : rc;
+}
+
+static int give_back(struct dsock *s, const struct divert_loan *loans, unsigned int n)
+{
+	bool locked = socket_lock(s);
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; i < n; i++)
+		if (loans_back(s, loans[i].number))
+			rc = -EINVAL;
+	loans_settle(s);
+	socket_unlock(s, locked);
+	return rc;
+}
+
+int divert_return(int fd, const struct divert_loan *loans, unsigned int n)
+{
+	struct dsock *s = socket_get(fd);
+	int rc;
+
+	if (!s)
+		return -1;
+	rc = give_back(s, loans, n);
+	socket_put(s);
+	return rc ? fail(-rc) : 0;
+}
+
+int divert_send_loan(int fd, const struct divert_loan *loans, unsigned int n, int flags)
+{
+	struct dsock *s = socket_get(fd);
+	struct order order = {};
+	struct iovec iov;
+	unsigned int i;
+	ssize_t rc = 0;
+
+	if (!s)
+		return -1;
+	for (i = 0; i < n; i++) {
+		iov = (struct iovec){(void *)loans[i].packet, loans[i].info.length};
+		order.info = &loans[i].info;
+		rc = order_send(s, fd, &iov, 1, flags, &order);
+		if (rc < 0)
+			break;
+	}
+	if (i && give_back(s, loans, i)) {
+		rc = -EINVAL;
+		i = 0;
+	}
+	socket_put(s);
+	return i ? (int)i : rc < 0 ? fail(-rc) : 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where a packet is to go, as the program says it, and sending it there (lib/send.c). */
+#ifndef LIB_ORDER_H
+#define LIB_ORDER_H
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "divert.h"
+#include "socket.h"
+
+struct order {
+	const struct sockaddr *addr; /* or NULL */
+	socklen_t addrlen;
+	const struct divert_info *info; /* or NULL; wins over the address */
+	const uint32_t *mark;		/* or NULL: SO_MARK */
+};
+
+/* One packet, in pieces: its length or -errno. */
+ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs, int flags,
+		   const struct order *order);
+
+#endif

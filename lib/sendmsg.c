@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The calls that send, and the control messages that say where to. */
+#include <errno.h>
+#include <string.h>
+
+#include "divert.h"
+#include "order.h"
+
+/* ---- control messages ---- */
+
+/* What is for us in them; others mean nothing to a divert socket, as those that it gave itself. */
+static int read_control(const struct msghdr *msg, struct order *order, struct divert_info *info,
+			uint32_t *mark)
+{
+	const char *at = msg->msg_control;
+	size_t left = at ? msg->msg_controllen : 0, step;
+	struct cmsghdr c;
+
+	for (; left >= sizeof(c); at += step, left -= step) {
+		memcpy(&c, at, sizeof(c));
+		if (c.cmsg_len < sizeof(c) || c.cmsg_len > left)
+			return -EINVAL;
+		if (c.cmsg_level == SOL_DIVERT) {
+			if (c.cmsg_type != DIVERT_INFO || c.cmsg_len != CMSG_LEN(sizeof(*info)))
+				return -EINVAL;
+			memcpy(info, at + CMSG_LEN(0), sizeof(*info));
+			order->info = info;
+		} else if (c.cmsg_level == SOL_SOCKET && c.cmsg_type == SO_MARK) {
+			if (c.cmsg_len != CMSG_LEN(sizeof(*mark)))
+				return -EINVAL;
+			memcpy(mark, at + CMSG_LEN(0), sizeof(*mark));
+			order->mark = mark;
+		}
+		step = CMSG_ALIGN(c.cmsg_len);
+		if (step > left)
+			break;
+	}
+	return 0;
+}
+
+static ssize_t send_msg(struct dsock *s, int fd, const struct msghdr *msg, int flags)
+{
+	struct order order = {.addr = msg->msg_name, .addrlen = msg->msg_namelen};
+	struct divert_info info;
+	uint32_t mark;
+	int rc = read_control(msg, &order, &info, &mark);
+
+	return rc ? rc : order_send(s, fd, msg->msg_iov, msg->msg_iovlen, flags, &order);
+}
+
+/* ---- calls ---- */
+
+ssize_t divert_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *to,
+		      socklen_t tolen)
+{
+	struct order order = {.addr = to, .addrlen = tolen};
+	struct iovec iov = {(void *)buf, len};
+	struct dsock *s = socket_get(fd);
+	ssize_t n;
+
+	if (!s)
+		return -1;
+	n = order_send(s, fd, &iov, 1, flags, &order);
+	socket_put(s);
+	return n < 0 ? fail(-n) : n;
+}
+
+ssize_t divert_send(int fd, const void *buf, size_t len, int flags)
+{
+	return divert_sendto(fd, buf, len, flags, NULL, 0);
+}
+
+ssize_t divert_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct dsock *s = socket_get(fd);
+	ssize_t n;
+
+	if (!s)
+		return -1;
+	n = send_msg(s, fd, msg, flags);
+	socket_put(s);
+	return n < 0 ? fail(-n) : n;
+}
+
+int divert_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
+{
+	struct dsock *s = socket_get(fd);
+	unsigned int i;
+	ssize_t rc = 0;
+
+	if (!s)
+		return -1;
+	for (i = 0; i < n; i++) {
+		rc = send_msg(s, fd, &msgs[i].msg_hdr, flags);
+		if (rc < 0)
+			break;
+		msgs[i].msg_len = rc;
+	}
+	socket_put(s);
+	return i ? (int)i : rc < 0 ? fail(-rc) : 0;
+}
