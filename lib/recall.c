@@ -74,11 +74,16 @@ static uint32_t destination(const uint8_t *packet)
 	return nonzero(h);
 }
 
+static int link_local(const uint8_t *six)
+{
+	return six[0] == 0xfe && (six[1] & 0xc0) == 0x80;
+}
+
 int recall_needs_link(const uint8_t *packet)
 {
 	if (packet[0] >> 4 == 4)
 		return packet[16] >> 4 == 14 || !memcmp(packet + 16, "\377\377\377\377", 4);
-	return packet[24] == 0xff || (packet[24] == 0xfe && (packet[25] & 0xc0) == 0x80);
+	return packet[24] == 0xff || link_local(packet + 24) || link_local(packet + 8);
 }
 
 static void put(uint64_t **slots, uint32_t hash, uint32_t value)

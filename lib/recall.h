@@ -59,7 +59,10 @@ uint32_t recall_hops(struct recall *r, const uint8_t *packet, uint32_t len, uint
 
 void recall_free(struct recall *r);
 
-/* Is the destination one that only its link can tell: IPv6 link-local, multicast, limited broadcast? */
+/*
+ * Does the packet go where only its link can tell: to multicast, limited broadcast, or, as neighbour discovery
+ * does, from or to an IPv6 link-local address?
+ */
 int recall_needs_link(const uint8_t *packet);
 
 #endif

@@ -194,6 +194,13 @@ static void test_needs_link(void **state)
 			to[2] = to[3] = 255;
 		assert_int_equal(!!recall_needs_link(p), destination[i].needs);
 	}
+	/* a neighbour is asked from there for any of its addresses */
+	memset(p, 0, sizeof(p));
+	p[0] = 0x60;
+	p[8] = 0xfe;
+	p[9] = 0x80;
+	p[24] = 0x20;
+	assert_true(recall_needs_link(p));
 }
 
 static void test_link(void **state)
