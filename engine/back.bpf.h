@@ -227,15 +227,15 @@ static __always_inline int back_no_route(struct __sk_buff *skb, int rc)
 /* Bytes of the longest packet that leaves: of a large one, of its segments. */
 static __always_inline __u32 back_len(struct pass *p)
 {
-	__u32 head = p->shape.payload + 8; /* UDP's */
+	__u32 head = p->desk->shape.payload + 8; /* UDP's */
 	__u32 gso_size = p->skb->gso_size;
 	__u8 offset = 0;
 
 	if (!gso_size)
-		return p->shape.len;
-	if (p->packet->field[DIVERT_F_PROTO] == PROTO_TCP) {
-		packet_load(p, p->shape.payload + 12, &offset, sizeof(offset));
-		head = p->shape.payload + (offset >> 4) * 4;
+		return p->desk->shape.len;
+	if (p->desk->packet.field[DIVERT_F_PROTO] == PROTO_TCP) {
+		packet_load(p, p->desk->shape.payload + 12, &offset, sizeof(offset));
+		head = p->desk->shape.payload + (offset >> 4) * 4;
 	}
 	return head + gso_size;
 }
@@ -249,7 +249,7 @@ static __always_inline int back_fitted(struct pass *p, const struct divert_back 
 {
 	__u8 frag = 0x40;
 
-	if (!(p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_V6))
+	if (!(p->desk->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6))
 		packet_load(p, offsetof(struct packet_ip4, frag), &frag, sizeof(frag));
 	return back->tag && frag & 0x40;
 }
@@ -257,7 +257,7 @@ static __always_inline int back_fitted(struct pass *p, const struct divert_back 
 /* len: to be looked at; 0: only the device's own MTU counts. */
 static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib, __u16 len)
 {
-	struct divert_packet *k = p->packet;
+	struct divert_packet *k = &p->desk->packet;
 	int v6 = k->field[DIVERT_F_FLAGS] & DIVERT_IS_V6;
 
 	fib->family = v6 ? AF_INET6 : AF_INET;
@@ -270,11 +270,11 @@ static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib
 	fib->ifindex = LO_IFINDEX;
 	if (v6) {
 		packet_load(p, offsetof(struct packet_ip6, src), fib->ipv6_src, 32);
-		fib->flowinfo = bpf_htonl((__u32)p->shape.tos << 20);
+		fib->flowinfo = bpf_htonl((__u32)p->desk->shape.tos << 20);
 	} else {
 		fib->ipv4_src = k->field[DIVERT_F_SRC4];
 		fib->ipv4_dst = k->field[DIVERT_F_DST4];
-		fib->tos = p->shape.tos;
+		fib->tos = p->desk->shape.tos;
 	}
 	if (fib_flags & FIB_MARK)
 		*(__u32 *)fib->smac = p->skb->mark;
@@ -304,12 +304,12 @@ static __always_inline int back_link(struct pass *p, const struct divert_back *b
 		return back_refuse(p->skb, DIVERT_N_IF_DOWN, ENETDOWN);
 	if (back_len(p) > READ(AS(net_device, dev), mtu))
 		return back_answer(p->skb, EMSGSIZE);
-	if (p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
+	if (p->desk->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
 		next.nh_family = AF_INET6;
 		packet_load(p, offsetof(struct packet_ip6, dst), next.ipv6_nh, 16);
 	} else {
 		next.nh_family = AF_INET;
-		next.ipv4_nh = p->packet->field[DIVERT_F_DST4];
+		next.ipv4_nh = p->desk->packet.field[DIVERT_F_DST4];
 	}
 	return back_leave(p->skb, back, back->ifindex, &next);
 }
@@ -332,13 +332,16 @@ static __always_inline int back_header(struct __sk_buff *skb, struct divert_back
  */
 static __noinline int back_out(struct __sk_buff *skb, int version, const struct divert_back *back)
 {
-	struct pass p = {.skb = skb, .link_len = ETH_HLEN};
+	struct pass p = {.skb = skb};
 	struct bpf_redir_neigh next = {};
 	struct bpf_fib_lookup fib = {};
 	__u32 len;
 	int rc;
 
-	if (pass_begin(&p) || packet_read(&p, version, skb->len - ETH_HLEN, p.packet, &p.shape))
+	if (pass_begin(&p))
+		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+	p.desk->link_len = ETH_HLEN;
+	if (packet_read(&p, version, skb->len - ETH_HLEN, &p.desk->packet, &p.desk->shape))
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
 	skb->mark = back->mark;
 	if (back->flags & DIVERT_BACK_LINK)

@@ -96,24 +96,24 @@ static __always_inline int record_copy(struct __sk_buff *skb, void *ring,
 	return record_copy_525312(skb, ring, head, offset); /* or longer, which that refuses */
 }
 
-static __always_inline void record_head(struct pass *p, struct divert_record *r, __u16 tag, int tee)
+static __always_inline void record_head(struct __sk_buff *skb, const struct desk *d,
+					struct divert_record *r, __u16 tag, int tee)
 {
-	struct __sk_buff *skb = p->skb;
-	__u32 flags = p->packet->field[DIVERT_F_FLAGS];
+	__u32 flags = d->packet.field[DIVERT_F_FLAGS];
 
 	__builtin_memset(r, 0, sizeof(*r));
-	r->len = p->shape.len;
+	r->len = d->shape.len;
 	r->tag = tag;
 	r->mark = skb->mark;
 	r->uid = ~0u;
-	r->ifindex = p->recv_ifindex;
+	r->ifindex = d->recv_ifindex;
 	r->hops = skb_hops(skb);
 	if (flags & DIVERT_IS_OUT) {
 		r->flags = DIVERT_REC_OUT;
 		r->oif = skb->ifindex;
-		if (p->recv_ifindex) {
+		if (d->recv_ifindex) {
 			r->flags |= DIVERT_REC_FORWARDED;
-			skb_name_of(skb, p->recv_ifindex, r->name);
+			skb_name_of(skb, d->recv_ifindex, r->name);
 		}
 	} else {
 		skb_dev_name(skb, r->name);
@@ -165,10 +165,10 @@ static __always_inline __u32 mix(__u32 h)
  * Of addresses, protocol and ports; the same for both directions. Fragments go by the first
  * three, so that all of a packet meet at one socket.
  */
-static __always_inline __u32 flow_hash(const struct pass *p)
+static __always_inline __u32 flow_hash(const struct desk *d)
 {
-	const __u64(*w)[2] = p->packet->wide;
-	const __u32 *f = p->packet->field;
+	const __u64(*w)[2] = d->packet.wide;
+	const __u32 *f = d->packet.field;
 	__u64 both = f[DIVERT_F_SRC4] ^ f[DIVERT_F_DST4];
 
 	if (f[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
@@ -176,7 +176,7 @@ static __always_inline __u32 flow_hash(const struct pass *p)
 		       (w[DIVERT_W_SRC6][1] ^ w[DIVERT_W_DST6][1]);
 		both ^= both >> 32;
 	}
-	if (f[DIVERT_F_SPORT] != DIVERT_ABSENT && !p->shape.fragment)
+	if (f[DIVERT_F_SPORT] != DIVERT_ABSENT && !d->shape.fragment)
 		both = mix(both) + (f[DIVERT_F_SPORT] ^ f[DIVERT_F_DPORT]);
 	return mix(mix(both) + f[DIVERT_F_PROTO]);
 }
@@ -214,7 +214,7 @@ __noinline __u32 choose(const struct divert_port *port, __u32 hash)
 }
 
 /* The socket for the packet on a port; NULL: nobody listens. */
-static __always_inline void *port_ring(struct pass *p, __u32 key, struct divert_port **port,
+static __always_inline void *port_ring(const struct desk *d, __u32 key, struct divert_port **port,
 				       __u32 *slot)
 {
 	*port = bpf_map_lookup_elem(&ports, &key);
@@ -222,24 +222,31 @@ static __always_inline void *port_ring(struct pass *p, __u32 key, struct divert_
 		return NULL;
 	if ((*port)->members == 1)
 		return member(*port, 0, slot);
-	return member(*port, choose(*port, flow_hash(p)), slot);
+	return member(*port, choose(*port, flow_hash(d)), slot);
 }
 
-static __always_inline void record_info(struct pass *p, struct divert_record *r,
-					const struct divert_socket *conf)
+static __always_inline void record_info(struct __sk_buff *skb, const struct desk *d,
+					struct divert_record *r, const struct divert_socket *conf)
 {
-	if (r->flags & DIVERT_REC_OUT && !p->recv_ifindex && p->skb->sk)
-		r->uid = bpf_get_socket_uid(p->skb);
+	if (r->flags & DIVERT_REC_OUT && !d->recv_ifindex && skb->sk)
+		r->uid = bpf_get_socket_uid(skb);
 	r->drops = conf->drops;
 	r->tstamp = bpf_ktime_get_ns();
 }
 
-/* noinline: it is called from the two actions, each time with the whole of the above. */
-static __noinline int deliver(struct pass *p, const struct divert_insn *in)
+enum deliver_how {
+	DELIVER_TEE = 1 << 0,
+	DELIVER_BYPASS = 1 << 1,  /* nobody listens: the rule says pass */
+	DELIVER_RELEASE = 1 << 2, /* only to show whose its later fragments are not */
+};
+
+/* The packet to the socket that is bound to the port. Not static: see struct desk. */
+__noinline int deliver(struct __sk_buff *skb, __u16 rule, __u16 number, __u32 how)
 {
+	const struct desk *d = desk();
 	const struct divert_settings *set;
-	int tee = in->op == DIVERT_OP_TEE;
 	struct divert_port *port = NULL;
+	int tee = how & DELIVER_TEE;
 	struct divert_socket *conf;
 	struct divert_record head;
 	void *ring = NULL;
@@ -247,11 +254,13 @@ static __noinline int deliver(struct pass *p, const struct divert_insn *in)
 	int cause, bypass;
 	__u64 *n;
 
+	if (!d)
+		return DELIVER_LOST;
 	/* IPv6 goes to an AF_INET6 socket if there is one, else where all goes */
-	if (p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_V6)
-		ring = port_ring(p, in->action.port | DIVERT_KEY_V6, &port, &slot);
+	if (d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6)
+		ring = port_ring(d, number | DIVERT_KEY_V6, &port, &slot);
 	if (!ring)
-		ring = port_ring(p, in->action.port, &port, &slot);
+		ring = port_ring(d, number, &port, &slot);
 	n = port_counters(port ? port->stats : 0);
 	conf = bpf_map_lookup_elem(&socket_conf, &slot);
 	if (!n || !conf)
@@ -259,12 +268,16 @@ static __noinline int deliver(struct pass *p, const struct divert_insn *in)
 	if (!ring) {
 		slot = 0;
 		set = bpf_map_lookup_elem(&settings, &slot);
-		bypass = in->action.flags & DIVERT_ACT_BYPASS || (set && set->pass_through) ||
+		bypass = how & DELIVER_BYPASS || (set && set->pass_through) ||
 			 (port && port->flags & DIVERT_PORT_BYPASS);
 		n[!tee && bypass ? DIVERT_N_PASSED : DIVERT_N_NO_LISTENER]++;
 		return bypass ? DELIVER_NOBODY : DELIVER_LOST;
 	}
-	record_head(p, &head, in->rule, tee);
+	record_head(skb, d, &head, rule, tee);
+	if (d->undecided)
+		head.flags |= DIVERT_REC_UNDECIDED;
+	if (how & DELIVER_RELEASE)
+		head.flags |= DIVERT_REC_RELEASE;
 	if (conf->flags) {
 		if (conf->flags &
 		    (head.flags & DIVERT_REC_OUT ? DIVERT_SOCK_NOT_OUT : DIVERT_SOCK_NOT_IN)) {
@@ -272,12 +285,13 @@ static __noinline int deliver(struct pass *p, const struct divert_insn *in)
 			return DELIVER_NOBODY;
 		}
 		if (conf->flags & DIVERT_SOCK_INFO)
-			record_info(p, &head, conf);
+			record_info(skb, d, &head, conf);
 	}
-	cause = record_copy(p->skb, ring, &head, p->link_len, conf->limit);
+	cause = record_copy(skb, ring, &head, d->link_len, conf->limit);
 	if (cause == DIVERT_N_RING_FULL)
 		__sync_fetch_and_add(&conf->drops, 1);
-	n[cause ? cause : tee ? DIVERT_N_TEED : DIVERT_N_DIVERTED]++;
+	if (cause || !(how & DELIVER_RELEASE))
+		n[cause ? cause : tee ? DIVERT_N_TEED : DIVERT_N_DIVERTED]++;
 	return cause ? DELIVER_LOST : DELIVERED;
 }
 

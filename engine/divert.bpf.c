@@ -45,7 +45,8 @@ static __always_inline int ip_version(const struct __sk_buff *skb)
  */
 static __noinline int pass_read(struct pass *p, int version)
 {
-	if (!packet_read(p, version, p->skb->len - p->link_len, p->packet, &p->shape))
+	if (!packet_read(p, version, p->skb->len - p->desk->link_len, &p->desk->packet,
+			 &p->desk->shape))
 		return 0;
 	count(0, DIVERT_N_MALFORMED);
 	return -1;
@@ -54,14 +55,15 @@ static __noinline int pass_read(struct pass *p, int version)
 /* On the way in. noinline: only packets that a rule may be for need its stack. */
 static __noinline int in(struct __sk_buff *skb, int version, int back, __u32 tag)
 {
-	struct pass p = {.skb = skb, .recv_ifindex = skb->ifindex};
+	struct pass p = {.skb = skb};
 
 	if (pass_begin(&p))
 		return TC_ACT_UNSPEC;
-	p.link_len = skb_link_len(skb);
-	p.packet->field[DIVERT_F_MARK] = skb->mark;
+	p.desk->recv_ifindex = skb->ifindex;
+	p.desk->link_len = skb_link_len(skb);
+	p.desk->packet.field[DIVERT_F_MARK] = skb->mark;
 	if (back)
-		p.packet->field[DIVERT_F_FLAGS] = DIVERT_IS_BACK_IN;
+		p.desk->packet.field[DIVERT_F_FLAGS] = DIVERT_IS_BACK_IN;
 	if (pass_read(&p, version))
 		return TC_ACT_UNSPEC;
 	return run_rules(&p, tag);
@@ -89,17 +91,18 @@ int divert_in(struct __sk_buff *skb)
 static __noinline int out(struct __sk_buff *skb, int version, int back, __u32 tag,
 			  __u32 recv_ifindex)
 {
-	struct pass p = {.skb = skb, .recv_ifindex = recv_ifindex};
+	struct pass p = {.skb = skb};
 
 	if (pass_begin(&p))
 		return TC_ACT_UNSPEC;
-	p.link_len = skb_link_len(skb);
-	p.packet->field[DIVERT_F_MARK] = skb->mark;
-	p.packet->field[DIVERT_F_FLAGS] = DIVERT_IS_OUT;
+	p.desk->recv_ifindex = recv_ifindex;
+	p.desk->link_len = skb_link_len(skb);
+	p.desk->packet.field[DIVERT_F_MARK] = skb->mark;
+	p.desk->packet.field[DIVERT_F_FLAGS] = DIVERT_IS_OUT;
 	if (back)
-		p.packet->field[DIVERT_F_FLAGS] |= DIVERT_IS_BACK_OUT;
+		p.desk->packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_BACK_OUT;
 	if (recv_ifindex)
-		p.packet->field[DIVERT_F_FLAGS] |= DIVERT_IS_FORWARDED;
+		p.desk->packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_FORWARDED;
 	if (pass_read(&p, version))
 		return TC_ACT_UNSPEC;
 	return run_rules(&p, tag);

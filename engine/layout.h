@@ -226,6 +226,12 @@ enum divert_op {
 	DIVERT_OP_TEE,	  /* action: a copy to action.port, go on at yes */
 	DIVERT_OP_CALL,	  /* action: note no, go on at yes; DIVERT_CALLS_MAX deep: at the next */
 	DIVERT_OP_RETURN, /* action: go on at what the last call noted; where there is none, at yes */
+	/*
+	 * Ahead of what a divert rule asks of ports and the like, which a later fragment has not: it goes
+	 * to fragment.action if the first one was diverted by this rule, or has not come yet and the
+	 * socket reassembles. Else, and all others: go on at yes.
+	 */
+	DIVERT_OP_FRAGMENT,
 };
 
 /* What MASK and RANGE look at. A field that the packet lacks is DIVERT_ABSENT. */
@@ -283,6 +289,10 @@ struct divert_insn {
 			__u32 word[4]; /* hi.msw, hi.lsw, lo.msw, lo.lsw; each host order */
 			__u32 bits;
 		} prefix;
+		struct {
+			__u32 action; /* index of the rule's last instruction */
+			__u32 port;   /* of the action, host order */
+		} fragment;
 		struct {
 			__u32 counter; /* index into rule_counters */
 			__u16 port;    /* host order */

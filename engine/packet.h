@@ -51,6 +51,7 @@ struct packet_shape {
 	__u32 payload; /* offset of what follows the IP headers */
 	__u8 tos;      /* or traffic class */
 	__u8 fragment; /* is one, also the first */
+	__u32 id;      /* of a fragment, as it is in the header */
 };
 
 /* An IPv4 header without options, an IPv6 header, by their bytes: no alignment is assumed. */
@@ -124,6 +125,7 @@ static __always_inline int packet_read4(void *from, __u32 avail, struct divert_p
 	s->payload = ihl;
 	s->tos = ip.tos;
 	s->fragment = (frag & 0x3fff) != 0;
+	s->id = ip.id;
 	p->field[DIVERT_F_FLAGS] |= DIVERT_IS_V4;
 	p->field[DIVERT_F_SRC4] = ip.src;
 	p->field[DIVERT_F_DST4] = ip.dst;
@@ -173,6 +175,7 @@ static __always_inline int packet_read6(void *from, __u32 avail, struct divert_p
 			break;
 		if (next == PROTO_FRAGMENT) {
 			s->fragment = 1;
+			__builtin_memcpy(&s->id, ext + 4, sizeof(s->id));
 			if (ext[2] || ext[3] & 0xf8)
 				p->field[DIVERT_F_FLAGS] |= DIVERT_IS_FRAG;
 			at += 8;

@@ -10,38 +10,72 @@
 static int packet_load(void *from, __u32 offset, void *to, __u32 len);
 #include "match.h"
 
-/* The fields of the packet that a processor is at. */
+/* Of a fragmented packet, in one direction and above one tag: what its first fragment has told. */
+struct fragments_key {
+	__u64 addr[4]; /* source and destination */
+	__u32 id;
+	__u16 tag;
+	__u8 proto; /* of IPv4 */
+	__u8 out;
+};
+
+struct fragments {
+	__u64 when;	  /* ns of CLOCK_MONOTONIC_COARSE */
+	__u16 first;	  /* it has come; the rule that diverted it, and the port: */
+	__u16 rule, port; /* 0, 0: none has */
+	__u16 waiting_rule, waiting_port; /* whom later ones, that came before it, wait with */
+};
+
+/*
+ * What is known of the packet that a processor is at. It lies in memory of the processor's own, as no hook
+ * runs within another: the stack of a program and all it calls is 512 bytes. And a function that finds
+ * it there need not be static: the verifier then walks that once, and not on each way that leads there.
+ */
+struct desk {
+	struct divert_packet packet;
+	struct packet_shape shape;
+	__u32 link_len;
+	__u32 recv_ifindex; /* 0: made here */
+	__u32 wide_known;   /* which of wide[] are filled in, by bit */
+	__u16 tag;	    /* that it came with */
+	__u8 first;	    /* a first fragment that a rule's ports were asked of */
+	__u8 undecided;	    /* a later fragment that came before it, on trial to a rule */
+	__u16 rule, port;   /* that diverted it */
+
+	/* fragment.bpf.h's, from here on not cleared */
+	struct fragments_key key;
+	struct fragments fresh;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct divert_packet);
-} packets SEC(".maps");
+	__type(value, struct desk);
+} desks SEC(".maps");
+
+static __always_inline struct desk *desk(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&desks, &zero);
+}
 
 struct pass {
 	struct __sk_buff *skb;
 	void *pages; /* the rule set */
 	__u32 pc;
 	int verdict; /* TC_ACT_... once decided */
-	__u32 link_len;
-	__u32 recv_ifindex; /* 0: made here */
-	__u32 wide_known;   /* which of wide[] are filled in, by bit */
-	struct packet_shape shape;
-	struct divert_packet *packet; /* of this processor: see pass_begin() */
+	struct desk *desk;
 };
 
-/*
- * The packet's fields lie in memory of the processor's own, since the stack is short: no hook
- * runs within another. 0, or -1, which cannot be.
- */
+/* The desk, cleared for this packet. 0, or -1, which cannot be. */
 static __always_inline int pass_begin(struct pass *p)
 {
-	__u32 zero = 0;
-
-	p->packet = bpf_map_lookup_elem(&packets, &zero);
-	if (!p->packet)
+	p->desk = desk();
+	if (!p->desk)
 		return -1;
-	__builtin_memset(p->packet, 0, sizeof(*p->packet));
+	__builtin_memset(p->desk, 0, offsetof(struct desk, key));
 	return 0;
 }
 
@@ -49,7 +83,7 @@ static __always_inline int packet_load(void *from, __u32 offset, void *to, __u32
 {
 	struct pass *p = from;
 
-	return bpf_skb_load_bytes(p->skb, p->link_len + offset, to, len);
+	return bpf_skb_load_bytes(p->skb, p->desk->link_len + offset, to, len);
 }
 
 static __always_inline __u64 *port_counters(__u32 index)

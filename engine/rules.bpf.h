@@ -3,7 +3,7 @@
 #ifndef DIVERT_ENGINE_RULES_BPF_H
 #define DIVERT_ENGINE_RULES_BPF_H
 
-#include "deliver.bpf.h"
+#include "fragment.bpf.h"
 
 static __always_inline union divert_page *page_of(void *pages, __u32 number)
 {
@@ -27,21 +27,21 @@ static __always_inline void know_name(struct pass *p, __u32 which)
 	char name[DIVERT_NAME_LEN] = {};
 	__be32 *word = (__be32 *)name;
 
-	if (p->wide_known & 1u << which)
+	if (p->desk->wide_known & 1u << which)
 		return;
-	p->wide_known |= 1u << which;
-	if (which == DIVERT_W_RECV && p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_OUT) {
-		if (p->recv_ifindex)
-			skb_name_of(p->skb, p->recv_ifindex, name);
+	p->desk->wide_known |= 1u << which;
+	if (which == DIVERT_W_RECV && p->desk->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT) {
+		if (p->desk->recv_ifindex)
+			skb_name_of(p->skb, p->desk->recv_ifindex, name);
 	} else {
 		skb_dev_name(p->skb, name);
 	}
 	if (which == DIVERT_W_RECV) {
-		p->packet->wide[DIVERT_W_RECV][0] = packet_wide(word[0], word[1]);
-		p->packet->wide[DIVERT_W_RECV][1] = packet_wide(word[2], word[3]);
+		p->desk->packet.wide[DIVERT_W_RECV][0] = packet_wide(word[0], word[1]);
+		p->desk->packet.wide[DIVERT_W_RECV][1] = packet_wide(word[2], word[3]);
 	} else {
-		p->packet->wide[DIVERT_W_XMIT][0] = packet_wide(word[0], word[1]);
-		p->packet->wide[DIVERT_W_XMIT][1] = packet_wide(word[2], word[3]);
+		p->desk->packet.wide[DIVERT_W_XMIT][0] = packet_wide(word[0], word[1]);
+		p->desk->packet.wide[DIVERT_W_XMIT][1] = packet_wide(word[2], word[3]);
 	}
 }
 
@@ -51,7 +51,7 @@ static __always_inline void know_name(struct pass *p, __u32 which)
  */
 static __always_inline int drop(const struct pass *p)
 {
-	return p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_OUT ? TC_ACT_STOLEN : TC_ACT_SHOT;
+	return p->desk->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT ? TC_ACT_STOLEN : TC_ACT_SHOT;
 }
 
 /*
@@ -104,7 +104,8 @@ static long step(__u32 i, struct pass *p)
 	__u32 pc = p->pc;
 	union divert_page *page = page_of(p->pages, 1 + pc / DIVERT_PAGE_INSNS);
 	const struct divert_insn *in;
-	__u32 next;
+	enum delivered delivered;
+	__u32 next, how;
 
 	p->verdict = TC_ACT_SHOT;
 	if (!page)
@@ -118,32 +119,43 @@ static long step(__u32 i, struct pass *p)
 		/* fall through */
 	case DIVERT_OP_MASK:
 	case DIVERT_OP_RANGE:
-		if (!match_insn(in, p->packet))
+		if (!match_insn(in, &p->desk->packet))
 			next = in->no;
 		break;
 	case DIVERT_OP_ALLOW:
-		count_rule(in, p->shape.len);
+		count_rule(in, p->desk->shape.len);
 		p->verdict = TC_ACT_UNSPEC;
 		return 1;
 	case DIVERT_OP_DENY:
-		count_rule(in, p->shape.len);
+		count_rule(in, p->desk->shape.len);
 		p->verdict = drop(p);
 		return 1;
 	case DIVERT_OP_GO:
-		count_rule(in, p->shape.len);
+		count_rule(in, p->desk->shape.len);
 		break;
 	case DIVERT_OP_TEE:
 	case DIVERT_OP_DIVERT:
-		count_rule(in, p->shape.len);
-		if (deliver(p, in) == DELIVER_NOBODY || in->op == DIVERT_OP_TEE)
+		count_rule(in, p->desk->shape.len);
+		how = in->op == DIVERT_OP_TEE ? DELIVER_TEE : 0;
+		if (in->action.flags & DIVERT_ACT_BYPASS)
+			how |= DELIVER_BYPASS;
+		delivered = deliver(p->skb, in->rule, in->action.port, how);
+		p->desk->undecided = 0;
+		if (delivered == DELIVER_NOBODY || how & DELIVER_TEE)
 			break;
+		p->desk->rule = in->rule;
+		p->desk->port = in->action.port;
 		p->verdict = TC_ACT_STOLEN;
 		return 1;
 	case DIVERT_OP_CALL:
 	case DIVERT_OP_RETURN:
-		count_rule(in, p->shape.len);
+		count_rule(in, p->desk->shape.len);
 		p->pc = call(p, in) & PC_MASK;
 		return 0;
+	case DIVERT_OP_FRAGMENT:
+		if (p->desk->shape.fragment)
+			next = fragment_ask(p, in);
+		break;
 	default:
 		return 1;
 	}
@@ -240,14 +252,17 @@ static __always_inline int run_rules(struct pass *p, __u32 tag)
 
 	if (!head)
 		return TC_ACT_UNSPEC;
-	pc = entry_of(p->pages, head, tag, p->packet->field[DIVERT_F_FLAGS] & DIVERT_IS_OUT);
+	pc = entry_of(p->pages, head, tag, p->desk->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT);
 	if (pc == ~0u)
 		return TC_ACT_UNSPEC;
 	p->pc = pc & PC_MASK;
 	p->verdict = TC_ACT_SHOT;
 	if (head->calls)
 		calls_begin();
+	p->desk->tag = tag;
 	bpf_loop(DIVERT_INSNS_MAX, step, p, 0);
+	if (p->desk->first)
+		fragment_tell(p);
 	return p->verdict;
 }
 

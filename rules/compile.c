@@ -243,13 +243,32 @@ static bool tells_direction(const struct rule_match *m)
 	return m->type == RULE_IN || (m->type == RULE_XMIT && !m->negate);
 }
 
-static void emit_matches(struct code *c, const struct rule *r, bool direction)
+/* What a later fragment does not tell: it comes last, so that DIVERT_OP_FRAGMENT can stand ahead of it. */
+static bool asks_transport(const struct rule_match *m)
+{
+	return m->type == RULE_SPORT || m->type == RULE_DPORT || m->type == RULE_ICMP ||
+	       m->type == RULE_ICMP6;
+}
+
+enum turn {
+	FIRST,
+	SECOND,
+	LAST,
+	TURNS,
+};
+
+static enum turn turn_of(const struct rule_match *m)
+{
+	return tells_direction(m) ? FIRST : asks_transport(m) ? LAST : SECOND;
+}
+
+static void emit_matches(struct code *c, const struct rule *r, enum turn turn)
 {
 	const struct rule_match *m;
 	uint32_t from, i;
 
 	for (m = r->match; m; m = m->next) {
-		if (tells_direction(m) != direction)
+		if (turn_of(m) != turn)
 			continue;
 		from = c->n;
 		emit_match(c, m);
@@ -260,13 +279,30 @@ static void emit_matches(struct code *c, const struct rule *r, bool direction)
 	}
 }
 
+static bool has_turn(const struct rule *r, enum turn turn)
+{
+	const struct rule_match *m;
+
+	for (m = r->match; m; m = m->next)
+		if (turn_of(m) == turn)
+			return true;
+	return false;
+}
+
 static void compile_rule(struct code *c, const struct rule *r)
 {
-	uint32_t start = c->n, i;
+	uint32_t start = c->n, ask = PAST, i;
 
 	c->rule = r->number;
-	emit_matches(c, r, true);
-	emit_matches(c, r, false);
+	emit_matches(c, r, FIRST);
+	emit_matches(c, r, SECOND);
+	if (r->action == RULE_DIVERT && has_turn(r, LAST)) {
+		ask = c->n;
+		emit(c, DIVERT_OP_FRAGMENT, 0, c->n + 1, c->n + 1)->fragment.port = r->arg;
+	}
+	emit_matches(c, r, LAST);
+	if (ask != PAST && !c->error)
+		c->insn[ask].fragment.action = c->n;
 	emit_action(c, r);
 	for (i = start; i < c->n; i++) {
 		if (c->insn[i].yes == PAST)
