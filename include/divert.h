@@ -166,6 +166,11 @@ int divert_is(int fd);
 int divert_is_inner(int fd);
 /* The first descriptor from fd on that is one or the other; -1: there is none. */
 int divert_next(int fd);
+/*
+ * The inner descriptor by which the socket writes: ready for writing when the socket is, which the
+ * socket's own cannot tell epoll(7). For nothing else.
+ */
+int divert_writer(int fd);
 /* Such a descriptor moves away from this number, which somebody is about to put another file on. */
 int divert_move_inner(int fd);
 

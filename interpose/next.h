@@ -13,6 +13,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -101,7 +102,9 @@ void closefrom(int low);
 	  (SYS_close_range, first, last, flags))                                                   \
 	X(int, dup, (int fd), (SYS_dup, fd))                                                       \
 	X(int, dup2, (int oldfd, int newfd), (RAW_DUP2))                                           \
-	X(int, dup3, (int oldfd, int newfd, int flags), (SYS_dup3, oldfd, newfd, flags))
+	X(int, dup3, (int oldfd, int newfd, int flags), (SYS_dup3, oldfd, newfd, flags))           \
+	X(int, epoll_ctl, (int set, int op, int fd, struct epoll_event *event),                    \
+	  (SYS_epoll_ctl, set, op, fd, event))
 
 /* X(result, name, parameters): those that are no plain system call have it in next.c */
 #define NEXT_OTHER(X)                                                                              \

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Waiting. A divert socket's descriptor tells by itself when there is something to read, but
- * knows nothing of writing: here it is always writable, as a raw socket is. epoll(7) goes on
- * in the kernel, and never says so.
+ * knows nothing of writing: here it is always writable, as a raw socket is. For epoll(7) see
+ * interpose/epoll.c.
  */
 #include "interpose/next.h"
 

@@ -446,6 +446,18 @@ int divert_dup(int oldfd, int newfd)
 	return 0; /* the use that socket_get() counted is the new descriptor's */
 }
 
+int divert_writer(int fd)
+{
+	struct dsock *s = socket_get(fd);
+	int back;
+
+	if (!s)
+		return -1;
+	back = s->back;
+	socket_put(s);
+	return back;
+}
+
 int divert_close(int fd)
 {
 	struct dsock *s = table_clear(fd);

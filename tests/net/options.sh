@@ -113,3 +113,31 @@ is "Python: what it saw" "$(cat "$TMP/python")" "1048576 True 258 True
 33 258 4 (1, 100, 0) 0 ('0.0.0.0', 25600)
 timeout
 b'' 0"
+
+# ---- IP_DIVERTFL: the other direction passes the socket by ----
+
+cat >"$TMP/directions.py" <<'END'
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
+if sys.argv[1] == "before":
+    s.setsockopt(socket.IPPROTO_IP, 0x1022, int(sys.argv[2]))
+s.bind(("0.0.0.0", 2000))
+if sys.argv[1] == "after":
+    s.setsockopt(socket.IPPROTO_IP, 0x1022, int(sys.argv[2]))
+print("bound", flush=True)
+while True:
+    packet, address = s.recvfrom(65535)
+    print("out" if address[0] == "0.0.0.0" else "in", flush=True)
+    s.sendto(packet, address)
+END
+r ipfw -q add 100 divert 2000 icmp from any to 10.2.0.1 icmptypes 8
+for case in "before 1 in" "after 2 out" "after 3 in out"; do
+	read -r when flags which <<<"$case"
+	start directions r divert-run python3 "$TMP/directions.py" "$when" "$flags"
+	wait_for 10 "directions.py is bound" grep -q bound "$TMP/directions.out"
+	works "IP_DIVERTFL $flags, $when bind: ping works" ping_ a 10.2.0.1 3
+	stop directions
+	is "IP_DIVERTFL $flags, $when bind: what the socket got" \
+		"$(grep -v bound "$TMP/directions.out" | sort | uniq -c | awk '{print $1, $2}' | xargs)" \
+		"$(for w in $which; do echo 3 "$w"; done | xargs)"
+done

@@ -205,6 +205,10 @@ static void buffers(void)
 	make(10, 0);
 	is("a larger ring: epoll says so", epoll_wait(level, &event, 1, 1000), 1);
 	is("a larger ring: receives", recv(copy, buf, sizeof(buf), 0), HEADERS + 10);
+	event.events = EPOLLIN | EPOLLOUT;
+	is("epoll: for writing, too", epoll_ctl(level, EPOLL_CTL_MOD, copy, &event), 0);
+	check(epoll_wait(level, &event, 1, 1000) == 1 && event.events == EPOLLOUT,
+	      "epoll: ready for writing");
 	fails_with("a larger ring: nonblocking still", EAGAIN, recv(fd, buf, sizeof(buf), 0));
 	is("SO_RCVBUF, once bound", set(fd, SOL_SOCKET, SO_RCVBUF, 64 << 20), 0);
 	is("SO_RCVBUF, once bound: what there is", value(fd, SOL_SOCKET, SO_RCVBUF), 32 << 20);
