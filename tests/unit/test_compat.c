@@ -37,6 +37,8 @@ static void numbers(void **state)
 	assert_int_equal(IPPROTO_DIVERT_INIT, 2);
 	assert_int_equal(IPPROTO_DIVERT_RESP, 1);
 	assert_int_equal(AF_DIVERT, PF_DIVERT);
+	assert_int_equal(SO_USER_COOKIE, 0x1015);
+	assert_int_equal(SO_REUSEPORT_LB, SO_REUSEPORT);
 }
 
 static void family_is_free(void **state)

@@ -78,7 +78,9 @@ static void ints(void)
 		const char *name;
 		int level, option, first, set, read; /* set, first: -1: no */
 	} table[] = {
+		{"DIVERT_REASSEMBLE", SOL_DIVERT, DIVERT_REASSEMBLE, 1, 0, 0},
 		{"DIVERT_BYPASS", SOL_DIVERT, DIVERT_BYPASS, 0, 1, 1},
+		{"DIVERT_GSO", SOL_DIVERT, DIVERT_GSO, 0, 1, 1},
 		{"DIVERT_INFO", SOL_DIVERT, DIVERT_INFO, 0, 1, 1},
 		{"SO_RCVBUF", SOL_SOCKET, SO_RCVBUF, 8 << 20, 100000, 100000},
 		{"SO_RCVBUFFORCE", SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20, 200000, 200000},
@@ -351,6 +353,12 @@ static void overflow(void)
 	at = control(fd, &msg, sizeof(room), SOL_SOCKET, SO_RXQ_OVFL, &count);
 	memcpy(&drops, at ? at : &drops, sizeof(drops));
 	is("SO_RXQ_OVFL: each one of them", drops, lost);
+	is("SO_RCVBUF 1", set(fd, SOL_SOCKET, SO_RCVBUF, 1), 0);
+	for (int i = 0; i < 2; i++)
+		make(1000, 0);
+	for (count = 0; recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0; count++)
+		;
+	is("SO_RCVBUF 1: one packet may wait in any case", count, 1);
 	is("SO_RCVBUF, larger again", set(fd, SOL_SOCKET, SO_RCVBUF, 1 << 20), 0);
 	for (int i = 0; i < 100; i++)
 		make(1000, 0);
