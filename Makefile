@@ -136,7 +136,18 @@ install: all
 	for m in man/*.[1-8]; do s=$${m##*.}; install -d $(D)/share/man/man$$s && \
 		install -m 644 $$m $(D)/share/man/man$$s || exit 1; done
 
+	install -d $(D)/lib/systemd/system $(D)/lib/udev/rules.d
+	sed 's|@PREFIX@|$(PREFIX)|' packaging/ipfw.service.in >$(D)/lib/systemd/system/ipfw.service
+	sed 's|@PREFIX@|$(PREFIX)|' packaging/60-ipdivert.rules.in >$(D)/lib/udev/rules.d/60-ipdivert.rules
+	install -d $(D)/share/bash-completion/completions $(D)/share/zsh/site-functions
+	packaging/completion/words man/ipfw.8 packaging/completion/ipdivert.bash.in \
+		>$(D)/share/bash-completion/completions/ipfw
+	for t in ipchains divertctl interceptor divert-run; do \
+		ln -sf ipfw $(D)/share/bash-completion/completions/$$t || exit 1; done
+	packaging/completion/words man/ipfw.8 packaging/completion/_ipdivert.in \
+		>$(D)/share/zsh/site-functions/_ipdivert
 	install -d $(D)/share/doc/ipdivert/examples
+	install -m 644 packaging/ipfw.rules $(D)/share/doc/ipdivert
 	install -m 644 examples/* $(D)/share/doc/ipdivert/examples
 
 # What the tests run: an installed tree.
@@ -180,4 +191,4 @@ lint-man:
 clean:
 	rm -rf $(B)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f 2>/dev/null)

@@ -314,6 +314,15 @@ r ip link add v4 type veth peer name v5
 r ipfw -q add 500 count ip from any to any
 is_hooked "the next ipfw add" v4 "1 1"
 like "attached: status tells" "$(q divertctl status)" "v5  +in, out"
+r ip link add v8 type veth peer name v9
+does "divertctl attach -l :INDEX" 0 divertctl attach -l ":$(q cat /sys/class/net/v8/ifindex)"
+is_hooked "attach -l :INDEX" v8 "1 1"
+is_hooked "attach -l :INDEX: not its peer" v9 "0 0"
+r ip link del v8
+for word in :99999 : :1x :-1; do
+	does "attach $word" 1 divertctl attach $word
+	says "attach $word" "$word: no such interface"
+done
 does "attach nosuch0" 1 divertctl attach nosuch0
 says "attach nosuch0" "nosuch0: no such interface"
 r ip link del v4

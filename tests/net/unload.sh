@@ -62,7 +62,8 @@ q divertctl status >/dev/null
 is "not loaded: exit status" $? 3
 works "unload with nothing there: done already" r divertctl unload
 is "list with nothing there" "$(q ipfw list)" "65535 allow ip from any to any"
-is "neither has loaded it" "$(programs)" ""
+works "attach -l with nothing there: nothing to hook" r divertctl attach -l
+is "none of them has loaded it" "$(programs)" ""
 
 # lo as somebody had it
 r sysctl -qw net.ipv4.conf.lo.accept_local=1 net.ipv4.conf.lo.route_localnet=0 \

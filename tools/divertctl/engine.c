@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
@@ -15,23 +16,43 @@ static void tell(const char *name, const char *why, void *arg)
 	fprintf(stderr, "divertctl: %s\n", why);
 }
 
+/* A name, or ":" and the index, as divert(4) writes an interface whose name is long. 0: there is none. */
+static uint32_t find_interface(const char *text)
+{
+	char name[IF_NAMESIZE], *end;
+	unsigned long index;
+
+	if (*text != ':')
+		return if_nametoindex(text);
+	index = strtoul(text + 1, &end, 10);
+	return *end || index > INT32_MAX || !if_indextoname(index, name) ? 0 : index;
+}
+
 int command_attach(int argc, char **argv)
 {
+	unsigned int flags = ENGINE_LOAD | ENGINE_LOCK;
 	uint32_t ifindex = 0;
 	struct engine e;
 	int rc;
 
+	if (argc && !strcmp(argv[0], "-l")) {
+		flags &= ~ENGINE_LOAD;
+		argc--;
+		argv++;
+	}
 	if (argc > 1)
 		return usage_error("%s: one word too many", argv[1]);
 	if (argc) {
-		ifindex = if_nametoindex(argv[0]);
+		ifindex = find_interface(argv[0]);
 		if (!ifindex) {
 			fprintf(stderr, "divertctl: %s: no such interface; 'ip link' lists them\n",
 				argv[0]);
 			return EXIT_FAILED;
 		}
 	}
-	rc = engine_open(&e, ENGINE_LOAD | ENGINE_LOCK);
+	rc = engine_open(&e, flags);
+	if (rc == -ENOENT && !(flags & ENGINE_LOAD))
+		return EXIT_OK;
 	if (rc)
 		return engine_failed(rc);
 	rc = engine_attach(&e, ifindex, tell, NULL);
