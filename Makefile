@@ -85,11 +85,11 @@ $(B)/lib/%.so: $(B)/lib/%.so.0
 
 TOOL_LDFLAGS := -Wl,-rpath,'$$ORIGIN/../lib' -pthread $(LDFLAGS)
 
-$(B)/bin/ipfw: $(call tool_objects,ipfw) $(TOOLS_COMMON) $(B)/librules.a $(B)/libengine.a
+$(B)/bin/ipfw: $(call tool_objects,ipfw) $(TOOLS_COMMON) $(B)/obj/lib/dead.o $(B)/librules.a $(B)/libengine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
-$(B)/bin/ipchains: $(call tool_objects,ipchains) $(TOOLS_COMMON) $(B)/obj/lib/change.o \
+$(B)/bin/ipchains: $(call tool_objects,ipchains) $(TOOLS_COMMON) $(B)/obj/lib/change.o $(B)/obj/lib/dead.o \
 		$(B)/librules.a $(B)/libengine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl

@@ -114,6 +114,12 @@ int engine_rules_get(struct engine *e, char **source, uint32_t *len);
 int engine_counter_get(struct engine *e, uint32_t counter, struct divert_rule_counter *sum);
 int engine_counter_zero(struct engine *e, uint32_t counter);
 
+/*
+ * A slot for the ring of a process that owns rules, which have effect while it is held. Those of
+ * owners that have ended are taken back first: no rule in place may name one of them. -ENOSPC.
+ */
+int engine_owner_add(struct engine *e, int ring_fd, uint32_t *slot);
+
 /* ---- ports (engine/port.c) ---- */
 
 /*

@@ -219,6 +219,7 @@ enum divert_op {
 	DIVERT_OP_MASK,	  /* (field & mask.mask) == mask.value */
 	DIVERT_OP_RANGE,  /* field in one of range[0..4]; unused ones have lo 1, hi 0 */
 	DIVERT_OP_PREFIX, /* the first prefix.bits bits of a wide field */
+	DIVERT_OP_OWNED,  /* the ring in slot mask.value is held: its process lives */
 	DIVERT_OP_GO,	  /* action count, skipto: count, go on at yes */
 	DIVERT_OP_ALLOW,  /* action */
 	DIVERT_OP_DENY,	  /* action */

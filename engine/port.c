@@ -297,6 +297,57 @@ int engine_port_release(struct engine *e, uint32_t key, uint32_t slot)
 	return rc;
 }
 
+/* Which slots sockets have. */
+static void members_of(struct engine *e, uint8_t *used)
+{
+	uint32_t key, *from = NULL;
+	struct divert_port port;
+	int i;
+
+	while (!bpf_map_get_next_key(e->map[ENGINE_PORTS], from, &key)) {
+		from = &key;
+		if (get_port(e, key, &port))
+			continue;
+		for (i = 0; i < DIVERT_GROUP_MAX; i++)
+			if (port.members & 1u << i && port.slot[i] < DIVERT_SOCKETS_MAX)
+				used[port.slot[i]] = 1;
+	}
+}
+
+/* A slot that is no socket's is an owner's. */
+static int forget_owners(struct engine *e)
+{
+	uint8_t *used = calloc(1, DIVERT_SOCKETS_MAX);
+	uint32_t i, id;
+	int rc = 0;
+
+	if (!used)
+		return engine_fail(-ENOMEM, "no memory for the list of slots");
+	members_of(e, used);
+	for (i = 0; i < DIVERT_SOCKETS_MAX && rc >= 0; i++) {
+		if (used[i] || bpf_map_lookup_elem(e->map[ENGINE_SOCKETS], &i, &id))
+			continue;
+		rc = engine_slot_alive(e, i);
+		if (!rc)
+			bpf_map_delete_elem(e->map[ENGINE_SOCKETS], &i);
+	}
+	free(used);
+	return rc < 0 ? rc : 0;
+}
+
+int engine_owner_add(struct engine *e, int ring_fd, uint32_t *slot)
+{
+	int rc = forget_owners(e);
+
+	if (!rc)
+		rc = free_slot(e, slot);
+	if (rc)
+		return rc;
+	if (bpf_map_update_elem(e->map[ENGINE_SOCKETS], slot, &ring_fd, BPF_ANY))
+		return engine_fail(-errno, "a slot for an owner of rules: %s", strerror(errno));
+	return 0;
+}
+
 /* ---- looking ---- */
 
 static int get_stats(struct engine *e, uint32_t index, struct divert_port_stats *sum)

@@ -92,6 +92,15 @@ static __noinline __u32 call(struct pass *p, const struct divert_insn *in)
 	return next;
 }
 
+/* noinline: its stack is not needed by the other instructions. */
+static __noinline int owner_alive(const struct divert_insn *in)
+{
+	__u32 slot = in->mask.value;
+	void *ring = bpf_map_lookup_elem(&sockets, &slot);
+
+	return ring && ring_alive(ring);
+}
+
 /*
  * Any index, and what the verifier is always told of one: it walks through an instruction
  * again for each thing that it knows more, or less, of p than the time before.
@@ -120,6 +129,10 @@ static long step(__u32 i, struct pass *p)
 	case DIVERT_OP_MASK:
 	case DIVERT_OP_RANGE:
 		if (!match_insn(in, &p->desk->packet))
+			next = in->no;
+		break;
+	case DIVERT_OP_OWNED:
+		if (!owner_alive(in))
 			next = in->no;
 		break;
 	case DIVERT_OP_ALLOW:

@@ -155,6 +155,35 @@ int divert_nread(int fd);
 int divert_close(int fd);
 
 /*
+ * Add a firewall rule by its ipfw(8) words, "100 divert 8668 ip from any to any via eth0"; without a number
+ * it gets one, the highest and 100 more. The answer is the rule's number. With DIVERT_RULE_OWNED the rule goes
+ * with this process: it is without effect from the moment that the process ends or execs another program, however
+ * it ends, and gone with the next change to the rules. A child of fork(2) is another process.
+ * EINVAL: words, or flags. EPERM, EPROTONOSUPPORT, EPROTO as of divert_socket(). ENOSPC: too many rules, ports or
+ * owners. E2BIG, ENOMEM, EMFILE. The rules of the network namespace change as a whole, or not at all.
+ */
+int divert_rule_add(const char *words, int flags);
+#define DIVERT_RULE_OWNED 1
+
+/*
+ * Delete all rules with the number; with DIVERT_RULE_OWNED only those that are this process's own.
+ * ENOENT: there are none. EINVAL: number, flags. EBUSY: it is part of an ipchains(8) chain. EPERM.
+ */
+int divert_rule_delete(int number, int flags);
+
+/* What was wrong in this thread's last divert_rule_...() that failed, as a sentence; never NULL. */
+const char *divert_rule_error(void);
+
+/*
+ * Firewall rules as setsockopt(2) of Linux 2.2 had them: an IP_FW_... option at level IPPROTO_IP of a raw socket,
+ * with the structures of <linux/ip_fw.h> (a header that comes with libdivert-socket). Errors are those of
+ * ipchains' own: ENOENT: no such chain or target; EINVAL: a bad argument; DELETE: no such rule; E2BIG: no rule has
+ * that number; ENOTEMPTY, EBUSY, EEXIST, ELOOP: chains; EOPNOTSUPP: what ipdivert has not; EPERM. IP_FW_CHECK
+ * answers by errno: ETIMEDOUT: denied; ECONNREFUSED: rejected; ECONNABORTED: diverted; ENFILE: passed.
+ */
+int divert_firewall(int name, const void *value, socklen_t len);
+
+/*
  * For those who copy descriptors (dup(2) and its kin, which work on divert sockets): tell that newfd is a
  * copy of oldfd, made just now by the caller. EMFILE: no room to remember it.
  */

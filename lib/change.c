@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dead.h"
+
 static int refuse(struct rules_error *err, int error, const char *format, ...)
 {
 	va_list args;
@@ -27,31 +29,10 @@ static int refuse_engine(struct rules_error *err, int rc)
 	return refuse(err, -rc, "%s", engine_error());
 }
 
-/* ---- rules that go with a process ---- */
-
-struct dead {
-	struct engine *engine;
-	int rc;
-};
-
-static bool is_dead(const struct rule *r, void *arg)
-{
-	struct dead *d = arg;
-	int rc;
-
-	if (!r->owner || d->rc < 0)
-		return false;
-	rc = engine_slot_alive(d->engine, r->owner - 1);
-	if (rc < 0)
-		d->rc = rc;
-	return !rc;
-}
-
 /* ---- taking it out ---- */
 
 static int load(struct change *c, struct rules_error *err)
 {
-	struct dead dead = {.engine = &c->engine};
 	char *source = NULL;
 	uint32_t len = 0;
 	int rc = engine_rules_get(&c->engine, &source, &len);
@@ -64,8 +45,9 @@ static int load(struct change *c, struct rules_error *err)
 		err->status = EPROTO;
 		return -1;
 	}
-	c->replaced = rules_delete_if(&c->rules, is_dead, &dead) > 0;
-	return dead.rc < 0 ? refuse_engine(err, dead.rc) : 0;
+	rc = drop_dead(&c->engine, &c->rules);
+	c->replaced = rc > 0;
+	return rc < 0 ? refuse_engine(err, rc) : 0;
 }
 
 struct change *change_open(unsigned int flags, struct rules_error *err)

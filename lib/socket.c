@@ -19,6 +19,7 @@
 #include "engine/back.h"
 #include "engine/engine.h"
 #include "loans.h"
+#include "owner.h"
 #include "table.h"
 #include "wait.h"
 #include "whole.h"
@@ -529,6 +530,7 @@ int divert_move_inner(int fd)
 			s->shut = copy;
 	}
 	wait_moved(fd, copy);
+	owner_moved(fd, copy);
 	table_close_inner(&fd);
 	return 0;
 }

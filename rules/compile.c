@@ -295,6 +295,8 @@ static void compile_rule(struct code *c, const struct rule *r)
 
 	c->rule = r->number;
 	emit_matches(c, r, FIRST);
+	if (r->owner)
+		emit(c, DIVERT_OP_OWNED, 0, c->n + 1, PAST)->mask.value = r->owner - 1;
 	emit_matches(c, r, SECOND);
 	if (r->action == RULE_DIVERT && has_turn(r, LAST)) {
 		ask = c->n;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ipfw.h"
+#include "lib/dead.h"
 
 static int engine_fail(int rc, struct rules_error *err)
 {
@@ -38,7 +39,13 @@ int session_open(struct session *s, const struct script *script, struct rules_er
 	free(source);
 	if (rc && script->first && script->first->op == CMD_FLUSH)
 		return 0; /* the way out of a damaged set */
-	return rc;
+	if (rc)
+		return rc;
+	rc = drop_dead(&s->engine, &s->rules);
+	if (rc < 0)
+		return engine_fail(rc, err);
+	s->changed = rc > 0 && script->writes;
+	return 0;
 }
 
 static void warn_interface(const char *name, const char *why, void *arg)

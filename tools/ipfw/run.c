@@ -36,6 +36,22 @@ static int run_add(struct session *s, struct command *c, struct rules_error *err
 	return 0;
 }
 
+/* A chain's rules are made of what ipchains was told: it alone can change them. */
+static int refuse_chain(const struct session *s, const struct span *span, struct rules_error *err)
+{
+	const struct rule *r;
+	unsigned int i;
+
+	for (i = 0; i < s->rules.n; i++) {
+		r = s->rules.rule[i];
+		if (r->chain && r->number >= span->first && r->number <= span->last)
+			return fail(err, EX_UNAVAILABLE,
+				    "rule %u: part of a chain, use ipchains: %s", r->number,
+				    r->comment ? r->comment : "");
+	}
+	return 0;
+}
+
 static int run_delete(struct session *s, const struct command *c, struct rules_error *err)
 {
 	unsigned int i;
@@ -46,6 +62,8 @@ static int run_delete(struct session *s, const struct command *c, struct rules_e
 				    "rule 65535: the default rule cannot be deleted");
 		if (!span_has_rules(&s->rules, &c->span[i]))
 			return no_such_rule(&c->span[i], err);
+		if (refuse_chain(s, &c->span[i], err))
+			return -1;
 	}
 	for (i = 0; i < c->n; i++)
 		rules_delete(&s->rules, c->span[i].first, c->span[i].last);

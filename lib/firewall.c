@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The firewall options of Linux 2.2, which programs with a DIVERT rule of their own set, as the
+ * example of the Divert Sockets mini-HOWTO does: the same chains as ipchains(8)'s.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "divert.h"
+
+#include "include/compat/linux/ip_fw.h" /* takes a macro of the former's back */
+
+#include "change.h"
+#include "rules/chains.h"
+
+/* A label: NUL-terminated, or it is none. */
+static int read_label(char to[CHAIN_NAME_MAX + 1], const char *from)
+{
+	if (!memchr(from, 0, IP_FW_MAX_LABEL_LENGTH + 1))
+		return -EINVAL;
+	strcpy(to, from);
+	return 0;
+}
+
+/*
+ * What ipdivert has not is refused where it is asked for. A TOS that is and'ed with 0 is what
+ * programs have that have left the field alone.
+ */
+static int check_absent(const struct ip_fw *fw)
+{
+	if (fw->fw_flg & ~IP_FW_F_MASK || fw->fw_invflg & ~CHAIN_NOT_ALL)
+		return -EINVAL;
+	if (fw->fw_flg & (IP_FW_F_NETLINK | IP_FW_F_MARKABS) || fw->fw_mark)
+		return -EOPNOTSUPP;
+	if ((fw->fw_tosand && fw->fw_tosand != 0xff) || fw->fw_tosxor)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static int read_rule(struct chain_spec *s, const struct ip_fwuser *rule)
+{
+	const struct ip_fw *fw = &rule->ipfw;
+	int rc = check_absent(fw);
+
+	*s = (struct chain_spec){
+		.src = fw->fw_src,
+		.src_mask = fw->fw_smsk,
+		.dst = fw->fw_dst,
+		.dst_mask = fw->fw_dmsk,
+		.proto = fw->fw_proto,
+		.flags = fw->fw_flg,
+		.inverse = fw->fw_invflg,
+		.sport = {fw->fw_spts[0], fw->fw_spts[1]},
+		.dport = {fw->fw_dpts[0], fw->fw_dpts[1]},
+		.port = fw->fw_redirpt,
+	};
+	if (!rc)
+		rc = read_label(s->target, rule->label);
+	if (!rc && !memchr(fw->fw_vianame, 0, sizeof(fw->fw_vianame)))
+		rc = -EINVAL;
+	if (!rc)
+		strcpy(s->iface, fw->fw_vianame);
+	return rc;
+}
+
+/* An option's argument, as what ipchains(8) would make of its command line. */
+struct asked {
+	struct chain_command c;
+	struct chain_spec spec;
+};
+
+static int read_change(struct asked *a, char op, const struct ip_fwchange *v)
+{
+	a->c.op = op;
+	a->c.n = 1;
+	return read_rule(&a->spec, &v->fwc_rule) ?: read_label(a->c.chain, v->fwc_label);
+}
+
+static int read_new(struct asked *a, char op, const struct ip_fwnew *v)
+{
+	a->c.op = op;
+	a->c.n = 1;
+	a->c.has_number = true;
+	a->c.number = v->fwn_rulenum;
+	return read_rule(&a->spec, &v->fwn_rule) ?: read_label(a->c.chain, v->fwn_label);
+}
+
+static int read_delnum(struct asked *a, const struct ip_fwdelnum *v)
+{
+	a->c.op = 'D';
+	a->c.has_number = true;
+	a->c.number = v->fwd_rulenum;
+	return read_label(a->c.chain, v->fwd_label);
+}
+
+static int read_policy(struct asked *a, const struct ip_fwpolicy *v)
+{
+	a->c.op = 'P';
+	return read_label(a->c.policy, v->fwp_policy) ?: read_label(a->c.chain, v->fwp_label);
+}
+
+static int read_chain(struct asked *a, char op, const char *label)
+{
+	int rc = read_label(a->c.chain, label);
+
+	a->c.op = op;
+	/* ipchains(8) means all by no chain; here one is named */
+	return rc ? rc : *a->c.chain ? 0 : -ENOENT;
+}
+
+/* The value may stand at any address. */
+static int read_option(struct asked *a, int name, const void *value, socklen_t len)
+{
+	static const socklen_t lengths[] = {
+		[IP_FW_APPEND - IP_FW_BASE_CTL] = sizeof(struct ip_fwchange),
+		[IP_FW_REPLACE - IP_FW_BASE_CTL] = sizeof(struct ip_fwnew),
+		[IP_FW_DELETE_NUM - IP_FW_BASE_CTL] = sizeof(struct ip_fwdelnum),
+		[IP_FW_DELETE - IP_FW_BASE_CTL] = sizeof(struct ip_fwchange),
+		[IP_FW_INSERT - IP_FW_BASE_CTL] = sizeof(struct ip_fwnew),
+		[IP_FW_FLUSH - IP_FW_BASE_CTL] = sizeof(ip_chainlabel),
+		[IP_FW_ZERO - IP_FW_BASE_CTL] = sizeof(ip_chainlabel),
+		[IP_FW_CHECK - IP_FW_BASE_CTL] = sizeof(struct ip_fwtest),
+		[IP_FW_CREATECHAIN - IP_FW_BASE_CTL] = sizeof(ip_chainlabel),
+		[IP_FW_DELETECHAIN - IP_FW_BASE_CTL] = sizeof(ip_chainlabel),
+		[IP_FW_POLICY - IP_FW_BASE_CTL] = sizeof(struct ip_fwpolicy),
+	};
+	const unsigned int index = (unsigned int)name - IP_FW_BASE_CTL;
+	union {
+		struct ip_fwchange change;
+		struct ip_fwnew new;
+		struct ip_fwdelnum delnum;
+		struct ip_fwpolicy policy;
+		struct ip_fwtest test;
+		ip_chainlabel label;
+	} v;
+
+	memset(a, 0, sizeof(*a));
+	if (name == IP_FW_MASQ_TIMEOUTS || name == IP_FW_MASQ_CTL)
+		return -EOPNOTSUPP;
+	if (index >= sizeof(lengths) / sizeof(lengths[0]))
+		return -ENOPROTOOPT;
+	if (len != lengths[index])
+		return -EINVAL;
+	memcpy(&v, value, len);
+	switch (name) {
+	case IP_FW_APPEND:
+		return read_change(a, 'A', &v.change);
+	case IP_FW_DELETE:
+		return read_change(a, 'D', &v.change);
+	case IP_FW_REPLACE:
+		return read_new(a, 'R', &v.new);
+	case IP_FW_INSERT:
+		return read_new(a, 'I', &v.new);
+	case IP_FW_DELETE_NUM:
+		return read_delnum(a, &v.delnum);
+	case IP_FW_FLUSH:
+		return read_chain(a, 'F', v.label);
+	case IP_FW_ZERO:
+		return read_chain(a, 'Z', v.label);
+	case IP_FW_CREATECHAIN:
+		return read_chain(a, 'N', v.label);
+	case IP_FW_DELETECHAIN:
+		return read_chain(a, 'X', v.label);
+	case IP_FW_POLICY:
+		return read_policy(a, &v.policy);
+	}
+	return read_chain(a, 'C', v.test.fwt_label);
+}
+
+/* ---- doing it ---- */
+
+static int zero_rule(struct change *c, const struct chain_rule *r)
+{
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < r->slots; i++) {
+		rc = engine_counter_zero(&c->engine, r->slot[i]);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int zero(struct change *c, const struct chain *chain)
+{
+	unsigned int i;
+	int rc = zero_rule(c, &chain->end);
+
+	for (i = 0; i < chain->n && !rc; i++)
+		rc = zero_rule(c, chain->rule[i]);
+	return rc;
+}
+
+static int test(struct chains *chains, struct chain *chain, const struct ip_fwtest *t)
+{
+	static const int errors[] = {
+		[CHAIN_PASSED] = ENFILE,	 [CHAIN_ACCEPTED] = 0,
+		[CHAIN_DENIED] = ETIMEDOUT,	 [CHAIN_REJECTED] = ECONNREFUSED,
+		[CHAIN_DIVERTED] = ECONNABORTED,
+	};
+	char packet[offsetof(struct ip_fwpkt, fwp_via)], iface[sizeof(t->fwt_packet.fwp_vianame)];
+	struct rules_error err = {.status = EINVAL};
+	struct chain_verdict v;
+	struct iphdr ip;
+
+	/* of a packet without options this is all that there is of it */
+	memcpy(packet, &t->fwt_packet, sizeof(packet));
+	memcpy(&ip, packet, sizeof(ip));
+	if (ip.ihl != sizeof(ip) / 4)
+		return -EINVAL;
+	ip.version = 4;
+	ip.tot_len = htons(sizeof(packet));
+	memcpy(packet, &ip, sizeof(ip));
+	memcpy(iface, t->fwt_packet.fwp_vianame, sizeof(iface));
+	iface[sizeof(iface) - 1] = 0;
+	if (chain_test(chains, chain, packet, sizeof(packet), iface, &v, &err))
+		return -err.status;
+	return -errors[v.is];
+}
+
+static int run(struct change *c, struct chains *chains, struct asked *a, const void *value)
+{
+	struct rules_error err = {.status = EINVAL};
+	struct chain *chain;
+	struct ip_fwtest t;
+
+	if (a->c.op == 'Z' || a->c.op == 'C') {
+		chain = chains_find(chains, a->c.chain, &err);
+		if (!chain)
+			return -ENOENT;
+		if (a->c.op == 'Z')
+			return zero(c, chain);
+		memcpy(&t, value, sizeof(t));
+		return test(chains, chain, &t);
+	}
+	a->c.spec = &a->spec;
+	if (chain_command_run(chains, &a->c, &err))
+		return -err.status;
+	if (!c->open)
+		return 0;
+	if (chains_apply(chains, &c->rules, c->fresh, &err) || change_commit(c, NULL, &err))
+		return -err.status;
+	return 0;
+}
+
+static unsigned int open_flags(char op)
+{
+	return op == 'C' ? 0 : strchr("DFXZ", op) ? ENGINE_LOCK : ENGINE_LOAD | ENGINE_LOCK;
+}
+
+int divert_firewall(int name, const void *value, socklen_t len)
+{
+	struct rules_error err = {.status = EINVAL};
+	struct chains chains;
+	struct change *c;
+	struct asked a;
+	int rc = read_option(&a, name, value, len);
+
+	if (rc) {
+		errno = -rc;
+		return -1;
+	}
+	c = change_open(open_flags(a.c.op), &err);
+	if (!c) {
+		errno = err.status;
+		return -1;
+	}
+	if (chains_load(&chains, &c->rules, &err)) {
+		rc = -err.status;
+	} else {
+		rc = run(c, &chains, &a, value);
+		chains_free(&chains);
+	}
+	change_close(c);
+	if (!rc)
+		return 0;
+	errno = -rc;
+	return -1;
+}

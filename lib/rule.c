@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Rules for new programs: added by their ipfw(8) words. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "change.h"
+#include "divert.h"
+#include "owner.h"
+#include "socket.h"
+
+static __thread struct rules_error error;
+
+const char *divert_rule_error(void)
+{
+	return error.text;
+}
+
+static int refuse(int number, const char *text)
+{
+	error.status = number;
+	snprintf(error.text, sizeof(error.text), "%s", text);
+	return fail(number);
+}
+
+/* The rules module tells what is wrong as a program's exit status. */
+static int refuse_rule(void)
+{
+	switch (error.status) {
+	case EX_OSERR:
+		return fail(ENOMEM);
+	case EX_UNAVAILABLE:
+		return fail(ENOSPC);
+	}
+	return fail(EINVAL);
+}
+
+/* "add", which is no part of the rule but of what people copy. */
+static const char *behind_add(const char *words)
+{
+	while (isspace((unsigned char)*words))
+		words++;
+	if (!strncmp(words, "add", 3) && isspace((unsigned char)words[3]))
+		words += 3;
+	return words;
+}
+
+static int own(struct change *c, struct rule *r)
+{
+	uint32_t slot;
+	int rc;
+
+	/* first no rule in place names an owner that has ended, whose slot may be given away */
+	if (c->replaced && change_commit(c, NULL, &error))
+		return -error.status;
+	rc = owner_slot(&c->engine, &slot);
+	if (rc)
+		return rc;
+	r->owner = slot + 1;
+	return 0;
+}
+
+static int add(struct change *c, struct rule *r, int flags)
+{
+	int rc;
+
+	if (r->number == RULES_DEFAULT) {
+		rule_free(r);
+		return refuse(EINVAL, "65535: the default rule's number; expected 1 to 65534");
+	}
+	rc = flags & DIVERT_RULE_OWNED ? own(c, r) : 0;
+	if (rc) {
+		rule_free(r);
+		return refuse(-rc, "the process's hold on its rules: no room");
+	}
+	if (rules_add(&c->rules, r, &error)) {
+		rule_free(r);
+		return refuse_rule();
+	}
+	c->fresh[r->counter] = 1;
+	return change_commit(c, NULL, &error) ? fail(error.status) : r->number;
+}
+
+int divert_rule_add(const char *words, int flags)
+{
+	struct change *c;
+	struct rule *r;
+	int rc, saved;
+
+	if (flags & ~DIVERT_RULE_OWNED)
+		return refuse(EINVAL, "unknown flags");
+	if (rule_parse(behind_add(words), &r, &error))
+		return refuse_rule();
+	c = change_open(ENGINE_LOAD | ENGINE_LOCK, &error);
+	if (!c) {
+		rule_free(r);
+		return fail(error.status);
+	}
+	rc = add(c, r, flags);
+	saved = errno;
+	change_close(c);
+	errno = saved;
+	return rc;
+}
+
+/* ---- deleting ---- */
+
+struct choice {
+	unsigned int number;
+	uint16_t owner; /* 0: whosever it is */
+	bool chain;	/* met one of a chain */
+};
+
+static bool is_chosen(const struct rule *r, void *arg)
+{
+	struct choice *c = arg;
+
+	if (r->number != c->number || (c->owner && r->owner != c->owner))
+		return false;
+	if (r->chain)
+		c->chain = true;
+	return !r->chain;
+}
+
+static int delete (struct change *c, struct choice *choice, int flags)
+{
+	uint32_t slot;
+
+	if (flags & DIVERT_RULE_OWNED) {
+		if (!c->open || !owner_has(&c->engine, &slot))
+			return refuse(ENOENT, "no such rule of this process");
+		choice->owner = slot + 1;
+	}
+	if (!rules_delete_if(&c->rules, is_chosen, choice))
+		return choice->chain ? refuse(EBUSY, "it is part of an ipchains chain")
+				     : refuse(ENOENT, "no such rule");
+	return change_commit(c, NULL, &error) ? fail(error.status) : 0;
+}
+
+int divert_rule_delete(int number, int flags)
+{
+	struct choice choice = {.number = number};
+	struct change *c;
+	int rc, saved;
+
+	if (flags & ~DIVERT_RULE_OWNED || number < 1 || number >= RULES_DEFAULT)
+		return refuse(EINVAL, "no rule can have this number, or unknown flags");
+	c = change_open(ENGINE_LOCK, &error);
+	if (!c)
+		return fail(error.status);
+	rc = delete (c, &choice, flags);
+	saved = errno;
+	change_close(c);
+	errno = saved;
+	return rc;
+}
