@@ -108,12 +108,14 @@ $(B)/bin/divert-run: $(call tool_objects,divert-run) $(TOOLS_COMMON)
 
 # ---- examples ----------------------------------------------------------
 
-# As their users build them, with the flags of the libdivert-socket.pc that is installed.
+# As their users build them, with the flags of the pkg-config files that are installed.
+$(B)/examples/borrow: PACKAGE := libdivert
+$(B)/examples/%: PACKAGE := libdivert-socket
 examples: $(EXAMPLES)
 $(B)/examples/%: examples/%.c examples/common.h stage
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 -g -Wall -Wextra -Werror -pthread -o $@ $< \
-		$$(PKG_CONFIG_PATH=$(STAGE)/lib/pkgconfig pkg-config --cflags --libs libdivert-socket)
+		$$(PKG_CONFIG_PATH=$(STAGE)/lib/pkgconfig pkg-config --cflags --libs $(PACKAGE))
 
 # ---- install -----------------------------------------------------------
 

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # "An example for each way of use in examples/ (compiled and run)": each is built as its users build
-# it, with the flags of libdivert-socket.pc and nothing else, started as it is, and what the far
-# side sees is looked at.
+# it, with the flags of pkg-config and nothing else, started as it is, and what the far side sees
+# is looked at.
 . "$(dirname "$0")/lib.sh"
 command -v socat >/dev/null || skip_all "no socat"
 top=$(cd "$(dirname "$0")/../.." && pwd)
 export PKG_CONFIG_PATH=$STAGE/lib/pkgconfig
-flags=$(pkg-config --cflags --libs libdivert-socket)
 for c in "$top"/examples/*.c; do
 	name=$(basename "$c" .c)
+	package=libdivert-socket
+	grep -q '<divert.h>' "$c" && package=libdivert
+	flags=$(pkg-config --cflags --libs $package)
 	# shellcheck disable=SC2086 # flags
 	works "$name: compiles without a warning" \
 		cc -Wall -Wextra -Werror -pthread -o "$TMP/$name" "$c" $flags
@@ -161,7 +163,21 @@ is "workers: each packet was with one" "$(awk '{ n += $3 } END { print n }' "$TM
 is "workers: all packets of a flow with the same" "$(awk '$3 % 5 { n++ } END { print n + 0 }' "$TMP/workers.out")" 0
 is "workers: more than one has had some" "$(($(awk '$3 { n++ } END { print n + 0 }' "$TMP/workers.out") > 1))" 1
 
-for name in reflect filter rewrite delay sniff inject workers; do
+# ---- borrow ----
+
+r ipfw -q flush
+r ipfw -q add 100 divert 2000 icmp from any to any
+r ipfw -q add 200 divert 2000 ipv6-icmp from any to any icmp6types 128,129
+example borrow 2000 500
+works "borrow: short ones go on, v4" ping_ a 10.2.0.1 5
+works "borrow: v6" ping_ a fd02::1 5
+n a ping -q -n -f -c 2000 -W 2 10.2.0.1 >"$TMP/ping"
+like "borrow: many" "$(cat "$TMP/ping")" " 2000 received"
+fails "borrow: long ones do not" n a ping -q -n -c 2 -i 0.05 -W 1 -s 600 10.2.0.1 >/dev/null
+works "borrow: and then short ones do" ping_ a 10.2.0.1 5
+stop borrow 2>/dev/null
+
+for name in borrow reflect filter rewrite delay sniff inject workers; do
 	fails "$name: without arguments" "$TMP/$name" 2>"$TMP/err"
 	like "$name: says how" "$(cat "$TMP/err")" "usage: $name "
 done
