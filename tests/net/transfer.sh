@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Bulk transfers over a host whose packets are diverted, in and out, each by a reflecting program of
+# its own: through it (a to b), from it (r to b) and to it (a to r), TCP and UDP, IPv4 and IPv6.
+# - What arrives is what was sent, by its SHA-256: TRANSFER_MB each (64; issue 3's figure is 1024).
+# - iperf3: fewer than 1 in 1,000 segments of TCP are sent again, and UDP at a rate that the reader
+#   keeps up with comes without loss.
+# - What was read was written back; nothing is counted as lost.
+# The network is lib.sh's: a -- r -- b.
+. "$(dirname "$0")/lib.sh"
+MB=${TRANSFER_MB:-64}
+make_router
+q() { ip netns exec "$NS-$1" "${@:2}"; } # without its echo: the output is looked at
+
+head -c $((16 << 20)) /dev/urandom >"$TMP/part"
+# stream: MB megabytes, the same ones each time
+stream() { for ((i = 0; i < MB; i += 16)); do cat "$TMP/part"; done; }
+sum=$(stream | sha256sum)
+
+listening() { q "$1" ss -Hltn "sport = $2" | grep -q .; }
+
+# divert_all PROTO: in and out, each to a reader of its own
+divert_all() {
+	r ipfw -q flush
+	r ipfw -q add 100 divert 2001 "$1" from any to any in
+	r ipfw -q add 200 divert 2002 "$1" from any to any out
+	reflect in r 2001
+	reflect out r 2002
+}
+
+# all_back WHAT: the readers end; nothing was lost by divert
+all_back() {
+	stop in
+	stop out
+	is "$1: what was read in was written back" "$(count in sent) $(count in failed)" "$(count in received) 0"
+	is "$1: what was read out was written back" "$(count out sent) $(count out failed)" "$(count out received) 0"
+	like "$1: both directions were diverted" "$(count in received) $(count out received)" '^([0-9]{3,} [1-9]|[1-9][0-9]* [0-9]{3})'
+	is "$1: nothing lost" "$(q r divertctl stat | grep -c 'full\|too-\|malformed\|bad-\|lost\|no-route')" 0
+}
+
+# same WHAT FROM TO ADDRESS: the stream by TCP
+same() {
+	start recv "$3" bash -c 'socat -u TCP6-LISTEN:5000,ipv6only=0,reuseaddr STDOUT | sha256sum'
+	wait_for 5 "TCP receiver" listening "$3" 5000
+	stream | n "$2" timeout 300 socat -u STDIN "TCP:${4/*:*/[$4]}:5000"
+	wait_for 60 "$1: the receiver ends" test -s "$TMP/recv.out"
+	is "$1: $MB MB the same" "$(cat "$TMP/recv.out")" "$sum"
+}
+
+# iperf NAME FROM TO ADDRESS OPTIONS...: the client's result in $TMP/NAME.json
+iperf() {
+	local name=$1 from=$2 to=$3 addr=$4
+	shift 4
+	start server "$to" iperf3 -s -1 -p 5201
+	wait_for 5 "iperf3 server" listening "$to" 5201
+	n "$from" timeout 60 iperf3 -J -c "$addr" -p 5201 "$@" >"$TMP/$name.json"
+	wait "$pid"
+}
+field() { # NAME PATH
+	python3 -c 'import functools, json, sys
+print(int(functools.reduce(lambda o, k: o[k], sys.argv[2].split("."), json.load(open(sys.argv[1])))))' \
+		"$TMP/$1.json" "$2"
+}
+
+for v in 4 6; do
+	for path in through from to; do
+		case $path$v in
+		through4) from=a to=b addr=10.2.0.1 ;;
+		through6) from=a to=b addr=fd02::1 ;;
+		from4) from=r to=b addr=10.2.0.1 ;;
+		from6) from=r to=b addr=fd02::1 ;;
+		to4) from=a to=r addr=10.1.0.2 ;;
+		to6) from=a to=r addr=fd01::2 ;;
+		esac
+		what="$path, v$v"
+
+		divert_all tcp
+		same "$what, TCP" $from $to $addr
+		iperf tcp $from $to $addr -n ${MB}M
+		bytes=$(field tcp end.sum_sent.bytes)
+		again=$(field tcp end.sum_sent.retransmits)
+		echo "# $what: $bytes bytes, $again segments sent again"
+		works "$what, TCP: iperf3 has sent all" test "$bytes" -ge $((MB << 20))
+		works "$what, TCP: fewer than 1 in 1,000 segments sent again ($again)" \
+			test $((again * 1000)) -lt $((bytes / 1448))
+		all_back "$what, TCP"
+
+		divert_all udp
+		iperf udp $from $to $addr -u -b 40M -l 1400 -n 4M
+		is "$what, UDP: iperf3 has sent all" "$(field udp end.sum.packets)" 2996
+		is "$what, UDP: none lost" "$(field udp end.sum.lost_packets)" 0
+		all_back "$what, UDP"
+	done
+done
