@@ -5,15 +5,11 @@
 
 #include "deliver.bpf.h"
 
-#define LO_IFINDEX	 1
-#define PACKET_HOST	 0
-#define PACKET_BROADCAST 1
-#define PACKET_MULTICAST 2
-#define PACKET_OTHERHOST 3
-#define AF_INET		 2
-#define AF_INET6	 10
-#define AF_PACKET	 17
-#define ETH_HLEN	 14
+#define LO_IFINDEX 1
+#define AF_INET	   2
+#define AF_INET6   10
+#define AF_PACKET  17
+#define ETH_HLEN   14
 
 /* ---- between lo and the hook: cb[], which travels with the packet ---- */
 
@@ -59,15 +55,20 @@ static __always_inline void set_type(struct __sk_buff *skb, int version)
 	__u32 at = skb_link_len(skb) + (version == 4 ? offsetof(struct packet_ip4, dst)
 						     : offsetof(struct packet_ip6, dst));
 	__u32 type = PACKET_HOST;
-	__u8 dst[4] = {};
+	union {
+		__u8 byte[4];
+		__be32 word;
+	} dst = {};
 
-	bpf_skb_load_bytes(skb, at, dst, sizeof(dst));
+	bpf_skb_load_bytes(skb, at, &dst, sizeof(dst));
 	if (version == 6) {
-		if (dst[0] == 0xff)
+		if (dst.byte[0] == 0xff)
 			type = PACKET_MULTICAST;
-	} else if (dst[0] >> 4 == 14) {
+	} else if (dst.byte[0] >> 4 == 14) {
 		type = PACKET_MULTICAST;
-	} else if ((dst[0] & dst[1] & dst[2] & dst[3]) == 0xff) {
+	} else if (dst.word == ~0u) {
+		type = PACKET_BROADCAST;
+	} else if (dst.byte[3] & 1 && skb_dev_broadcast(skb, dst.word)) {
 		type = PACKET_BROADCAST;
 	}
 	if (skb->pkt_type != type)

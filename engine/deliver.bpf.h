@@ -265,6 +265,15 @@ __noinline int deliver(struct __sk_buff *skb, __u16 rule, __u16 number, __u32 ho
 	conf = bpf_map_lookup_elem(&socket_conf, &slot);
 	if (!n || !conf)
 		return DELIVER_LOST;
+	/*
+	 * What the host sends to many comes back to itself with its route at hand. Without that,
+	 * as it would be after the way back, the stack takes it for a forgery.
+	 */
+	if (!tee && skb->pkt_type == PACKET_LOOPBACK &&
+	    !(d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT)) {
+		n[DIVERT_N_PASSED]++;
+		return DELIVER_NOBODY;
+	}
 	if (!ring) {
 		slot = 0;
 		set = bpf_map_lookup_elem(&settings, &slot);

@@ -37,7 +37,10 @@ typedef struct {
 } KERNEL possible_net_t;
 
 struct in_ifaddr {
+	struct in_ifaddr *ifa_next;
 	__be32 ifa_local;
+	__be32 ifa_mask;
+	__be32 ifa_broadcast;
 } KERNEL;
 
 struct in_device {

@@ -6,6 +6,13 @@
 #include "kernel.h"
 #include "layout.h"
 
+/* pkt_type, as in <linux/if_packet.h> */
+#define PACKET_HOST	 0
+#define PACKET_BROADCAST 1
+#define PACKET_MULTICAST 2
+#define PACKET_OTHERHOST 3
+#define PACKET_LOOPBACK	 5
+
 /*
  * Linux 6.2 and later let a program read the kernel's structures as memory; before,
  * each look takes a call of a helper. Which it is is known when the program is loaded,
@@ -107,6 +114,29 @@ static __always_inline __be32 skb_dev_addr(struct __sk_buff *ctx)
 	struct in_ifaddr *first = READ(in, ifa_list);
 
 	return READ(first, ifa_local); /* 0 behind a NULL */
+}
+
+/*
+ * Is this the broadcast address of a network of the interface's, of its first few addresses?
+ * The last bit of such an address is 1: the caller has looked. noinline: few packets get so far.
+ */
+static __noinline int skb_dev_broadcast(struct __sk_buff *ctx, __be32 addr)
+{
+	struct sk_buff *skb = skb_of(ctx);
+	struct net_device *dev = READ(skb, dev);
+	struct in_device *in = READ(dev, ip_ptr);
+	struct in_ifaddr *a = READ(in, ifa_list);
+	__be32 host; /* the bits that tell hosts apart: of 31 and 32 none is a broadcast address */
+	int i;
+
+	for (i = 0; i < 8 && a; i++) {
+		host = ~READ(a, ifa_mask);
+		if (READ(a, ifa_broadcast) == addr ||
+		    (bpf_ntohl(host) > 1 && (READ(a, ifa_local) | host) == addr))
+			return 1;
+		a = READ(a, ifa_next);
+	}
+	return 0;
 }
 
 /* The interface of this index in the namespace of the packet's; NULL: there is none. */

@@ -128,8 +128,10 @@ void recall_put(struct recall *r, const struct divert_record *rec, const uint8_t
 		__atomic_store_n(&r->last, FIRST(last_of(rec->tag, out), rec->mark),
 				 __ATOMIC_RELAXED);
 	}
-	if (out && recall_needs_link(packet))
+	if (out && recall_needs_link(packet)) {
 		put(&r->link, destination(packet), rec->oif);
+		put(&r->link, nonzero(identity(packet, len)), rec->oif);
+	}
 }
 
 uint32_t recall_mark(const struct recall *r, const uint8_t *packet, uint32_t len, uint16_t tag,
@@ -151,6 +153,9 @@ uint32_t recall_link(const struct recall *r, const uint8_t *packet, uint32_t len
 {
 	uint32_t link;
 
+	/* DHCP has the same addresses on every link; a packet that was changed is none of these */
+	if (get(&r->link, nonzero(identity(packet, len)), &link))
+		return link;
 	return get(&r->link, destination(packet), &link) ? link : 0;
 }
 

@@ -227,6 +227,28 @@ static void test_link(void **state)
 	recall_free(&r);
 }
 
+/* Hosts ask for addresses by the same two on every link: each packet has its own. */
+static void test_links(void **state)
+{
+	struct divert_record rec = {.len = LEN, .tag = 100, .flags = DIVERT_REC_OUT, .oif = 3};
+	struct recall r = {};
+	uint8_t p[LEN], q[LEN];
+
+	make4(p, 1, 1000);
+	memset(p + 12, 0, 4);
+	memset(p + 16, 255, 4);
+	memcpy(q, p, LEN);
+	q[26] ^= 1;
+	recall_put(&r, &rec, p, LEN);
+	rec.oif = 4;
+	recall_put(&r, &rec, q, LEN);
+	assert_int_equal(recall_link(&r, p, LEN), 3);
+	assert_int_equal(recall_link(&r, q, LEN), 4);
+	p[26] ^= 2; /* changed: the last one that these addresses had */
+	assert_int_equal(recall_link(&r, p, LEN), 4);
+	recall_free(&r);
+}
+
 /* ---- segment sizes ---- */
 
 static void put_gso(struct recall *r, const uint8_t *packet, uint32_t len, uint16_t gso_size,
@@ -399,9 +421,10 @@ int main(void)
 		cmocka_unit_test(test_changed),	   cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_many),	   cmocka_unit_test(test_short),
 		cmocka_unit_test(test_needs_link), cmocka_unit_test(test_link),
-		cmocka_unit_test(test_gso),	   cmocka_unit_test(test_gso_udp),
-		cmocka_unit_test(test_hops_none),  cmocka_unit_test(test_hops_loop),
-		cmocka_unit_test(test_hops_back),  cmocka_unit_test(test_hops_batch),
+		cmocka_unit_test(test_links),	   cmocka_unit_test(test_gso),
+		cmocka_unit_test(test_gso_udp),	   cmocka_unit_test(test_hops_none),
+		cmocka_unit_test(test_hops_loop),  cmocka_unit_test(test_hops_back),
+		cmocka_unit_test(test_hops_batch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
