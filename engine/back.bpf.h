@@ -127,6 +127,17 @@ static __always_inline int back_gone(struct __sk_buff *skb, const struct divert_
 	return back_refuse(skb, DIVERT_N_NO_INTERFACE, ENXIO);
 }
 
+/* Whoever sleeps on the ring looks at it again; what is put there is a record that is none. */
+static __always_inline int back_wake(__u32 slot)
+{
+	void *record, *ring = bpf_map_lookup_elem(&sockets, &slot);
+
+	record = ring ? bpf_ringbuf_reserve(ring, 8, 0) : NULL;
+	if (record) /* else it is full, and nobody sleeps */
+		bpf_ringbuf_discard(record, BPF_RB_FORCE_WAKEUP);
+	return TC_ACT_STOLEN;
+}
+
 /* A setting of the library's: enum divert_set. */
 static __always_inline int back_set(struct __sk_buff *skb, const struct divert_back *back)
 {
@@ -144,6 +155,8 @@ static __always_inline int back_set(struct __sk_buff *skb, const struct divert_b
 			port->flags &= ~DIVERT_PORT_BYPASS;
 		return TC_ACT_STOLEN;
 	}
+	if (back->tag == DIVERT_SET_WAKE)
+		return back_wake(key);
 	conf = bpf_map_lookup_elem(&socket_conf, &key);
 	if (!conf)
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, ENOENT);

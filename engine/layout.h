@@ -94,6 +94,7 @@ enum divert_back_flags {
 enum divert_set {
 	DIVERT_SET_FLAGS,  /* of the socket in slot ifindex: enum divert_socket_flags */
 	DIVERT_SET_LIMIT,  /* of the socket in slot ifindex */
+	DIVERT_SET_WAKE,   /* nothing: wake who polls the socket in slot ifindex */
 	DIVERT_SET_BYPASS, /* of the port with the key ifindex: DIVERT_PORT_BYPASS, 0 or 1 */
 };
 

@@ -479,6 +479,8 @@ static int shut_read(struct dsock *s)
 	bool locked = socket_lock(s);
 
 	s->shared->shut_read = true;
+	if (s->shared->bound) /* those in poll(2) and the like; nobody else than the kernel can */
+		socket_set(s, DIVERT_SET_WAKE, s->shared->slot, 0);
 	ring_end(&s->ring);
 	socket_unlock(s, locked);
 	/* EAGAIN: it was readable */

@@ -114,6 +114,37 @@ is "Python: what it saw" "$(cat "$TMP/python")" "1048576 True 258 True
 timeout
 b'' 0"
 
+# ---- shutdown: whoever waits wakes ----
+
+cat >"$TMP/shutdown.py" <<'END'
+import select, socket, threading, time
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
+s.bind(("0.0.0.0", 2100))
+poll, epoll = select.poll(), select.epoll()
+poll.register(s, select.POLLIN)
+epoll.register(s, select.EPOLLIN)
+waits = {
+    "recv": lambda: s.recv(100) == b"",
+    "select": lambda: select.select([s], [], [], 20)[0] == [s],
+    "poll": lambda: [e & 1 for _, e in poll.poll(20000)] == [1],
+    "epoll": lambda: [e & 1 for _, e in epoll.poll(20)] == [1],
+}
+woken = {}
+threads = [threading.Thread(target=lambda n=n: woken.update({n: waits[n]()})) for n in waits]
+for t in threads:
+    t.start()
+for t in threads: # asleep, each
+    while open(f"/proc/self/task/{t.native_id}/stat").read().rsplit(")", 1)[1].split()[0] != "S":
+        time.sleep(0.001)
+start = time.monotonic()
+s.shutdown(socket.SHUT_RD)
+for t in threads:
+    t.join()
+print(sorted(woken.items()), time.monotonic() - start < 10)
+END
+is "shutdown wakes recv, select, poll and epoll" "$(a divert-run python3 "$TMP/shutdown.py" | tail -n 1)" \
+	"[('epoll', True), ('poll', True), ('recv', True), ('select', True)] True"
+
 # ---- IP_DIVERTFL: the other direction passes the socket by ----
 
 cat >"$TMP/directions.py" <<'END'
