@@ -2,18 +2,104 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # divert(4), "Fragments": whole packets are delivered, whatever they came in, and what does not fit is
-# cut again.
+# cut again; on its own tee, and with DIVERT_REASSEMBLE off, there is neither.
 . "$(dirname "$0")/lib.sh"
 make_router
+
+# counted CAUSE PORT...: what divertctl counts for these ports together
+counted() {
+	local cause=$1 port n=0
+	shift
+	for port; do n=$((n + $(stat_of r "$port" "$cause"))); done
+	echo $n
+}
+# expected NAME WORD: of "sent N whole N duplicate N overlap N timeout N", which lib_fragments prints
+expected() { sed -n "/^sent/s/.*\b$2 \([0-9]*\).*/\1/p" "$TMP/$1.out"; }
+# cases NAME WHAT: those of a program that checks itself, which must have come to its end
+cases() {
+	grep -E '^(not )?ok ' "$TMP/$1.out" | sed "s/ok /ok $2: /"
+	failures=$((failures + $(grep -c '^not ok ' "$TMP/$1.out")))
+	is "$2: ran to its end" "$(tail -1 "$TMP/$1.out")$(cat "$TMP/$1.err")" "done"
+}
+
+# ---- 10,000 packets of IPv4 and IPv6 in any order, some twice, some overlapping, some not whole ----
+# It goes on while the rest is tested: the last ones time out after a minute. malloc is not to keep what is free.
+
+mac=$(ip -n "$NS-r" -br link show r0 | awk '{print $3}')
+for i in 1 2 3 4; do
+	r ipfw -q add $((10 + i)) divert $((1000 + i)) udp from any to 10.9.0.$i
+	r ipfw -q add $((20 + i)) divert $((1000 + i)) udp from any to fd09::$i
+done
+start many r env GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
+	"$PROGS/lib_fragments" "/var/run/netns/$NS-a" a0 "$mac" 1001
+wait_for 60 "10,000 packets in fragments" grep -q ^sent "$TMP/many.out"
+
+# ---- each call ----
+
+r ipfw -q add 100 divert 2100 udp from any to 10.9.1.1 in
+r ipfw -q add 100 divert 2100 udp from any to fd09:1::1 in
+r ipfw -q add 110 tee 2101 udp from any to 10.9.1.2 in
+ip netns exec "$NS-r" "$PROGS/lib_whole" 2100 2101 r0 >"$TMP/calls.out" 2>"$TMP/calls.err"
+cases calls "each call"
+is "each call: too-big is what was not cut" "$(counted too-big 2100)" 4
+is "each call: nothing else is lost" "$(for c in duplicate overlap timeout full bad; do
+	counted frag-$c 2100; done | grep -cv '^0$')" 0
+
+# ---- large pings, in, out and from here ----
+
+mtu_kept() { # NAME: no piece is longer than the link takes
+	[ "$(tcpdump -n -r "$TMP/$1.pcap" 'greater 1515' 2>/dev/null | wc -l)" = 0 ]
+}
+
 for family in 4 6; do
-	if [ $family = 4 ]; then to=10.2.0.1; else to=fd02::1; fi
-	for dir in in out; do
-		r ipfw -q flush
-		r ipfw -q add 100 divert 2000 ip from any to $to $dir
-		reflect back r 2000
-		works "v$family $dir: ping of 20000 bytes" a ping -q -n -i 0.1 -W 1 -c 3 -s 20000 $to
-		stop back
-		is "v$family $dir: read whole" "$(count back received)" 3
-		is "v$family $dir: sent whole" "$(count back sent)" 3
+	if [ $family = 4 ]; then to=10.2.0.1 bad='ip6'; else to=fd02::1 bad='ip'; fi
+	for from in a r; do
+		for dir in in out; do
+			[ $from = r ] && [ $dir = in ] && continue
+			r ipfw -q delete 200 2>/dev/null
+			r ipfw -q add 200 divert 2000 ip from any to $to $dir
+			reflect back r 2000
+			start dump b tcpdump -n -U --immediate-mode -i b0 -w "$TMP/dump.pcap" "not $bad"
+			wait_for 30 "tcpdump" grep -q "listening on" "$TMP/dump.err"
+			what="v$family $dir from $from"
+			works "$what: ping of 20000 bytes" n $from ping -q -n -i 0.1 -W 10 -c 3 -s 20000 $to
+			stop back
+			stop dump
+			is "$what: read whole" "$(count back received)" 3
+			is "$what: written whole" "$(count back sent)" 3
+			works "$what: in pieces on the wire" mtu_kept dump
+		done
 	done
 done
+
+# IPv6 inbound, to be forwarded: the pieces have their own id again
+n a ping -q -n -c1 -W1 -s 4000 fd02::1 >/dev/null
+r ipfw -q delete 200
+r ipfw -q add 200 divert 2000 ip from any to fd02::1 in
+reflect back r 2000
+for i in a0 b0; do
+	start dump$i ${i%0} tcpdump -n -U --immediate-mode -i $i -w "$TMP/$i.pcap" "ip6 dst fd02::1 and ip6[6] = 44"
+	wait_for 30 "tcpdump" grep -q "listening on" "$TMP/dump$i.err"
+done
+works "v6 in: ping of 4000 bytes" n a ping -q -n -i 0.1 -W 10 -c 5 -s 4000 fd02::1
+stop back
+stop dumpa0
+stop dumpb0
+pieces() { tcpdump -n -xx -r "$TMP/$1.pcap" 2>/dev/null | sed -n '/^[[:space:]]/p' | grep -v '0x0000\|0x0010:' | md5sum; }
+is "v6 in: the same pieces on both sides" "$(pieces b0)" "$(pieces a0)"
+
+# ---- the end of the 10,000 ----
+
+timed_out() { [ "$(counted frag-timeout 1001 1002 1003 1004)" -ge "$(expected many timeout)" ]; }
+wait_for 80 "the last time-out" timed_out
+stop many
+cases many "10,000 packets"
+for c in duplicate overlap timeout; do
+	is "10,000 packets: frag-$c" "$(counted frag-$c 1001 1002 1003 1004)" "$(expected many $c)"
+done
+for c in frag-full frag-bad buffer-full; do
+	is "10,000 packets: $c" "$(counted $c 1001 1002 1003 1004)" 0
+done
+is "10,000 packets: all of their fragments were diverted" \
+	"$(counted diverted 1001 1002 1003 1004)" "$(expected many sent)"
+like "10,000 packets: most are whole" "$(expected many whole)" '^8[0-9]{3}$'
