@@ -99,6 +99,38 @@ static void check_segments(const struct divert_record *rec)
 	must(done == rec->len - cut.head);
 }
 
+/* As large as may be: each piece within a room of its size; and headers of which only the first bytes are there. */
+static void check_large(const struct divert_record *rec)
+{
+	const uint32_t have = rec->len < 256 ? rec->len : 256;
+	uint32_t i, len, done = 0;
+	struct heads h;
+	struct cut cut;
+	uint8_t *to;
+
+	segment_plan_whole(rec, DIVERT_GSO_TCP | DIVERT_GSO_UDP, &cut);
+	for (i = 0; i < cut.segments; i++) {
+		len = segment_len(rec, &cut, i);
+		to = malloc(len + 1);
+		must(to != NULL);
+		segment_build(rec, &cut, i, to);
+		must(segment_gso(rec, &cut, i) < len + 1);
+		done += cut.segments > 1 ? len - cut.head : 0;
+		free(to);
+	}
+	must(cut.segments == 1 || done == rec->len - cut.head);
+	if (!rec->len)
+		return;
+	to = malloc(have);
+	must(to != NULL);
+	memcpy(to, rec + 1, have);
+	if (!segment_heads(to, have, rec->len, &h)) {
+		must(h.len <= have && h.sum + 2 <= h.len && h.transport < h.len);
+		segment_set_partial(to, rec->len, &h);
+	}
+	free(to);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct divert_record *rec;
@@ -120,6 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_read(&b, 4);
 	check_read(&b, 6);
 	check_segments(rec);
+	check_large(rec);
 	free(rec);
 	return 0;
 }

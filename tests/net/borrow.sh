@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # The borrow interface of <divert.h>: packets lent in place out of the ring, many at a time, returned in any order
-# or sent on. progs/lib_borrow.c checks itself; then 64 MB of TCP and pings through a program that borrows and
+# or sent on. progs/lib_borrow.c checks itself; then 16 MB of TCP and pings through a program that borrows and
 # sends on, in and out, with and without DIVERT_GSO, and fragments, which do not lie in the ring as they are
 # delivered. The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
 make_router
-SIZE=$((64 << 20))
+SIZE=$((16 << 20))
 
 a ipfw -q add 100 divert 3000 udp from any to any 3009 out via lo
 a "$PROGS/lib_borrow" 3000 3009 >"$TMP/borrow"
@@ -39,10 +39,10 @@ for option in -Bn1 -Bn64 -Bgn64; do
 		works "$what: pings" ping_ a $to 20
 		works "$what: pings in fragments" large_pings $to
 		start recv b bash -c 'socat -b 262144 -u TCP6-LISTEN:5000,ipv6only=0,reuseaddr STDOUT | sha256sum'
-		wait_for 5 "TCP receiver" listening
-		works "$what: sender ends well" a timeout 20 socat -b 262144 -u "OPEN:$TMP/data" \
+		wait_for 10 "TCP receiver" listening
+		works "$what: sender ends well" a timeout 60 socat -b 262144 -u "OPEN:$TMP/data" \
 			"TCP:${to/*:*/[$to]}:5000"
-		wait_for 5 "$what: receiver ends" test -s "$TMP/recv.out"
+		wait_for 10 "$what: receiver ends" test -s "$TMP/recv.out"
 		is "$what: $SIZE bytes the same" "$(cat "$TMP/recv.out")" "$sum"
 		stop in
 		stop out
