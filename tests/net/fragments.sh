@@ -30,9 +30,16 @@ for i in 1 2 3 4; do
 	r ipfw -q add $((10 + i)) divert $((1000 + i)) udp from any to 10.9.0.$i
 	r ipfw -q add $((20 + i)) divert $((1000 + i)) udp from any to fd09::$i
 done
+# By the ports that only first fragments have, at the same time: where the others wait is not where they count.
+for i in 1 2 3 4; do
+	r ipfw -q add $((30 + i)) divert $((1010 + i)) udp from any to 10.8.0.0/24,fd08::/64 500$i
+done
 start many r env GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
 	"$PROGS/lib_fragments" "/var/run/netns/$NS-a" a0 "$mac" 1001
-wait_for 60 "10,000 packets in fragments" grep -q ^sent "$TMP/many.out"
+start ports r env GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
+	"$PROGS/lib_fragments" -P "/var/run/netns/$NS-a" a0 "$mac" 1011
+wait_for 90 "10,000 packets in fragments" grep -q ^sent "$TMP/many.out"
+wait_for 90 "10,000 packets in fragments, by port" grep -q ^sent "$TMP/ports.out"
 
 # ---- each call ----
 
@@ -90,10 +97,24 @@ is "v6 in: the same pieces on both sides" "$(pieces b0)" "$(pieces a0)"
 
 # ---- the end of the 10,000 ----
 
+lost() { # by cause, of the ports
+	local c n=0
+	for c in frag-duplicate frag-overlap frag-timeout frag-full frag-bad buffer-full; do
+		n=$((n + $(counted $c 1011 1012 1013 1014)))
+	done
+	echo $n
+}
 timed_out() { [ "$(counted frag-timeout 1001 1002 1003 1004)" -ge "$(expected many timeout)" ]; }
 wait_for 80 "the last time-out" timed_out
+not_whole() { echo $(($(expected ports duplicate) + $(expected ports timeout))); }
+ports_timed_out() { [ "$(lost)" -ge "$(not_whole)" ]; }
+wait_for 80 "the last time-out, by port" ports_timed_out
 stop many
+stop ports
 cases many "10,000 packets"
+cases ports "10,000 packets by port"
+is "10,000 packets by port: each fragment that was not delivered is counted" "$(lost)" "$(not_whole)"
+like "10,000 packets by port: most are whole" "$(expected ports whole)" '^9[0-9]{3}$'
 for c in duplicate overlap timeout; do
 	is "10,000 packets: frag-$c" "$(counted frag-$c 1001 1002 1003 1004)" "$(expected many $c)"
 done
