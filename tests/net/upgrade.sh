@@ -93,6 +93,10 @@ flood() {
 more_than() { [ "$(by "$1" ipfw show 200 | awk '{print $2}')" -gt "$2" ]; }
 received() { sed -n 's/.* \([0-9]*\) received.*/\1/p' "$TMP/$1.out"; }
 
+start owner r "$PROGS/lib_rule" own "450 count ip from any to any" wait
+wait_for 10 "a rule that goes with a program" grep -q 450 "$TMP/owner.out"
+rules=$(by this ipfw list)
+like "with a rule that goes with a program" "$rules" "00450 count"
 reflect stays r 2000
 like "status: a hint to another version" "$(by later divertctl status)" "this is divertctl 99.9: 'divertctl upgrade'"
 is "the same layout: the other's ipfw lists" "$(by later ipfw list)" "$rules"
@@ -118,7 +122,12 @@ stop stays
 is "the socket has read each" "$(count stays received)" 200
 fails "nobody listens: known to the new programs at once" ping_ a 10.2.0.1
 is "counted" "$(stat_of r 2000 no-listener)" 1
-does "no copy of what it replaced" 0 later divertctl unload
+kill "$pid_owner"
+wait "$pid_owner" 2>/dev/null
+# by the library of the other version
+is "a rule that goes with a program has gone with it" "$(by later ipfw list | grep -c '^00450')" 0
+rules=$(by later ipfw list)
+does "unload by another version" 0 later divertctl unload
 is "lo is as it was" "$(lo)" "$before"
 
 # ---- another layout ----
@@ -127,6 +136,9 @@ echo "$rules" | sed '/^65535/d; s/^/add /' >"$TMP/rules"
 by this ipfw -q "$TMP/rules"
 by this divertctl set pass-through on
 reflect before r 2000
+start owner r "$PROGS/lib_rule" own "450 count ip from any to any" wait
+wait_for 10 "a rule that goes with a program" grep -q 450 "$TMP/owner.out"
+owned=$(by this ipfw list)
 works "the older engine works" ping_ a 10.2.0.1 5
 older="is of ipdivert $version \(layout [0-9]+\), older than this, which is 99.10 \(layout 1000\): 'divertctl upgrade'"
 for command in "ipfw list" "ipfw add 500 count ip from any to any" "ipfw -f flush" "ipfw zero" \
@@ -142,7 +154,9 @@ for command in "status" "stat" "attach" "get" "set pass-through off"; do
 done
 by other timeout 5 divert-run "$PROGS/reflect" 2001 2>"$TMP/err"
 says "an older engine: a socket" "EPROTO$"
-is "nothing of this has changed it" "$(by this ipfw list)" "$rules"
+does "an older engine: interceptor" 1 other timeout 5 interceptor 2001
+says "an older engine: interceptor" "an engine of another version is loaded; 'divertctl upgrade'"
+is "nothing of this has changed it" "$(by this ipfw list)" "$owned"
 
 # neither diverted nor denied packets slip through while the engine is exchanged
 start denied a ping -n -i 0.01 -c 200 -W 1 fd02::1
@@ -150,9 +164,9 @@ flood two this 100
 does "upgrade to another layout" 0 other divertctl upgrade
 prints "upgrade to another layout" "^engine: ipdivert $version, layout [0-9]+, is now 99.10, layout 1000; rules and their counters stay"
 prints "upgrade: whose socket is lost" "
-1 socket has to be bound again: restart reflect \($pid_before\)$"
+2 sockets, or rules of programs, are left behind: restart (reflect \($pid_before\), lib_rule \($pid_owner\)|lib_rule \($pid_owner\), reflect \($pid_before\))$"
 is_engine 99.10 other
-is "upgrade: the rules are the same" "$(by other ipfw list)" "$rules"
+is "upgrade: the rules are the same, but for the program's" "$(by other ipfw list)" "$rules"
 like "upgrade: so are settings" "$(by other divertctl get)" "pass-through on"
 wait "$pid_two"
 is "upgrade: pings go on, as pass-through has it" "$(received two)" 100

@@ -27,7 +27,7 @@ int engine_failed(int rc);
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Print the programs that hold a ring of the engine's sockets, as far as /proc shows them: "natd (812), ...".
+ * Print the programs that hold a ring of the engine's sockets, or one that says whose a rule is, as far as /proc shows them: "natd (812), ...".
  * How many sockets are held.
  */
 int print_holders(const struct engine *e, FILE *to);

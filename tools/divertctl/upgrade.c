@@ -96,7 +96,7 @@ static int move_rules(struct engine_upgrade *u)
 	return rc;
 }
 
-/* Programs that have the old engine's sockets: those do not come along. */
+/* Programs that have the old engine's sockets, or rules that go with them: those do not come along. */
 static void tell_holders(const struct engine *old)
 {
 	char *names = NULL;
@@ -109,8 +109,10 @@ static void tell_holders(const struct engine *old)
 	n = print_holders(old, to);
 	fclose(to);
 	if (n)
-		printf("%d %s to be bound again: restart %s\n", n,
-		       n == 1 ? "socket has" : "sockets have", names);
+		printf("%d %s left behind: restart %s\n", n,
+		       n == 1 ? "socket, or rule of a program, is"
+			      : "sockets, or rules of programs, are",
+		       names);
 	free(names);
 }
 

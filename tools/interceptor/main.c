@@ -130,7 +130,9 @@ static int open_socket(void)
 		return complain("a divert socket",
 				errno == EPERM ? "needs root (CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF "
 						 "and CAP_PERFMON)"
-					       : strerror(errno));
+				: errno == EPROTO ? "an engine of another version is loaded; "
+						    "'divertctl upgrade' says which"
+						  : strerror(errno));
 	snprintf(port, sizeof(port), "port %u", option.port);
 	if (divert_bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return complain(port, errno == EADDRINUSE
