@@ -28,8 +28,13 @@ struct hlist_head {
 	struct hlist_node *first;
 } KERNEL;
 
+struct list_head {
+	struct list_head *next;
+} KERNEL;
+
 struct net {
 	struct hlist_head *dev_index_head;
+	struct list_head dev_base_head;
 } KERNEL;
 
 typedef struct {
@@ -41,6 +46,17 @@ struct in_ifaddr {
 	__be32 ifa_local;
 	__be32 ifa_mask;
 	__be32 ifa_broadcast;
+} KERNEL;
+
+struct inet6_ifaddr {
+	struct {
+		__be32 word[4];
+	} addr;
+	struct list_head if_list;
+} KERNEL;
+
+struct inet6_dev {
+	struct list_head addr_list;
 } KERNEL;
 
 struct in_device {
@@ -57,10 +73,33 @@ struct net_device {
 	struct hlist_node index_hlist;
 	possible_net_t nd_net;
 	struct in_device *ip_ptr;
+	struct inet6_dev *ip6_ptr;
+	struct list_head dev_list;
+} KERNEL;
+
+typedef struct {
+	unsigned int val;
+} KERNEL kgid_t;
+
+struct cred {
+	kgid_t fsgid;
+} KERNEL;
+
+struct file {
+	const struct cred *f_cred;
+} KERNEL;
+
+struct socket {
+	struct file *file;
+} KERNEL;
+
+struct sock {
+	struct socket *sk_socket;
 } KERNEL;
 
 struct sk_buff {
 	struct net_device *dev;
+	struct sock *sk;
 	unsigned char *head;
 	unsigned int end; /* from head: of skb_shared_info */
 	__u16 network_header;

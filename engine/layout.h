@@ -16,7 +16,7 @@
  * (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
  */
 #ifndef DIVERT_LAYOUT
-#define DIVERT_LAYOUT 3 /* of everything in this file */
+#define DIVERT_LAYOUT 4 /* of everything in this file */
 #endif
 
 #define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name */
@@ -221,6 +221,11 @@ enum divert_op {
 	DIVERT_OP_RANGE,  /* field in one of range[0..4]; unused ones have lo 1, hi 0 */
 	DIVERT_OP_PREFIX, /* the first prefix.bits bits of a wide field */
 	DIVERT_OP_OWNED,  /* the ring in slot mask.value is held: its process lives */
+	DIVERT_OP_BELOW,  /* field < mask.value */
+	DIVERT_OP_LOAD,	  /* LOADED = what load says; whether the packet has it */
+	DIVERT_OP_LOOKUP, /* whether the table has it; if so, TABLEARG = its value */
+	DIVERT_OP_OWN,	  /* whether the wide field is an address of this host */
+	DIVERT_OP_IFADDR, /* whether the interface of the wide field has the address prefix.word */
 	DIVERT_OP_GO,	  /* action count, skipto: count, go on at yes */
 	DIVERT_OP_ALLOW,  /* action */
 	DIVERT_OP_DENY,	  /* action */
@@ -244,11 +249,64 @@ enum divert_field {
 	DIVERT_F_PROTO, /* of IPv6: after the extension headers */
 	DIVERT_F_SPORT, /* host order */
 	DIVERT_F_DPORT,
-	DIVERT_F_ICMP,	/* type of ICMP */
-	DIVERT_F_ICMP6, /* type of ICMPv6 */
-	DIVERT_F_LEN,	/* of the whole packet, bytes */
-	DIVERT_F_MARK,	/* fwmark */
-	DIVERT_F_ROOM = 16,
+	DIVERT_F_ICMP,	   /* type of ICMP */
+	DIVERT_F_ICMP6,	   /* type of ICMPv6 */
+	DIVERT_F_LEN,	   /* of the whole packet, bytes */
+	DIVERT_F_MARK,	   /* fwmark */
+	DIVERT_F_TOS,	   /* type of service, traffic class */
+	DIVERT_F_EXT,	   /* extension headers: enum divert_ext */
+	DIVERT_F_PAYLOAD,  /* offset of what follows the IP headers */
+	DIVERT_F_LOADED,   /* by the last LOAD */
+	DIVERT_F_TABLEARG, /* by the last LOOKUP that matched */
+	DIVERT_F_OWN,	   /* enum divert_own, as far as it was looked up */
+	DIVERT_F_ROOM = 32,
+};
+
+/* What LOAD can load. */
+enum divert_load {
+	DIVERT_LOAD_IP,		/* load.width bytes at load.offset from the IP header */
+	DIVERT_LOAD_TRANSPORT,	/* the same behind the IP headers; later fragments have none */
+	DIVERT_LOAD_IPOPTIONS,	/* enum divert_ip_option */
+	DIVERT_LOAD_TCPOPTIONS, /* enum divert_tcp_option */
+	DIVERT_LOAD_TCPMSS,
+	DIVERT_LOAD_TCPDATA, /* bytes */
+	DIVERT_LOAD_UID,     /* of the sender, this host's */
+	DIVERT_LOAD_GID,
+	DIVERT_LOAD_RANDOM,
+	DIVERT_LOAD_DSCP,
+};
+
+enum divert_ext {
+	DIVERT_EXT_FRAG = 1 << 0,
+	DIVERT_EXT_HOPOPT = 1 << 1,
+	DIVERT_EXT_ROUTE = 1 << 2,
+	DIVERT_EXT_DSTOPT = 1 << 3,
+	DIVERT_EXT_AH = 1 << 4,
+	DIVERT_EXT_ESP = 1 << 5,
+	DIVERT_EXT_RTHDR0 = 1 << 6,
+	DIVERT_EXT_RTHDR2 = 1 << 7,
+};
+
+enum divert_ip_option {
+	DIVERT_IPOPT_SSRR = 1 << 0,
+	DIVERT_IPOPT_LSRR = 1 << 1,
+	DIVERT_IPOPT_RR = 1 << 2,
+	DIVERT_IPOPT_TS = 1 << 3,
+};
+
+enum divert_tcp_option {
+	DIVERT_TCPOPT_MSS = 1 << 0,
+	DIVERT_TCPOPT_WINDOW = 1 << 1,
+	DIVERT_TCPOPT_SACK = 1 << 2,
+	DIVERT_TCPOPT_TS = 1 << 3,
+	DIVERT_TCPOPT_CC = 1 << 4,
+};
+
+enum divert_own {
+	DIVERT_OWN_SRC_KNOWN = 1 << 0,
+	DIVERT_OWN_SRC = 1 << 1,
+	DIVERT_OWN_DST_KNOWN = 1 << 2,
+	DIVERT_OWN_DST = 1 << 3,
 };
 
 #define DIVERT_ABSENT 0xffffffffu
@@ -296,20 +354,87 @@ struct divert_insn {
 			__u32 port;   /* of the action, host order */
 		} fragment;
 		struct {
+			__u16 offset;
+			__u8 width; /* 1, 2 or 4 */
+			__u8 shift; /* to the right */
+			__u32 mask; /* after it */
+		} load;		    /* field: enum divert_load */
+		struct {
+			__u32 table;
+			__u32 value;
+			__u8 check; /* the value has to be this one */
+			__u8 key;   /* enum divert_key */
+			__u16 reserved;
+		} lookup;
+		struct {
 			__u32 counter; /* index into rule_counters */
 			__u16 port;    /* host order */
 			__u16 flags;   /* enum divert_action_flags */
+			__u32 log_max; /* with DIVERT_ACT_LOG; 0: no limit */
 		} action;
 	};
 };
 
 enum divert_action_flags {
-	DIVERT_ACT_BYPASS = 1 << 0, /* divert: nobody listens: go on at yes */
+	DIVERT_ACT_BYPASS = 1 << 0,   /* divert: nobody listens: go on at yes */
+	DIVERT_ACT_TABLEARG = 1 << 1, /* port, or where skipto and call lead, is TABLEARG */
+	DIVERT_ACT_LOG = 1 << 2,
+};
+
+/* What LOOKUP looks up. */
+enum divert_key {
+	DIVERT_KEY_SRC, /* address */
+	DIVERT_KEY_DST,
+	DIVERT_KEY_FIELD, /* field, as a number */
+	DIVERT_KEY_NAME,  /* wide field, a name */
+};
+
+/* The tables' maps: all tables lie in these two. */
+#define DIVERT_TABLE_ADDRS 1048576
+#define DIVERT_TABLE_KEYS  65536
+
+struct divert_table_addr {
+	__u32 bits;   /* of the prefix: 32, and those of the address */
+	__be32 table; /* twice the id, and 1 for IPv6 */
+	__be32 addr[4];
+};
+
+struct divert_table_key {
+	__u32 table;
+	__u32 number; /* host order; 0 for a name */
+	char name[DIVERT_NAME_LEN];
+};
+
+/* ---- the log ---- */
+
+#define DIVERT_LOG_ROOM 1024 /* entries that are kept */
+
+struct divert_log_entry {
+	__u64 serial; /* from 1; written last, 0 while it is written */
+	__u64 tstamp; /* CLOCK_MONOTONIC, ns */
+	__u64 count;  /* packets of the rule that were logged, with this one */
+	__be32 src[4], dst[4];
+	__u32 len;
+	__u32 max;   /* that the rule logs; 0: no limit */
+	__u32 flags; /* enum divert_packet_flags */
+	__u16 rule;
+	__u16 port; /* of the action */
+	__u16 sport, dport;
+	__u8 op; /* enum divert_op of the action */
+	__u8 proto;
+	__u8 type; /* of ICMP and ICMPv6 */
+	__u8 reserved;
+	char name[DIVERT_NAME_LEN]; /* the interface's */
+};
+
+struct divert_log_head {
+	__u64 serial; /* the last one that was given */
 };
 
 struct divert_rule_counter {
 	__u64 packets; /* stable */
 	__u64 bytes;   /* of IP; stable */
+	__u64 last;    /* CLOCK_MONOTONIC_COARSE, ns; 0: never */
 };
 
 /* Where a packet with a tag enters: the first of these above it. Sorted. */

@@ -32,6 +32,8 @@ static __always_inline int match_insn(const struct divert_insn *in, const struct
 		       (v >= in->range[2].lo && v <= in->range[2].hi) ||
 		       (v >= in->range[3].lo && v <= in->range[3].hi) ||
 		       (v >= in->range[4].lo && v <= in->range[4].hi);
+	case DIVERT_OP_BELOW:
+		return v < in->mask.value;
 	case DIVERT_OP_PREFIX:
 		return match_prefix(p->wide[in->field & (DIVERT_W_ROOM - 1)], in);
 	}

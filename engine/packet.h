@@ -32,6 +32,7 @@ enum {
 	PROTO_DCCP = 33,
 	PROTO_ROUTING = 43,
 	PROTO_FRAGMENT = 44,
+	PROTO_ESP = 50,
 	PROTO_AH = 51,
 	PROTO_ICMP6 = 58,
 	PROTO_DSTOPTS = 60,
@@ -130,11 +131,29 @@ static __always_inline int packet_read4(void *from, __u32 avail, struct divert_p
 	p->field[DIVERT_F_SRC4] = ip.src;
 	p->field[DIVERT_F_DST4] = ip.dst;
 	p->field[DIVERT_F_PROTO] = ip.proto;
+	p->field[DIVERT_F_PAYLOAD] = ihl;
 	if (frag & 0x1fff)
 		p->field[DIVERT_F_FLAGS] |= DIVERT_IS_FRAG;
 	else
 		packet_transport(from, ip.proto, ihl, len, p);
 	return 0;
+}
+
+static __always_inline __u32 packet_ext(__u8 header, __u8 routing)
+{
+	switch (header) {
+	case PROTO_HOPOPTS:
+		return DIVERT_EXT_HOPOPT;
+	case PROTO_ROUTING:
+		return DIVERT_EXT_ROUTE | (routing == 0	  ? DIVERT_EXT_RTHDR0
+					   : routing == 2 ? DIVERT_EXT_RTHDR2
+							  : 0);
+	case PROTO_DSTOPTS:
+		return DIVERT_EXT_DSTOPT;
+	case PROTO_FRAGMENT:
+		return DIVERT_EXT_FRAG;
+	}
+	return DIVERT_EXT_AH;
 }
 
 static __always_inline int packet_read6(void *from, __u32 avail, struct divert_packet *p,
@@ -173,6 +192,7 @@ static __always_inline int packet_read6(void *from, __u32 avail, struct divert_p
 			break;
 		if (at + sizeof(ext) > len || packet_load(from, at, ext, sizeof(ext)))
 			break;
+		p->field[DIVERT_F_EXT] |= packet_ext(next, ext[2]);
 		if (next == PROTO_FRAGMENT) {
 			s->fragment = 1;
 			__builtin_memcpy(&s->id, ext + 4, sizeof(s->id));
@@ -188,7 +208,10 @@ static __always_inline int packet_read6(void *from, __u32 avail, struct divert_p
 		if (p->field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG)
 			break; /* what follows is the middle of something */
 	}
+	if (next == PROTO_ESP)
+		p->field[DIVERT_F_EXT] |= DIVERT_EXT_ESP;
 	s->payload = at;
+	p->field[DIVERT_F_PAYLOAD] = at;
 	p->field[DIVERT_F_PROTO] = next;
 	if (!(p->field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG))
 		packet_transport(from, next, at, len, p);
@@ -205,11 +228,14 @@ static __always_inline int packet_read(void *from, int version, __u32 avail,
 	int rc;
 
 	p->field[DIVERT_F_SRC4] = p->field[DIVERT_F_DST4] = DIVERT_ABSENT;
+	p->field[DIVERT_F_EXT] = 0;
 	p->field[DIVERT_F_SPORT] = p->field[DIVERT_F_DPORT] = DIVERT_ABSENT;
 	p->field[DIVERT_F_ICMP] = p->field[DIVERT_F_ICMP6] = DIVERT_ABSENT;
 	rc = version == 4 ? packet_read4(from, avail, p, s) : packet_read6(from, avail, p, s);
-	if (!rc)
-		p->field[DIVERT_F_LEN] = s->len;
+	if (rc)
+		return rc;
+	p->field[DIVERT_F_LEN] = s->len;
+	p->field[DIVERT_F_TOS] = s->tos;
 	return rc;
 }
 

@@ -86,6 +86,14 @@ static __always_inline int packet_load(void *from, __u32 offset, void *to, __u32
 	return bpf_skb_load_bytes(p->skb, p->desk->link_len + offset, to, len);
 }
 
+/* Of divert and tee, host order. */
+static __always_inline __u32 action_port(const struct pass *p, const struct divert_insn *in)
+{
+	return in->action.flags & DIVERT_ACT_TABLEARG
+		       ? (__u16)p->desk->packet.field[DIVERT_F_TABLEARG]
+		       : in->action.port;
+}
+
 static __always_inline __u64 *port_counters(__u32 index)
 {
 	struct divert_port_stats *s = bpf_map_lookup_elem(&port_stats, &index);

@@ -4,21 +4,26 @@
 #define DIVERT_ENGINE_RULES_BPF_H
 
 #include "fragment.bpf.h"
+#include "log.bpf.h"
 
 static __always_inline union divert_page *page_of(void *pages, __u32 number)
 {
 	return bpf_map_lookup_elem(pages, &number);
 }
 
-static __always_inline void count_rule(const struct divert_insn *in, __u32 bytes)
+/* Every action begins with it. */
+static __always_inline void count_rule(struct pass *p, const struct divert_insn *in)
 {
 	__u32 index = in->action.counter;
 	struct divert_rule_counter *c = bpf_map_lookup_elem(&rule_counters, &index);
 
 	if (c) {
 		c->packets++;
-		c->bytes += bytes;
+		c->bytes += p->desk->shape.len;
+		c->last = bpf_ktime_get_coarse_ns();
 	}
+	if (in->action.flags & DIVERT_ACT_LOG)
+		log_packet(p->skb, in);
 }
 
 /* Names are read when a rule first asks for one: most rule sets never do. */
@@ -52,130 +57,6 @@ static __always_inline void know_name(struct pass *p, __u32 which)
 static __always_inline int drop(const struct pass *p)
 {
 	return p->desk->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT ? TC_ACT_STOLEN : TC_ACT_SHOT;
-}
-
-/*
- * The calls that the packet is in: of the processor, as a program on a hook is not
- * interrupted by another, and the stack has no room for them. The depth is here too:
- * of a number on the stack the verifier would try every value.
- */
-struct calls {
-	__u32 depth;
-	__u32 back[DIVERT_CALLS_MAX]; /* indexes of instructions */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct calls);
-} calls SEC(".maps");
-
-/* CALL and RETURN: where to go on. noinline: its stack is not needed by the other instructions. */
-static __noinline __u32 call(struct pass *p, const struct divert_insn *in)
-{
-	__u32 zero = 0, depth, next = in->yes;
-	struct calls *c = bpf_map_lookup_elem(&calls, &zero);
-
-	if (!c)
-		return next;
-	depth = c->depth;
-	if (in->op == DIVERT_OP_CALL) {
-		if (depth >= DIVERT_CALLS_MAX)
-			return p->pc + 1;
-		c->back[depth] = in->no;
-		c->depth = depth + 1;
-	} else if (--depth < DIVERT_CALLS_MAX) {
-		next = c->back[depth];
-		c->depth = depth;
-	}
-	return next;
-}
-
-/* noinline: its stack is not needed by the other instructions. */
-static __noinline int owner_alive(const struct divert_insn *in)
-{
-	__u32 slot = in->mask.value;
-	void *ring = bpf_map_lookup_elem(&sockets, &slot);
-
-	return ring && ring_alive(ring);
-}
-
-/*
- * Any index, and what the verifier is always told of one: it walks through an instruction
- * again for each thing that it knows more, or less, of p than the time before.
- */
-#define PC_MASK (2 * DIVERT_INSNS_MAX - 1)
-
-/* One instruction; 1 ends the run. A damaged program, or an endless one, ends in a drop. */
-static long step(__u32 i, struct pass *p)
-{
-	__u32 pc = p->pc;
-	union divert_page *page = page_of(p->pages, 1 + pc / DIVERT_PAGE_INSNS);
-	const struct divert_insn *in;
-	enum delivered delivered;
-	__u32 next, how;
-
-	p->verdict = TC_ACT_SHOT;
-	if (!page)
-		return 1;
-	in = &page->insn[pc % DIVERT_PAGE_INSNS];
-	next = in->yes;
-	switch (in->op) {
-	case DIVERT_OP_PREFIX:
-		if (in->field == DIVERT_W_RECV || in->field == DIVERT_W_XMIT)
-			know_name(p, in->field);
-		/* fall through */
-	case DIVERT_OP_MASK:
-	case DIVERT_OP_RANGE:
-		if (!match_insn(in, &p->desk->packet))
-			next = in->no;
-		break;
-	case DIVERT_OP_OWNED:
-		if (!owner_alive(in))
-			next = in->no;
-		break;
-	case DIVERT_OP_ALLOW:
-		count_rule(in, p->desk->shape.len);
-		p->verdict = TC_ACT_UNSPEC;
-		return 1;
-	case DIVERT_OP_DENY:
-		count_rule(in, p->desk->shape.len);
-		p->verdict = drop(p);
-		return 1;
-	case DIVERT_OP_GO:
-		count_rule(in, p->desk->shape.len);
-		break;
-	case DIVERT_OP_TEE:
-	case DIVERT_OP_DIVERT:
-		count_rule(in, p->desk->shape.len);
-		how = in->op == DIVERT_OP_TEE ? DELIVER_TEE : 0;
-		if (in->action.flags & DIVERT_ACT_BYPASS)
-			how |= DELIVER_BYPASS;
-		delivered = deliver(p->skb, in->rule, in->action.port, how);
-		p->desk->undecided = 0;
-		if (delivered == DELIVER_NOBODY || how & DELIVER_TEE)
-			break;
-		p->desk->rule = in->rule;
-		p->desk->port = in->action.port;
-		p->verdict = TC_ACT_STOLEN;
-		return 1;
-	case DIVERT_OP_CALL:
-	case DIVERT_OP_RETURN:
-		count_rule(in, p->desk->shape.len);
-		p->pc = call(p, in) & PC_MASK;
-		return 0;
-	case DIVERT_OP_FRAGMENT:
-		if (p->desk->shape.fragment)
-			next = fragment_ask(p, in);
-		break;
-	default:
-		return 1;
-	}
-	if (next <= pc) /* forward, but for calls: every program without one ends */
-		return 1;
-	p->pc = next & PC_MASK;
-	return 0;
 }
 
 #define DEFAULT_RULE 65535
@@ -225,6 +106,162 @@ static __noinline __u32 search_entry(void *pages, const struct divert_rules_head
 	return s.insn;
 }
 
+/*
+ * Where skipto and call with tablearg lead: as they do with the number, and skipto never
+ * backwards. noinline: its stack is not needed by the other instructions.
+ */
+static __noinline __u32 aim(struct pass *p, const struct divert_insn *in)
+{
+	__u32 to = p->desk->packet.field[DIVERT_F_TABLEARG], next = p->pc + 1;
+	union divert_page *page = page_of(p->pages, 0);
+
+	if (!page)
+		return next;
+	to = to && to <= DEFAULT_RULE ? search_entry(p->pages, &page->head, to - 1)
+				      : page->head.last_insn;
+	return to > next || in->op == DIVERT_OP_CALL ? to : next;
+}
+
+/*
+ * The calls that the packet is in: of the processor, as a program on a hook is not
+ * interrupted by another, and the stack has no room for them. The depth is here too:
+ * of a number on the stack the verifier would try every value.
+ */
+struct calls {
+	__u32 depth;
+	__u32 back[DIVERT_CALLS_MAX]; /* indexes of instructions */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct calls);
+} calls SEC(".maps");
+
+/* CALL and RETURN: where to go on. noinline: its stack is not needed by the other instructions. */
+static __noinline __u32 call(struct pass *p, const struct divert_insn *in)
+{
+	__u32 zero = 0, depth, next = in->yes;
+	struct calls *c = bpf_map_lookup_elem(&calls, &zero);
+
+	if (!c)
+		return next;
+	depth = c->depth;
+	if (in->op == DIVERT_OP_CALL) {
+		if (depth >= DIVERT_CALLS_MAX)
+			return p->pc + 1;
+		c->back[depth] = in->no;
+		c->depth = depth + 1;
+		if (in->action.flags & DIVERT_ACT_TABLEARG)
+			next = aim(p, in);
+	} else if (--depth < DIVERT_CALLS_MAX) {
+		next = c->back[depth];
+		c->depth = depth;
+	}
+	return next;
+}
+
+/* noinline: its stack is not needed by the other instructions. */
+static __noinline int owner_alive(const struct divert_insn *in)
+{
+	__u32 slot = in->mask.value;
+	void *ring = bpf_map_lookup_elem(&sockets, &slot);
+
+	return ring && ring_alive(ring);
+}
+
+/*
+ * Any index, and what the verifier is always told of one: it walks through an instruction
+ * again for each thing that it knows more, or less, of p than the time before.
+ */
+#define PC_MASK (2 * DIVERT_INSNS_MAX - 1)
+
+/* One instruction; 1 ends the run. A damaged program, or an endless one, ends in a drop. */
+static long step(__u32 i, struct pass *p)
+{
+	__u32 pc = p->pc;
+	union divert_page *page = page_of(p->pages, 1 + pc / DIVERT_PAGE_INSNS);
+	const struct divert_insn *in;
+	enum delivered delivered;
+	__u32 next, how, port;
+
+	p->verdict = TC_ACT_SHOT;
+	if (!page)
+		return 1;
+	in = &page->insn[pc % DIVERT_PAGE_INSNS];
+	next = in->yes;
+	switch (in->op) {
+	case DIVERT_OP_PREFIX:
+		if (in->field == DIVERT_W_RECV || in->field == DIVERT_W_XMIT)
+			know_name(p, in->field);
+		/* fall through */
+	case DIVERT_OP_MASK:
+	case DIVERT_OP_RANGE:
+	case DIVERT_OP_BELOW:
+		if (!match_insn(in, &p->desk->packet))
+			next = in->no;
+		break;
+	case DIVERT_OP_OWNED:
+		if (!owner_alive(in))
+			next = in->no;
+		break;
+	case DIVERT_OP_LOOKUP:
+		if (in->lookup.key == DIVERT_KEY_NAME)
+			know_name(p, in->field == DIVERT_W_XMIT ? DIVERT_W_XMIT : DIVERT_W_RECV);
+		/* fall through */
+	case DIVERT_OP_LOAD:
+	case DIVERT_OP_OWN:
+	case DIVERT_OP_IFADDR:
+		if (!look(p->skb, in))
+			next = in->no;
+		break;
+	case DIVERT_OP_ALLOW:
+		count_rule(p, in);
+		p->verdict = TC_ACT_UNSPEC;
+		return 1;
+	case DIVERT_OP_DENY:
+		count_rule(p, in);
+		p->verdict = drop(p);
+		return 1;
+	case DIVERT_OP_GO:
+		count_rule(p, in);
+		if (in->action.flags & DIVERT_ACT_TABLEARG)
+			next = aim(p, in);
+		break;
+	case DIVERT_OP_TEE:
+	case DIVERT_OP_DIVERT:
+		count_rule(p, in);
+		how = in->op == DIVERT_OP_TEE ? DELIVER_TEE : 0;
+		if (in->action.flags & DIVERT_ACT_BYPASS)
+			how |= DELIVER_BYPASS;
+		port = action_port(p, in);
+		delivered = deliver(p->skb, in->rule, port, how);
+		p->desk->undecided = 0;
+		if (delivered == DELIVER_NOBODY || how & DELIVER_TEE)
+			break;
+		p->desk->rule = in->rule;
+		p->desk->port = port;
+		p->verdict = TC_ACT_STOLEN;
+		return 1;
+	case DIVERT_OP_CALL:
+	case DIVERT_OP_RETURN:
+		count_rule(p, in);
+		p->pc = call(p, in) & PC_MASK;
+		return 0;
+	case DIVERT_OP_FRAGMENT:
+		if (p->desk->shape.fragment)
+			next = fragment_ask(p, in);
+		break;
+	default:
+		return 1;
+	}
+	if (next <= pc) /* forward, but for calls: every program without one ends */
+		return 1;
+	p->pc = next & PC_MASK;
+	return 0;
+}
+
 /* The instruction to begin at; ~0: none. */
 static __always_inline __u32 entry_of(void *pages, const struct divert_rules_head *head, __u32 tag,
 				      int out)
@@ -263,7 +300,7 @@ static __always_inline int run_rules(struct pass *p, __u32 tag)
 	const struct divert_rules_head *head = rules_head(&p->pages);
 	__u32 pc;
 
-	if (!head)
+	if (!head || !head->insns)
 		return TC_ACT_UNSPEC;
 	pc = entry_of(p->pages, head, tag, p->desk->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT);
 	if (pc == ~0u)
@@ -305,7 +342,7 @@ static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out
 	void *pages;
 
 	head = rules_head(&pages);
-	if (!head)
+	if (!head || !head->insns)
 		return RULES_NONE;
 	if ((out ? head->first_out : head->first_in) != head->last_insn &&
 	    (!tag || tag < head->last_rule))
@@ -314,6 +351,7 @@ static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out
 	if (c) {
 		c->packets++;
 		c->bytes += said_len(skb, version);
+		c->last = bpf_ktime_get_coarse_ns();
 	}
 	return RULES_NONE;
 }

@@ -74,7 +74,7 @@ int engine_rules_set(struct engine *e, const struct engine_rules *r)
 	};
 	int map, rc;
 
-	if (!r->entries) {
+	if (!r->source_len) {
 		/* no map in the slot: packets are not even looked at */
 		if (bpf_map_delete_elem(e->map[ENGINE_RULES], &zero) && errno != ENOENT)
 			return engine_fail(-errno, "removing the rules: %s", strerror(errno));
@@ -86,7 +86,8 @@ int engine_rules_set(struct engine *e, const struct engine_rules *r)
 	head.first_in = first_for(r, 0, DIVERT_IS_OUT);
 	head.first_out = first_for(r, DIVERT_IS_OUT, DIVERT_IS_OUT);
 	head.calls = has_calls(r);
-	head.last_insn = r->entry[r->entries - 1].insn;
+	if (r->entries)
+		head.last_insn = r->entry[r->entries - 1].insn;
 	if (r->entries > 1)
 		head.last_rule = r->entry[r->entries - 2].rule;
 	head.source_page = head.entries_page + pages_for(r->entries * sizeof(*r->entry));

@@ -5,20 +5,17 @@
 
 #include "parse.h"
 
-/* instead NULL: planned, not there yet; "": not meant to be */
+/* instead "": nothing */
 struct absent {
 	const char *name, *instead;
 };
 
 #define NFT_STATE "use nftables' conntrack (ct state)"
 #define NFT_NAT	  "use nftables' nat, or divert to a natd"
+#define NFT_LINK  "ipdivert sees IP packets only; use nftables' ether and bridge"
 #define TC_SHAPE  "use tc(8) to shape traffic"
 
 static const struct absent actions[] = {
-	{"set", NULL},
-	{"prob", NULL},
-	{"log", NULL},
-	{"reass", NULL},
 	{"reject", "use deny, or nftables' reject"},
 	{"reset", "use deny, or nftables' reject with tcp reset"},
 	{"reset6", "use deny, or nftables' reject with tcp reset"},
@@ -40,58 +37,20 @@ static const struct absent actions[] = {
 	{"setdscp", "use nftables' ip dscp set"},
 	{"setmark", "use nftables' meta mark set"},
 	{"tcp-setmss", "use nftables' tcp option maxseg size set"},
-	{"netgraph", ""},
-	{"ngtee", ""},
+	{"netgraph", "use divert"},
+	{"ngtee", "use tee"},
 	{"eaction", ""},
-	{"mark", ""},
+	{"mark", "use nftables' meta mark set"},
 };
 
 static const struct absent options[] = {
-	{"established", NULL},
-	{"setup", NULL},
-	{"tcpflags", NULL},
-	{"tcpflgs", NULL},
-	{"tcpack", NULL},
-	{"tcpseq", NULL},
-	{"tcpwin", NULL},
-	{"tcpmss", NULL},
-	{"tcpdatalen", NULL},
-	{"tcpoptions", NULL},
-	{"tcpopts", NULL},
-	{"frag", NULL},
-	{"iplen", NULL},
-	{"ipttl", NULL},
-	{"ipid", NULL},
-	{"ipversion", NULL},
-	{"ipver", NULL},
-	{"ipprecedence", NULL},
-	{"ipoptions", NULL},
-	{"ipopts", NULL},
-	{"iptos", NULL},
-	{"dscp", NULL},
-	{"ip4", NULL},
-	{"ipv4", NULL},
-	{"ip6", NULL},
-	{"ipv6", NULL},
-	{"src-ip6", NULL},
-	{"src-ipv6", NULL},
-	{"dst-ip6", NULL},
-	{"dst-ipv6", NULL},
-	{"ext6hdr", NULL},
-	{"flow-id", NULL},
-	{"uid", NULL},
-	{"gid", NULL},
-	{"log", NULL},
-	{"logamount", NULL},
-	{"or", NULL},
-	{"lookup", NULL},
-	{"flow", NULL},
-	{"mac", NULL},
-	{"MAC", NULL},
-	{"src-mac", NULL},
-	{"dst-mac", NULL},
-	{"mac-type", NULL},
-	{"layer2", NULL},
+	{"mac", NFT_LINK},
+	{"MAC", NFT_LINK},
+	{"src-mac", NFT_LINK},
+	{"dst-mac", NFT_LINK},
+	{"mac-type", NFT_LINK},
+	{"layer2", NFT_LINK},
+	{"flow", "use lookup with one of its keys"},
 	{"keep-state", NFT_STATE},
 	{"record-state", NFT_STATE},
 	{"check-state", NFT_STATE},
@@ -106,10 +65,11 @@ static const struct absent options[] = {
 	{"untag", "use nftables' meta mark set, and fwmark here"},
 	{"tagged", "use nftables' meta mark set, and fwmark here"},
 	{"altq", TC_SHAPE},
-	{"ipsec", ""},
-	{"jail", ""},
-	{"fib", ""},
-	{"sockarg", ""},
+	{"ipsec", "use nftables' meta ipsec, and fwmark here"},
+	{"jail", "use nftables' socket cgroupv2, and fwmark here"},
+	{"fib", "use fwmark, and policy routing (ip rule)"},
+	{"sockarg", "use SO_MARK, and fwmark here"},
+	{"mark", "use fwmark"},
 };
 
 static bool absent(const struct absent *a, size_t n, const char *word, struct rules_error *err)
@@ -117,17 +77,11 @@ static bool absent(const struct absent *a, size_t n, const char *word, struct ru
 	for (; n; n--, a++) {
 		if (strcmp(a->name, word))
 			continue;
-		if (!a->instead)
-			rules_fail(err, EX_DATAERR, "%s: not there yet", word);
-		else if (*a->instead)
+		if (*a->instead)
 			rules_fail(err, EX_DATAERR, "%s: ipdivert does not have it: %s", word,
 				   a->instead);
 		else
 			rules_fail(err, EX_DATAERR, "%s: ipdivert does not have it", word);
-		return true;
-	}
-	if (*word == '{' || *word == '(') {
-		rules_fail(err, EX_DATAERR, "%s: not there yet: blocks with \"or\"", word);
 		return true;
 	}
 	return false;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Addresses: "10.0.0.1", "10.0.0.0/8", "10.0.0.0:255.0.0.0", "2001:db8::/32", and lists of these. */
+/*
+ * Addresses: "10.0.0.1", "10.0.0.0/8", "10.0.0.0:255.0.0.0", "10.0.0.0/24{1,5-9}", "2001:db8::/32",
+ * "me", "me6", "table(name,value)", and lists of these.
+ */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,83 +30,206 @@ static void clear_host6(struct rule_addr *a)
 	}
 }
 
-/* The address in item, which is cut up. */
-static bool parse_address(char *item, struct rule_addr *a)
+/* "1,5-9": last bytes, each of the network. */
+static bool parse_set(struct rule_addr *a, char *list)
 {
-	char *slash = strchr(item, '/'), *colon = strchr(item, ':');
-	uint32_t bits = 128;
+	uint32_t last = ntohl(a->ip.s_addr) & 255, host = ~ntohl(a->mask.s_addr), lo, hi;
+	char *item, *dash;
 
-	memset(a, 0, sizeof(*a));
-	if (slash)
-		*slash++ = 0;
-	if (inet_pton(AF_INET6, item, &a->ip6) == 1) {
-		a->family = AF_INET6;
-		if (slash && !parse_number(slash, 128, &bits))
+	while ((item = strsep(&list, ","))) {
+		dash = strchr(item, '-');
+		if (dash)
+			*dash++ = 0;
+		if (!parse_number(item, 255, &lo) || (dash && !parse_number(dash, 255, &hi)))
 			return false;
-		a->bits = bits;
-		clear_host6(a);
-		return true;
+		if (!dash)
+			hi = lo;
+		if (lo > hi || lo < last || hi > last + host)
+			return false;
+		for (; lo <= hi; lo++)
+			a->set[lo / 32] |= 1u << lo % 32;
+	}
+	return true;
+}
+
+static bool parse_four(struct rule_addr *a, char *item)
+{
+	char *slash = strchr(item, '/'), *colon = strchr(item, ':'), *set = strchr(item, '{');
+	size_t len = strlen(item);
+
+	if (set) {
+		if (!slash || slash > set || item[len - 1] != '}')
+			return false;
+		item[len - 1] = 0;
+		*set++ = 0;
 	}
 	if (colon && slash)
 		return false;
+	if (slash)
+		*slash++ = 0;
 	if (colon)
 		*colon++ = 0;
-	a->family = AF_INET;
+	a->kind = RULE_ADDR_4;
 	a->mask.s_addr = ~0u;
 	if (inet_pton(AF_INET, item, &a->ip) != 1 || (slash && !prefix4(a, slash)) ||
 	    (colon && inet_pton(AF_INET, colon, &a->mask) != 1))
 		return false;
 	a->ip.s_addr &= a->mask.s_addr;
-	return true;
+	if (!set)
+		return true;
+	a->kind = RULE_ADDR_SET;
+	return ntohl(a->mask.s_addr) >= 0xffffff00 && parse_set(a, set);
 }
+
+/* The address in item, which is cut up. */
+static bool parse_one(char *item, struct rule_addr *a)
+{
+	char *slash = strchr(item, '/');
+	uint32_t bits = 128;
+
+	memset(a, 0, sizeof(*a));
+	if (!strcmp(item, "me") || !strcmp(item, "me6")) {
+		a->kind = item[2] ? RULE_ADDR_ME6 : RULE_ADDR_ME;
+		return true;
+	}
+	if (slash)
+		*slash = 0;
+	if (inet_pton(AF_INET6, item, &a->ip6) == 1) {
+		a->kind = RULE_ADDR_6;
+		if (slash && !parse_number(slash + 1, 128, &bits))
+			return false;
+		a->bits = bits;
+		clear_host6(a);
+		return true;
+	}
+	if (slash)
+		*slash = '/';
+	return parse_four(a, item);
+}
+
+int parse_address(struct rule_addr *a, const char *word)
+{
+	char copy[64];
+
+	if (strlen(word) >= sizeof(copy))
+		return -1;
+	strcpy(copy, word);
+	return parse_one(copy, a) && (a->kind == RULE_ADDR_4 || a->kind == RULE_ADDR_6) ? 0 : -1;
+}
+
+/* ---- tables ---- */
+
+bool is_table(const char *word)
+{
+	return !strncmp(word, "table(", 6);
+}
+
+bool rules_table_name(const char *name)
+{
+	const char *c;
+
+	for (c = name; *c; c++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-",
+			    *c))
+			return false;
+	return *name && strlen(name) <= RULES_TABLE_NAME_MAX && strcmp(name, "all");
+}
+
+/* "table(name)", "table(name,value)", or behind lookup only "name". */
+int parse_table(struct parser *p, struct rule_table **to, const char *word)
+{
+	struct rule_table *t = calloc(1, sizeof(*t));
+	char name[RULES_TABLE_NAME_MAX + 16], *comma;
+	size_t len = strlen(word);
+
+	*to = t;
+	if (!t)
+		return rules_fail(p->err, EX_OSERR, "out of memory");
+	if (len >= sizeof(name))
+		goto bad;
+	if (is_table(word)) {
+		if (word[len - 1] != ')')
+			goto bad;
+		memcpy(name, word + 6, len - 7);
+		name[len - 7] = 0;
+	} else {
+		strcpy(name, word);
+	}
+	comma = strchr(name, ',');
+	if (comma) {
+		*comma++ = 0;
+		t->has_value = true;
+		if (rules_value_parse(comma, &t->value, p->err))
+			return -1;
+	}
+	if (!rules_table_name(name))
+		goto bad;
+	strcpy(t->name, name);
+	return 0;
+bad:
+	return rules_fail(p->err, EX_DATAERR,
+			  "%s: not a table: expected table(NAME) or table(NAME,VALUE), the name of "
+			  "letters, digits, '.', '_' and '-'",
+			  word);
+}
+
+/* ---- lists ---- */
 
 static void limit_family(struct parser *p, const struct rule_match *m, const char *word)
 {
-	unsigned int i, n4 = 0;
+	unsigned int i, n4 = 0, n6 = 0;
 
-	for (i = 0; i < m->n; i++)
-		n4 += m->addr[i].family == AF_INET;
-	if (m->negate || (n4 && n4 < m->n))
+	for (i = 0; i < m->n; i++) {
+		n4 += m->addr[i].kind == RULE_ADDR_4 || m->addr[i].kind == RULE_ADDR_SET;
+		n6 += m->addr[i].kind == RULE_ADDR_6 || m->addr[i].kind == RULE_ADDR_ME6;
+	}
+	if (m->negate || p->in_block)
 		return;
-	if (n4)
+	if (n4 == m->n)
 		p->only4 = word;
-	else
+	if (n6 == m->n)
 		p->only6 = word;
+}
+
+static int parse_item(struct parser *p, struct rule_addr *a, const char *item, const char *word)
+{
+	char *copy;
+	bool ok;
+
+	if (is_table(item)) {
+		memset(a, 0, sizeof(*a));
+		a->kind = RULE_ADDR_TABLE;
+		return parse_table(p, &a->table, item);
+	}
+	if (!strcmp(item, "any"))
+		return rules_fail(p->err, EX_DATAERR,
+				  "%s: any with other addresses: leave them out", word);
+	copy = strdup(item);
+	if (!copy)
+		return rules_fail(p->err, EX_OSERR, "out of memory");
+	ok = parse_one(copy, a);
+	free(copy);
+	if (ok)
+		return 0;
+	return rules_fail(p->err, EX_DATAERR,
+			  "%s: not an IPv4 or IPv6 address (names are not looked up)",
+			  *item ? item : word);
 }
 
 int parse_addresses(struct parser *p, struct rule_match *m, const char *word)
 {
-	char *copy, *rest, *item, *bad;
-	unsigned int n = 1;
-	const char *c;
+	char *copy = strdup(word), *rest = copy, *item;
+	int rc = 0;
 
-	if (!strcmp(word, "me") || !strcmp(word, "me6") || !strncmp(word, "table(", 6))
-		return rules_fail(p->err, EX_DATAERR, "%s: not there yet", word);
-	if (*word == '{' || *word == '(')
-		return rules_fail(p->err, EX_DATAERR, "%s: not there yet: blocks with \"or\"",
-				  word);
-	for (c = word; *c; c++)
-		n += *c == ',';
-	copy = rest = strdup(word);
-	m->addr = calloc(n, sizeof(*m->addr));
-	if (!copy || !m->addr) {
-		free(copy);
-		return rules_fail(p->err, EX_OSERR, "out of memory");
-	}
-	while ((item = list_item(&rest))) {
-		bad = strdup(item);
-		if (!parse_address(item, &m->addr[m->n])) {
-			rules_fail(p->err, EX_DATAERR,
-				   "%s: not an IPv4 or IPv6 address (names are not looked up)",
-				   bad && *bad ? bad : word);
-			free(bad);
-			free(copy);
-			return -1;
-		}
-		free(bad);
-		m->n++;
+	m->addr = calloc(list_count(word), sizeof(*m->addr));
+	if (!copy || !m->addr)
+		rc = rules_fail(p->err, EX_OSERR, "out of memory");
+	while (!rc && (item = list_item(&rest))) {
+		m->n++; /* also of one that fails: its table is freed */
+		rc = parse_item(p, &m->addr[m->n - 1], item, word);
 	}
 	free(copy);
-	limit_family(p, m, word);
-	return 0;
+	if (!rc)
+		limit_family(p, m, word);
+	return rc;
 }

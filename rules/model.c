@@ -5,25 +5,6 @@
 
 #include "parse.h"
 
-static void match_free(struct rule_match *m)
-{
-	switch (m->type) {
-	case RULE_SRC:
-	case RULE_DST:
-		free(m->addr);
-		break;
-	case RULE_SPORT:
-	case RULE_DPORT:
-	case RULE_ICMP:
-	case RULE_ICMP6:
-		free(m->range);
-		break;
-	default:
-		break;
-	}
-	free(m);
-}
-
 void rule_free(struct rule *r)
 {
 	struct rule_match *m, *next;
@@ -45,9 +26,20 @@ void rules_init(struct rules *s)
 	s->slot[0] = RULES_SLOT_USED; /* of the default rule */
 }
 
+static void free_tables(struct rules *s)
+{
+	struct rules_table *t;
+
+	while ((t = s->tables)) {
+		s->tables = t->next;
+		free(t);
+	}
+}
+
 void rules_free(struct rules *s)
 {
 	rules_flush(s);
+	free_tables(s);
 	free(s->rule);
 	rules_init(s);
 }
@@ -122,6 +114,8 @@ int rules_add(struct rules *s, struct rule *r, struct rules_error *err)
 				  DIVERT_RULES_MAX - 1);
 	if (!grow(s))
 		return rules_fail(err, EX_OSERR, "out of memory");
+	if (tables_of_rule(s, r, err))
+		return -1;
 	if (!r->number)
 		r->number = next_number(s);
 	r->counter = slot;
@@ -163,6 +157,37 @@ unsigned int rules_delete_if(struct rules *s, bool (*goes)(const struct rule *r,
 	}
 	s->n = n;
 	return was - n;
+}
+
+struct part {
+	unsigned int set, first, last;
+};
+
+static bool in_part(const struct rule *r, void *arg)
+{
+	const struct part *p = arg;
+
+	return r->set == p->set && r->number >= p->first && r->number <= p->last;
+}
+
+unsigned int rules_delete_set(struct rules *s, unsigned int set, unsigned int first,
+			      unsigned int last)
+{
+	struct part p = {set, first, last};
+
+	return rules_delete_if(s, in_part, &p);
+}
+
+static bool may_be_flushed(const struct rule *r, void *arg)
+{
+	return r->set != RULES_SET_RESERVED;
+}
+
+void rules_flush_sets(struct rules *s)
+{
+	free(s->chains);
+	s->chains = NULL;
+	rules_delete_if(s, may_be_flushed, NULL);
 }
 
 void rules_flush(struct rules *s)

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +49,7 @@ bool protocol_has_ports(uint8_t proto)
 	return false;
 }
 
-static int protocol_number(const char *word)
+int protocol_number(const char *word)
 {
 	struct protoent *e;
 	unsigned int i;
@@ -95,13 +96,13 @@ int parse_protocol(struct parser *p, struct rule_match *m, const char *word)
 	}
 	if (is_ip4(word)) {
 		m->type = RULE_IP4;
-		if (!m->negate)
+		if (!m->negate && !p->in_block)
 			p->only4 = word;
 		return 0;
 	}
 	if (is_ip6(word)) {
 		m->type = RULE_IP6;
-		if (!m->negate)
+		if (!m->negate && !p->in_block)
 			p->only6 = word;
 		return 0;
 	}
@@ -172,14 +173,32 @@ static bool parse_port_range(char *s, struct rule_range *r)
 	return !hi || parse_port(hi, &r->hi);
 }
 
-static bool parse_type(char *s, struct rule_range *r)
+static bool parse_plain_range(char *s, struct rule_range *r, bool ranges)
 {
+	char *hi = ranges ? strchr(s, '-') : NULL;
 	uint32_t v;
 
-	if (!parse_number(s, 255, &v))
+	if (hi)
+		*hi++ = 0;
+	if (!parse_number(s, 65535, &v))
 		return false;
 	r->lo = r->hi = v;
+	if (!hi)
+		return true;
+	if (!parse_number(hi, 65535, &v))
+		return false;
+	r->hi = v;
 	return true;
+}
+
+static bool parse_plain(char *s, struct rule_range *r)
+{
+	return parse_plain_range(s, r, true);
+}
+
+static bool parse_single(char *s, struct rule_range *r)
+{
+	return parse_plain_range(s, r, false);
 }
 
 static int parse_list(struct parser *p, struct rule_match *m, const char *word,
@@ -228,20 +247,27 @@ static int by_lo(const void *a, const void *b)
 	return (x->lo > y->lo) - (x->lo < y->lo);
 }
 
-/* Sorted and each once, as ipfw(8), which has a bitmap of them, prints them. */
-int parse_types(struct parser *p, struct rule_match *m, const char *word)
+/* Numbers up to a limit. Types are sorted and each once, as ipfw(8), which has a bitmap, prints them. */
+int parse_ranges(struct parser *p, struct rule_match *m, const char *word)
 {
+	const struct rule_kind *k = &rule_kind[m->type];
+	bool single = k->argument == ARG_NUMBERS;
 	unsigned int i, n = 0;
+	char what[96];
 
-	if (parse_list(p, m, word, parse_type, "not ICMP types: expected 0 to 255, or a list"))
+	snprintf(what, sizeof(what), "not %s: expected 0 to %u, or a list", k->what, k->max);
+	if (parse_list(p, m, word, single ? parse_single : parse_plain, what))
 		return -1;
+	for (i = 0; i < m->n; i++)
+		if (m->range[i].hi > k->max)
+			return rules_fail(p->err, EX_DATAERR, "%s: %s", word, what);
+	if (!single)
+		return 0;
 	qsort(m->range, m->n, sizeof(*m->range), by_lo);
 	for (i = 0; i < m->n; i++)
 		if (!n || m->range[i].lo != m->range[n - 1].lo)
 			m->range[n++] = m->range[i];
 	m->n = n;
-	if (m->type == RULE_ICMP6 && !m->negate)
-		p->only6 = word;
 	return 0;
 }
 

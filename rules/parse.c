@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipfw(8)'s grammar: "[number] action [proto from SRC [ports] to DST [ports]] [options]". */
+/* ipfw(8)'s grammar: "[number] [set N] [prob P] action [log] [body] [options]". */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +26,7 @@ static const struct action {
 	{"skipto", RULE_SKIPTO, NUMBER},
 	{"call", RULE_CALL, NUMBER},
 	{"return", RULE_RETURN, NO_ARGUMENT},
+	{"reass", RULE_REASS, NO_ARGUMENT},
 };
 
 #define N_ACTIONS (sizeof(actions) / sizeof(*actions))
@@ -55,8 +56,10 @@ static int parse_action_argument(struct parser *p, const struct action *a)
 	word = parser_next(p, a->argument == PORT ? "port" : "rule number");
 	if (!word)
 		return -1;
-	if (!strcmp(word, "tablearg"))
-		return rules_fail(p->err, EX_DATAERR, "tablearg: not there yet");
+	if (!strcmp(word, "tablearg")) {
+		p->rule->tablearg = true;
+		return 0;
+	}
 	if (a->argument == PORT)
 		return parse_divert_port(p, word, &p->rule->arg);
 	if (!parse_number(word, RULES_DEFAULT, &v) || !v)
@@ -64,6 +67,70 @@ static int parse_action_argument(struct parser *p, const struct action *a)
 				  word);
 	p->rule->arg = v;
 	return 0;
+}
+
+/* "set N", "prob P": before the action. */
+static int parse_set_and_prob(struct parser *p)
+{
+	const char *word;
+	char *end;
+	double prob;
+	uint32_t v;
+
+	if (parser_take(p, "set")) {
+		word = parser_next(p, "set number");
+		if (!word)
+			return -1;
+		if (!parse_number(word, RULES_SETS - 1, &v))
+			return rules_fail(p->err, EX_DATAERR, "%s: not a set: expected 0 to 31",
+					  word);
+		p->rule->set = v;
+	}
+	p->rule->prob = RULES_PROB_ALL;
+	if (parser_take(p, "prob")) {
+		word = parser_next(p, "probability");
+		if (!word)
+			return -1;
+		prob = strtod(word, &end);
+		if (*end || strspn(word, "0123456789.") != strlen(word) || prob > 1 ||
+		    prob * RULES_PROB_ALL < 0.5)
+			return rules_fail(p->err, EX_DATAERR,
+					  "%s: not a probability: expected 0.000001 to 1", word);
+		p->rule->prob = prob * RULES_PROB_ALL + 0.5;
+	}
+	return 0;
+}
+
+/* "log [logamount N]", behind the action. */
+static int parse_log(struct parser *p)
+{
+	const char *word;
+
+	p->rule->log_max = RULES_LOG_DEFAULT;
+	for (;;) {
+		word = parser_peek(p);
+		if (word &&
+		    (!strcmp(word, "tag") || !strcmp(word, "untag") || !strcmp(word, "altq"))) {
+			absent_option(word, p->err);
+			return -1;
+		}
+		if (!parser_take(p, "log"))
+			return 0;
+		if (p->rule->log)
+			return rules_fail(p->err, EX_USAGE, "log: twice");
+		p->rule->log = true;
+		if (!parser_take(p, "logamount"))
+			continue;
+		p->rule->log_given = true;
+		word = parser_next(p, "number of packets");
+		if (!word)
+			return -1;
+		if (!parse_number(word, ~0u, &p->rule->log_max))
+			return rules_fail(p->err, EX_DATAERR,
+					  "%s: not a number of packets: expected 0 (no limit) to "
+					  "4294967295",
+					  word);
+	}
 }
 
 static int parse_action(struct parser *p)
@@ -80,118 +147,31 @@ static int parse_action(struct parser *p)
 			return -1;
 		return rules_fail(p->err, EX_USAGE,
 				  "%s: unknown action; expected allow, deny, count, divert, tee, "
-				  "skipto, call or return",
+				  "skipto, call, return or reass",
 				  word);
 	}
 	p->rule->action = actions[i].action;
 	if (parse_action_argument(p, &actions[i]))
 		return -1;
-	word = parser_peek(p);
-	if (word && (!strcmp(word, "log") || !strcmp(word, "tag") || !strcmp(word, "untag") ||
-		     !strcmp(word, "altq"))) {
-		absent_option(word, p->err);
-		return -1;
-	}
-	return 0;
-}
-
-/* "from" or "to". */
-static int expect(struct parser *p, const char *keyword)
-{
-	const char *word = parser_next(p, keyword);
-
-	if (!word)
-		return -1;
-	if (strcmp(word, keyword)) {
-		if (absent_option(word, p->err))
-			return -1;
-		return rules_fail(p->err, EX_USAGE, "%s: expected %s", word, keyword);
-	}
-	return 0;
-}
-
-static int parse_end_addresses(struct parser *p, enum rule_match_type type)
-{
-	bool negate = parser_take(p, "not");
-	const char *word = parser_next(p, "address");
-	struct rule_match *m;
-
-	if (!word)
-		return -1;
-	if (!strcmp(word, "any"))
-		return negate ? rules_fail(p->err, EX_DATAERR, "not any: never matches") : 0;
-	m = match_new(p, type, negate, true);
-	return m ? parse_addresses(p, m, word) : -1;
-}
-
-/* Ports may follow an address. Behind the second one, so may options. */
-static int parse_end_ports(struct parser *p, enum rule_match_type type)
-{
-	const char *word = parser_peek(p);
-	struct rule_match *m;
-	bool negate;
-
-	if (!word)
-		return 0;
-	negate = !strcmp(word, "not");
-	if (negate)
-		word = p->word[p->at + 1];
-	if (!word || (type == RULE_SPORT && !negate && !strcmp(word, "to")))
-		return 0;
-	if (is_option(word) || absent_option(word, NULL))
-		return 0;
-	if (!isdigit((unsigned char)*word) && type == RULE_DPORT) {
-		/* a service, or an option misspelt: the message is about options */
-		struct rule_match probe = {.type = type};
-		struct parser quiet = {0};
-		int rc = parse_ports(&quiet, &probe, word);
-
-		free(probe.range);
-		if (rc)
-			return 0;
-	}
-	p->at += 1 + negate;
-	if (type == RULE_SPORT && !strcmp(word, "any"))
-		return 0;
-	m = match_new(p, type, negate, true);
-	return m ? parse_ports(p, m, word) : -1;
-}
-
-static int parse_body(struct parser *p)
-{
-	bool negate = parser_take(p, "not");
-	const char *word = parser_peek(p);
-	struct rule_match *m;
-
-	if (!word)
-		return parser_next(p, "protocol") ? 0 : -1;
-	if (is_option(word) || absent_option(word, NULL)) {
-		p->rule->bare = !is_protocol(word);
-		if (p->rule->bare) {
-			p->at -= negate;
-			return 0;
-		}
-	}
-	p->at++;
-	m = match_new(p, RULE_PROTO, negate, true);
-	if (!m || parse_protocol(p, m, word) || expect(p, "from") ||
-	    parse_end_addresses(p, RULE_SRC) || parse_end_ports(p, RULE_SPORT) || expect(p, "to") ||
-	    parse_end_addresses(p, RULE_DST) || parse_end_ports(p, RULE_DPORT))
-		return -1;
-	return 0;
+	return parse_log(p);
 }
 
 /* An option goes where proto, from and to leave room for it, as ipfw(8) prints it. */
 static void settle(struct rule *r, enum rule_match_type first, enum rule_match_type last, bool sole)
 {
 	struct rule_match *m, *found = NULL;
+	bool in_block, or_before = false;
 	unsigned int n = 0;
 
 	for (m = r->match; m; m = m->next) {
+		in_block = or_before || m->or_next;
+		or_before = m->or_next;
 		if (m->type < first || m->type > last)
 			continue;
 		if (m->head)
 			return;
+		if (in_block)
+			continue;
 		if (!n++)
 			found = m;
 	}
@@ -214,9 +194,13 @@ static const struct rule_match *find(const struct rule *r, enum rule_match_type 
 {
 	const struct rule_match *m;
 
-	for (m = r->match; m; m = m->next)
-		if (m->type == type && m->negate == negate)
+	bool or_before = false;
+
+	for (m = r->match; m; m = m->next) {
+		if (m->type == type && m->negate == negate && !m->or_next && !or_before)
 			return m;
+		or_before = m->or_next;
+	}
 	return NULL;
 }
 
@@ -224,7 +208,7 @@ static const struct rule_match *find(const struct rule *r, enum rule_match_type 
 static int check_contradictions(struct parser *p)
 {
 	const struct rule_match *m;
-	bool ports = false;
+	bool ports, or_before = false;
 
 	if (p->only4 && p->only6)
 		return rules_fail(p->err, EX_DATAERR,
@@ -235,10 +219,11 @@ static int check_contradictions(struct parser *p)
 	if (find(p->rule, RULE_IN, false) && find(p->rule, RULE_XMIT, false))
 		return rules_fail(p->err, EX_DATAERR,
 				  "in and xmit: a packet on its way in has no sending interface");
-	for (m = p->rule->match; m; m = m->next)
-		ports |= m->type == RULE_SPORT || m->type == RULE_DPORT;
-	for (m = p->rule->match; m && ports; m = m->next)
-		if (m->type == RULE_PROTO && !m->negate && !protocol_has_ports(m->proto)) {
+	ports = find(p->rule, RULE_SPORT, false) || find(p->rule, RULE_DPORT, false) ||
+		find(p->rule, RULE_SPORT, true) || find(p->rule, RULE_DPORT, true);
+	for (m = p->rule->match; m && ports; or_before = m->or_next, m = m->next)
+		if (m->type == RULE_PROTO && !m->negate && !m->or_next && !or_before &&
+		    !protocol_has_ports(m->proto)) {
 			const char *name = protocol_name(m->proto);
 			char digits[4];
 
@@ -262,7 +247,7 @@ static int finish(struct parser *p)
 		if (!p->rule->comment)
 			return rules_fail(p->err, EX_OSERR, "out of memory");
 	}
-	p->rule->text = rule_print(p->rule);
+	p->rule->text = rule_print(p->rule, 0);
 	if (!p->rule->text)
 		return rules_fail(p->err, EX_OSERR, "out of memory");
 	if (strlen(p->rule->text) > RULES_TEXT_MAX)
@@ -284,11 +269,9 @@ int rule_parse(const char *line, struct rule **rule, struct rules_error *err)
 		goto out;
 	}
 	p.tail = &p.rule->match;
-	if (parse_number_of_rule(&p) || parse_action(&p) || parse_body(&p))
+	if (parse_number_of_rule(&p) || parse_set_and_prob(&p) || parse_action(&p) ||
+	    parse_body(&p) || parse_options(&p))
 		goto out;
-	while (parser_peek(&p))
-		if (parse_option(&p))
-			goto out;
 	rc = finish(&p);
 out:
 	parser_close(&p);

@@ -24,8 +24,8 @@
 #define RULES_PORT_NATD	   8668 /* what "natd" means where /etc/services does not say */
 
 struct rules_error {
-	int status;	/* of <sysexits.h> */
-	char text[512]; /* names the word that could not be read; no newline */
+	int status;	 /* of <sysexits.h> */
+	char text[1024]; /* names the word that could not be read; no newline */
 };
 
 /* ---- a rule ---- */
@@ -39,8 +39,10 @@ enum rule_action {
 	RULE_SKIPTO,
 	RULE_CALL,
 	RULE_RETURN,
+	RULE_REASS, /* nothing to do: sockets put fragments together */
 };
 
+/* What of struct rule_match is in use stands behind each. */
 enum rule_match_type {
 	RULE_PROTO, /* proto */
 	RULE_IP4,   /* proto ip4 */
@@ -55,61 +57,154 @@ enum rule_match_type {
 	RULE_XMIT,
 	RULE_ICMP, /* range */
 	RULE_ICMP6,
+	RULE_ICMPCODES,
 	RULE_DIVERTED,
 	RULE_DIVERTED_LOOPBACK,
 	RULE_DIVERTED_OUTPUT,
 	RULE_FWMARK, /* mark */
 	RULE_BYPASS, /* matches everything; says what divert does without a listener */
+	RULE_ESTABLISHED,
+	RULE_SETUP,
+	RULE_TCPFLAGS,	 /* flags */
+	RULE_TCPOPTIONS, /* flags: enum divert_tcp_option */
+	RULE_TCPSEQ,	 /* value: one of n */
+	RULE_TCPACK,
+	RULE_TCPWIN, /* range */
+	RULE_TCPMSS,
+	RULE_TCPDATALEN,
+	RULE_IPID,
+	RULE_IPLEN,
+	RULE_IPTTL,
+	RULE_IPTOS,	   /* flags */
+	RULE_IPPRECEDENCE, /* range */
+	RULE_DSCP,	   /* range */
+	RULE_IPOPTIONS,	   /* flags: enum divert_ip_option */
+	RULE_FRAG,	   /* flags: enum rule_frag; none: a fragment other than the first */
+	RULE_EXT6HDR,	   /* flags: enum divert_ext, one of those in set */
+	RULE_FLOWID,	   /* value */
+	RULE_UID,
+	RULE_GID,
+	RULE_LOOKUP, /* lookup */
+	RULE_TYPES,
+};
+
+enum rule_frag {
+	RULE_FRAG_OFFSET = 1 << 0,
+	RULE_FRAG_MF = 1 << 1,
+	RULE_FRAG_DF = 1 << 2,
+	RULE_FRAG_RF = 1 << 3,
+};
+
+#define RULES_TABLE_NAME_MAX 63
+
+/* "table(name)", "table(name,value)" */
+struct rule_table {
+	char name[RULES_TABLE_NAME_MAX + 1]; /* empty: no table */
+	bool has_value;
+	uint32_t value;
+};
+
+enum rule_addr_kind {
+	RULE_ADDR_4,	 /* ip, mask */
+	RULE_ADDR_6,	 /* ip6, bits */
+	RULE_ADDR_SET,	 /* those of ip, mask whose last byte is in set */
+	RULE_ADDR_ME,	 /* of this host */
+	RULE_ADDR_ME6,	 /* the same, IPv6 only */
+	RULE_ADDR_TABLE, /* table */
 };
 
 struct rule_addr {
-	int family;		 /* AF_INET, AF_INET6 */
-	struct in_addr ip, mask; /* AF_INET; ip has no bits outside mask */
-	struct in6_addr ip6;	 /* AF_INET6 */
-	unsigned int bits;	 /* AF_INET6 */
+	enum rule_addr_kind kind;
+	struct in_addr ip, mask; /* ip has no bits outside mask */
+	struct in6_addr ip6;
+	unsigned int bits;
+	uint32_t set[8]; /* bit i % 32 of set[i / 32] */
+	struct rule_table *table;
 };
 
 struct rule_range {
 	uint16_t lo, hi; /* host order */
 };
 
-/* A condition. A rule applies to a packet that meets all of its conditions. */
+enum rule_iface_kind {
+	RULE_IFACE_NAME,
+	RULE_IFACE_PREFIX, /* names that start so ("eth*") */
+	RULE_IFACE_ADDR,   /* one that has the address */
+	RULE_IFACE_TABLE,
+};
+
+enum rule_lookup {
+	RULE_LOOKUP_SRC,
+	RULE_LOOKUP_DST,
+	RULE_LOOKUP_SPORT,
+	RULE_LOOKUP_DPORT,
+	RULE_LOOKUP_UID,
+	RULE_LOOKUP_DSCP,
+	RULE_LOOKUP_MARK,
+};
+
+/*
+ * A condition. A rule applies to a packet that meets all of its conditions; several that are
+ * or'ed count as one, of which one has to be met.
+ */
 struct rule_match {
 	struct rule_match *next;
 	enum rule_match_type type;
 	bool negate;
+	bool or_next;	/* or'ed with the next one */
 	bool head;	/* printed where proto, from and to have it, not as an option */
-	unsigned int n; /* of addr or range */
+	unsigned int n; /* of addr, range or value */
 	union {
 		struct rule_addr *addr;
 		struct rule_range *range;
+		uint32_t *value;
 		uint8_t proto;
 		struct {
+			enum rule_iface_kind kind;
 			char name[DIVERT_NAME_LEN];
-			bool prefix; /* names that start so ("eth*") */
+			struct rule_addr addr;
+			struct rule_table *table;
 		} iface;
 		struct {
 			uint32_t value, mask;
 			bool hex; /* entered, so printed, in hexadecimal */
 		} mark;
+		struct {
+			uint16_t set, clear; /* have to be set, have to be clear */
+		} flags;
+		struct {
+			enum rule_lookup key;
+			struct rule_table *table;
+		} lookup;
 	};
 };
+
+#define RULES_SETS	   32
+#define RULES_SET_RESERVED 31 /* neither flushed nor disabled */
+#define RULES_PROB_ALL	   1000000
+#define RULES_LOG_DEFAULT  100 /* packets that a rule with log logs until ipfw resetlog */
 
 struct rule {
 	uint16_t number; /* 1 to 65534; 0: rules_add() chooses */
 	uint16_t arg;	 /* port of divert and tee, number of skipto and call; host order */
 	enum rule_action action;
+	bool tablearg; /* arg is the value of the last table that matched */
+	uint8_t set;
+	uint32_t prob; /* of RULES_PROB_ALL packets; RULES_PROB_ALL: all of them */
+	bool log;
+	bool log_given;	  /* logamount was */
+	uint32_t log_max; /* 0: no limit */
 	bool bare;	  /* entered as options only, without "ip from any to any" */
 	bool chain;	  /* part of an ipchains chain; rules/chains.h makes these */
 	uint16_t owner;	  /* 1 + the slot without whose holder it has no effect; 0: nobody's */
 	uint32_t counter; /* slot; rules_add() gives it */
 	struct rule_match *match;
 	char *comment; /* after "//"; or NULL */
-	char *text;    /* canonical, without the number */
+	char *text;    /* canonical, without the number and the set */
 };
 
 /*
- * Read "[number] action ... [// comment]". Words are apart by white space; that
+ * Read "[number] [set N] [prob P] action ... [// comment]". Words are apart by white space; that
  * around a comma does not count; a word that starts with # ends the line.
  * The number may be that of the default rule, which rules_add() then refuses.
  * 0 and a rule that the caller frees, or hands to rules_add(); or -1.
@@ -119,11 +214,48 @@ int rule_parse(const char *line, struct rule **rule, struct rules_error *err);
 /* NULL is fine. */
 void rule_free(struct rule *r);
 
+enum rule_print_flags {
+	RULE_PRINT_COMPACT = 1 << 0, /* without what says nothing */
+	RULE_PRINT_BRIEF = 1 << 1,   /* action and comment only */
+	RULE_PRINT_NAMES = 1 << 2,   /* of services, users, hosts */
+};
+
+/* As text, malloc'ed; without flags it is r->text. NULL: no memory. */
+char *rule_print(const struct rule *r, unsigned int flags);
+
+/* ---- tables ---- */
+
+enum rules_table_type {
+	RULES_TABLE_ADDR,
+	RULES_TABLE_NUMBER,
+	RULES_TABLE_IFACE,
+};
+
+struct rules_table {
+	struct rules_table *next;
+	uint32_t id; /* in the kernel half */
+	enum rules_table_type type;
+	char name[RULES_TABLE_NAME_MAX + 1];
+};
+
+/* One entry: its key as the kernel half has it. */
+struct rules_entry {
+	union {
+		struct divert_table_addr addr;
+		struct divert_table_key key;
+	};
+	uint32_t value;
+};
+
 /* ---- the rule set ---- */
 
 struct rules {
 	struct rule **rule; /* by number; those of one number as they were added */
 	unsigned int n, room;
+	uint32_t disabled;		/* sets, by bit */
+	bool off;			/* ipfw disable firewall: no rule is looked at */
+	struct rules_table *tables;	/* by name */
+	uint32_t last_table;		/* the highest id that was given */
 	char *chains;			/* ipchains' chains as text (rules/chains.h); NULL: none */
 	uint8_t slot[DIVERT_RULES_MAX]; /* counters: enum rules_slot */
 };
@@ -152,6 +284,27 @@ unsigned int rules_delete_if(struct rules *s, bool (*goes)(const struct rule *r,
 			     void *arg);
 void rules_flush(struct rules *s);
 
+/* The rules of one set, but those of reserved numbers. How many there were. */
+unsigned int rules_delete_set(struct rules *s, unsigned int set, unsigned int first,
+			      unsigned int last);
+/* ipfw flush: all but those of RULES_SET_RESERVED. */
+void rules_flush_sets(struct rules *s);
+
+/* rules/tables.c: NULL: there is none, or no memory; a rule's mention makes one, too. */
+struct rules_table *rules_table_find(const struct rules *s, const char *name);
+struct rules_table *rules_table_add(struct rules *s, const char *name, enum rules_table_type type,
+				    struct rules_error *err);
+/* -1: a rule has it. */
+int rules_table_delete(struct rules *s, const char *name, struct rules_error *err);
+bool rules_table_name(const char *name);
+const char *rules_table_type_name(enum rules_table_type type);
+/* An entry of the table by its words. The value is left alone. */
+int rules_entry_parse(const struct rules_table *t, const char *word, struct rules_error *err,
+		      struct rules_entry *e);
+int rules_value_parse(const char *word, uint32_t *value, struct rules_error *err);
+/* The key as text. */
+void rules_entry_print(const struct rules_table *t, const struct rules_entry *e, char text[64]);
+
 /* ---- what the kernel half runs ---- */
 
 struct rules_compiled {
@@ -162,15 +315,18 @@ struct rules_compiled {
 };
 
 /*
- * Compile. A set without rules and chains has no instructions and no entries; otherwise the default rule
- * is compiled as the last. The caller frees the result. -E2BIG, -ENOMEM.
+ * Compile. An empty set, and one that is off, has no instructions and no entries; otherwise the
+ * default rule is compiled as the last. The caller frees the result. -E2BIG, -ENOMEM.
  */
 int rules_compile(const struct rules *s, struct rules_compiled *out);
 void rules_compiled_free(struct rules_compiled *c);
 
 /* ---- what is kept with it ---- */
 
-/* The set as bytes, malloc'ed; NULL and 0 for a set without rules and chains. -ENOMEM. */
+/* Nothing to be kept. */
+bool rules_empty(const struct rules *s);
+
+/* The set as bytes, malloc'ed; NULL and 0 for one without rules, chains, tables and settings. -ENOMEM. */
 int rules_save(const struct rules *s, char **blob, uint32_t *len);
 
 /* Read them into a set that rules_init() made. -1: damaged, or of a newer version. */

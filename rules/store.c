@@ -10,20 +10,32 @@
 #include "parse.h"
 
 #define STORE_MAGIC   0x69706477u
-#define STORE_VERSION 1
+#define STORE_VERSION 2
 
 struct store_head {
 	uint32_t magic;
 	uint32_t version;
 	uint32_t rules;
-	uint32_t chains; /* bytes of the text of ipchains' chains, behind the rules */
+	uint32_t chains; /* bytes of the text of ipchains' chains, behind the tables */
+	uint32_t disabled;
+	uint32_t off;	 /* 0 or 1 */
+	uint32_t tables; /* how many, behind the rules */
+	uint32_t last_table;
+};
+
+#define STORE_HEAD_1 16 /* bytes of it in version 1, which ends with chains */
+
+struct store_table {
+	uint32_t id;
+	uint16_t type;
+	uint16_t len; /* of the name that follows, without a NUL */
 };
 
 struct store_rule {
 	uint32_t counter;
 	uint16_t number;
-	uint16_t len;  /* of the text that follows, without a NUL */
-	uint8_t set;   /* 0, for later */
+	uint16_t len; /* of the text that follows, without a NUL */
+	uint8_t set;
 	uint8_t flags; /* enum store_flags */
 	uint16_t owner;
 };
@@ -32,17 +44,33 @@ enum store_flags {
 	STORE_CHAIN = 1 << 0,
 };
 
+bool rules_empty(const struct rules *s)
+{
+	return !s->n && !s->chains && !s->tables && !s->disabled && !s->off;
+}
+
 int rules_save(const struct rules *s, char **blob, uint32_t *len)
 {
 	size_t text = s->chains ? strlen(s->chains) : 0;
-	struct store_head head = {STORE_MAGIC, STORE_VERSION, s->n, text};
+	struct store_head head = {.magic = STORE_MAGIC,
+				  .version = STORE_VERSION,
+				  .rules = s->n,
+				  .chains = text,
+				  .disabled = s->disabled,
+				  .off = s->off,
+				  .last_table = s->last_table};
 	size_t room = sizeof(head) + text, at = sizeof(head);
+	const struct rules_table *t;
 	unsigned int i;
 
 	*blob = NULL;
 	*len = 0;
-	if (!s->n && !s->chains)
+	if (rules_empty(s))
 		return 0;
+	for (t = s->tables; t; t = t->next) {
+		head.tables++;
+		room += sizeof(struct store_table) + strlen(t->name);
+	}
 	for (i = 0; i < s->n; i++)
 		room += sizeof(struct store_rule) + strlen(s->rule[i]->text);
 	*blob = malloc(room);
@@ -52,6 +80,7 @@ int rules_save(const struct rules *s, char **blob, uint32_t *len)
 	for (i = 0; i < s->n; i++) {
 		struct store_rule r = {.counter = s->rule[i]->counter,
 				       .number = s->rule[i]->number,
+				       .set = s->rule[i]->set,
 				       .flags = s->rule[i]->chain ? STORE_CHAIN : 0,
 				       .owner = s->rule[i]->owner};
 
@@ -60,6 +89,13 @@ int rules_save(const struct rules *s, char **blob, uint32_t *len)
 		memcpy(*blob + at, &r, sizeof(r));
 		memcpy(*blob + at + sizeof(r), s->rule[i]->text, text);
 		at += sizeof(r) + text;
+	}
+	for (t = s->tables; t; t = t->next) {
+		struct store_table st = {t->id, t->type, strlen(t->name)};
+
+		memcpy(*blob + at, &st, sizeof(st));
+		memcpy(*blob + at + sizeof(st), t->name, st.len);
+		at += sizeof(st) + st.len;
 	}
 	if (head.chains)
 		memcpy(*blob + at, s->chains, head.chains);
@@ -71,6 +107,55 @@ static int damaged(struct rules_error *err, unsigned int i)
 {
 	return rules_fail(err, EX_DATAERR,
 			  "the rule set in place is damaged at its rule %u; flush it", i + 1);
+}
+
+/* The tables, before the rules that mention them. Where they end; 0: damaged. */
+static uint32_t load_tables(struct rules *s, const struct store_head *head, const char *blob,
+			    uint32_t len, uint32_t at, struct rules_error *err)
+{
+	char name[RULES_TABLE_NAME_MAX + 1];
+	struct rules_table *t;
+	struct store_table st;
+	uint32_t i;
+
+	for (i = 0; i < head->tables; i++) {
+		if (len - at < sizeof(st))
+			return 0;
+		memcpy(&st, blob + at, sizeof(st));
+		at += sizeof(st);
+		if (st.len > RULES_TABLE_NAME_MAX || len - at < st.len || !st.id ||
+		    st.id > head->last_table || st.type > RULES_TABLE_IFACE)
+			return 0;
+		memcpy(name, blob + at, st.len);
+		name[st.len] = 0;
+		at += st.len;
+		if (strlen(name) != st.len || !rules_table_name(name) || rules_table_find(s, name))
+			return 0;
+		t = rules_table_add(s, name, st.type, err);
+		if (!t)
+			return 0;
+		t->id = st.id;
+	}
+	return at;
+}
+
+/* Where the rules end; 0: damaged. */
+static uint32_t skip_rules(const struct store_head *head, const char *blob, uint32_t len,
+			   uint32_t at)
+{
+	uint32_t i;
+	struct store_rule r;
+
+	for (i = 0; i < head->rules; i++) {
+		if (len - at < sizeof(r))
+			return 0;
+		memcpy(&r, blob + at, sizeof(r));
+		at += sizeof(r);
+		if (r.len > RULES_TEXT_MAX || len - at < r.len)
+			return 0;
+		at += r.len;
+	}
+	return at;
 }
 
 /* What is left is the text of the chains. */
@@ -93,7 +178,7 @@ static int load_rule(struct rules *s, const struct store_rule *r, const char *by
 	struct rule *rule;
 
 	if (!r->number || r->number == RULES_DEFAULT || !r->counter ||
-	    r->counter >= DIVERT_RULES_MAX || s->slot[r->counter] ||
+	    r->counter >= DIVERT_RULES_MAX || s->slot[r->counter] || r->set >= RULES_SETS ||
 	    (s->n && s->rule[s->n - 1]->number > r->number) || memchr(bytes, 0, r->len))
 		return damaged(err, s->n);
 	memcpy(text, bytes, r->len);
@@ -101,11 +186,12 @@ static int load_rule(struct rules *s, const struct store_rule *r, const char *by
 	if (rule_parse(text, &rule, &why))
 		return rules_fail(err, why.status, "rule %u of the set in place: %s", r->number,
 				  why.text);
-	if (rule->number) {
+	if (rule->number || rule->set) {
 		rule_free(rule);
 		return damaged(err, s->n);
 	}
 	rule->number = r->number;
+	rule->set = r->set;
 	rule->chain = r->flags & STORE_CHAIN;
 	rule->owner = r->owner;
 	if (rules_add(s, rule, err)) {
@@ -122,30 +208,44 @@ int rules_load(struct rules *s, const char *blob, uint32_t len, struct rules_err
 {
 	struct store_head head;
 	struct store_rule r;
-	uint32_t at = sizeof(head), i;
+	uint32_t at = sizeof(head), i, end;
 
 	if (!len)
 		return 0;
-	if (len < sizeof(head))
+	if (len < STORE_HEAD_1)
 		return damaged(err, 0);
-	memcpy(&head, blob, sizeof(head));
+	memset(&head, 0, sizeof(head));
+	memcpy(&head, blob, STORE_HEAD_1);
 	if (head.magic != STORE_MAGIC)
 		return damaged(err, 0);
-	if (head.version != STORE_VERSION)
+	if (head.version == 1)
+		at = STORE_HEAD_1;
+	else if (head.version == STORE_VERSION && len >= sizeof(head))
+		memcpy(&head, blob, sizeof(head));
+	else if (head.version == STORE_VERSION)
+		return damaged(err, 0);
+	if (head.version != STORE_VERSION && head.version != 1)
 		return rules_fail(err, EX_UNAVAILABLE,
 				  "the rule set in place is in form %u; this ipfw knows %u",
 				  head.version, STORE_VERSION);
+	if (head.off > 1 || head.last_table > 0x7fffffff)
+		goto bad;
+	end = skip_rules(&head, blob, len, at);
+	if (end)
+		end = load_tables(s, &head, blob, len, end, err);
+	if (!end)
+		goto bad;
 	for (i = 0; i < head.rules; i++) {
-		if (len - at < sizeof(r))
-			goto bad;
 		memcpy(&r, blob + at, sizeof(r));
 		at += sizeof(r);
-		if (r.len > RULES_TEXT_MAX || len - at < r.len)
-			goto bad;
 		if (load_rule(s, &r, blob + at, err))
 			goto fail;
 		at += r.len;
 	}
+	s->disabled = head.disabled;
+	s->off = head.off;
+	s->last_table = head.last_table;
+	at = end;
 	if (len - at != head.chains)
 		goto bad;
 	if (load_chains(s, blob + at, head.chains, err))

@@ -65,6 +65,37 @@ static void join_lists(char *line)
 	*to = 0;
 }
 
+static bool is_open(char c)
+{
+	return c == '{' || c == '(';
+}
+
+static bool is_close(char c)
+{
+	return c == '}' || c == ')';
+}
+
+/* The braces of a block may stand close to its words; those of "table(1)" are part of a word. */
+static void add_word(struct parser *p, char *w)
+{
+	size_t len = strlen(w);
+
+	if (is_open(*w) && len > 1) {
+		p->word[p->n++] = *w == '{' ? "{" : "(";
+		w++;
+		len--;
+	}
+	if (len > 1 && is_close(w[len - 1]) && !strpbrk(w, "{(")) {
+		const char *brace = w[len - 1] == '}' ? "}" : ")";
+
+		w[len - 1] = 0;
+		p->word[p->n++] = w;
+		p->word[p->n++] = brace;
+		return;
+	}
+	p->word[p->n++] = w;
+}
+
 static int split(struct parser *p)
 {
 	char *save = NULL, *w;
@@ -81,7 +112,7 @@ static int split(struct parser *p)
 		} else if (*w == '#') {
 			break;
 		} else {
-			p->word[p->n++] = w;
+			add_word(p, w);
 		}
 	}
 	return 0;
@@ -101,7 +132,7 @@ int parser_open(struct parser *p, const char *line, struct rules_error *err)
 			return rules_fail(err, EX_DATAERR, "control character 0x%02x in a rule",
 					  (unsigned char)line[i]);
 	p->line = strdup(line);
-	p->word = calloc(len / 2 + 2, sizeof(*p->word));
+	p->word = calloc(len + 2, sizeof(*p->word));
 	if (!p->line || !p->word) {
 		parser_close(p);
 		return rules_fail(err, EX_OSERR, "out of memory");
@@ -163,7 +194,33 @@ bool parse_number(const char *s, uint32_t max, uint32_t *v)
 	return true;
 }
 
+bool parser_open_block(struct parser *p)
+{
+	return parser_take(p, "{") || parser_take(p, "(");
+}
+
+int parser_close_block(struct parser *p)
+{
+	const char *word = parser_next(p, "}");
+
+	if (!word)
+		return -1;
+	if (strcmp(word, "}") && strcmp(word, ")"))
+		return rules_fail(p->err, EX_USAGE, "%s: expected or, or }", word);
+	return 0;
+}
+
+/* The commas of a set of addresses, "1.2.3.0/24{4,5}", and of a table do not count. */
 char *list_item(char **list)
 {
-	return strsep(list, ",");
+	char *item = *list, *c = item;
+	int depth = 0;
+
+	if (!item)
+		return NULL;
+	for (; *c && (*c != ',' || depth > 0); c++)
+		depth += is_open(*c) - is_close(*c);
+	*list = *c ? c + 1 : NULL;
+	*c = 0;
+	return item;
 }

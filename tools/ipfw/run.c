@@ -12,7 +12,7 @@ static void warn_names(const struct rule *r)
 
 	for (m = r->match; m; m = m->next)
 		if ((m->type == RULE_VIA || m->type == RULE_RECV || m->type == RULE_XMIT) &&
-		    !m->iface.prefix && !if_nametoindex(m->iface.name))
+		    m->iface.kind == RULE_IFACE_NAME && !if_nametoindex(m->iface.name))
 			fprintf(stderr, "ipfw: %s: no such interface; 'ip link' lists them\n",
 				m->iface.name);
 }

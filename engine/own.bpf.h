@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whether an address is this host's, or that of one interface: read from the kernel's own
+ * lists, so that a change of addresses counts with the next packet.
+ */
+#ifndef DIVERT_ENGINE_OWN_BPF_H
+#define DIVERT_ENGINE_OWN_BPF_H
+
+#include "skb.bpf.h"
+
+#define OWN_STEPS 65536 /* interfaces and addresses that are looked at */
+
+struct own {
+	__u64 dev;	/* the next interface's place in the list of all; 0: there is none */
+	__u64 last_dev; /* the end of that list */
+	__u64 ifa;	/* the next address; 0: there is none */
+	__u64 last_ifa;
+	__be32 addr[4];
+	__u32 six;
+	__u32 found;
+};
+
+static __always_inline void own_addresses(struct own *o, struct net_device *dev)
+{
+	struct inet6_dev *in6;
+	struct in_device *in;
+
+	o->ifa = 0;
+	if (!o->six) {
+		in = READ(dev, ip_ptr);
+		o->ifa = in ? (__u64)READ(in, ifa_list) : 0;
+	} else if (bpf_core_type_exists(struct inet6_dev)) {
+		in6 = READ(dev, ip6_ptr);
+		if (!in6)
+			return;
+		o->last_ifa = (__u64)in6 + bpf_core_field_offset(struct inet6_dev, addr_list);
+		o->ifa = (__u64)READ(in6, addr_list.next);
+	}
+}
+
+static __always_inline void own_compare4(struct own *o)
+{
+	struct in_ifaddr *ifa = AS(in_ifaddr, o->ifa);
+
+	o->found = READ(ifa, ifa_local) == o->addr[0];
+	o->ifa = (__u64)READ(ifa, ifa_next);
+}
+
+static __always_inline void own_compare6(struct own *o)
+{
+	__be32 addr[4] = {};
+	__u64 at = o->ifa;
+
+	if (!bpf_core_type_exists(struct inet6_ifaddr))
+		return;
+	at -= bpf_core_field_offset(struct inet6_ifaddr, if_list);
+	bpf_probe_read_kernel(addr, sizeof(addr),
+			      (void *)at + bpf_core_field_offset(struct inet6_ifaddr, addr));
+	o->found = addr[0] == o->addr[0] && addr[1] == o->addr[1] && addr[2] == o->addr[2] &&
+		   addr[3] == o->addr[3];
+	o->ifa = (__u64)READ(AS(list_head, o->ifa), next);
+	if (o->ifa == o->last_ifa)
+		o->ifa = 0;
+}
+
+static long own_step(__u32 i, struct own *o)
+{
+	if (o->six && o->ifa == o->last_ifa)
+		o->ifa = 0;
+	if (o->ifa) {
+		if (o->six)
+			own_compare6(o);
+		else
+			own_compare4(o);
+		return o->found != 0;
+	}
+	if (!o->dev || o->dev == o->last_dev)
+		return 1;
+	own_addresses(o,
+		      AS(net_device, o->dev - bpf_core_field_offset(struct net_device, dev_list)));
+	o->dev = (__u64)READ(AS(list_head, o->dev), next);
+	return 0;
+}
+
+/* addr: network order, of IPv4 the first word. dev NULL: of any interface in the namespace. */
+static __noinline __u32 own_address(struct __sk_buff *ctx, struct net_device *dev,
+				    const __be32 *addr, __u32 six)
+{
+	struct sk_buff *skb = skb_of(ctx);
+	struct own o = {.addr = {addr[0], addr[1], addr[2], addr[3]}, .six = six};
+	struct net *net;
+
+	if (dev) {
+		own_addresses(&o, dev);
+	} else {
+		dev = READ(skb, dev);
+		net = READ(dev, nd_net.net);
+		o.last_dev = (__u64)net + bpf_core_field_offset(struct net, dev_base_head);
+		o.dev = (__u64)READ(net, dev_base_head.next);
+	}
+	bpf_loop(OWN_STEPS, own_step, &o, 0);
+	return o.found;
+}
+
+#endif
