@@ -87,3 +87,32 @@ is "as long as that MTU" "$(inject -F -l 1372 -4 10.1.0.2 10.2.0.1)" "ok 1400"
 r ip route add 198.51.100.128/25 via 10.2.0.1 mtu lock 1300
 is "above the route's MTU, DF" "$(inject -F -l 1273 -4 10.1.0.2 198.51.100.129)" EMSGSIZE
 is "as long as the route's MTU" "$(inject -F -l 1272 -4 10.1.0.2 198.51.100.129)" "ok 1300"
+
+# ---- errors of the host ----
+
+# A filter on lo that drops whatever leaves there: the way back is closed for the moment.
+if r tc filter add dev lo egress pref 1 protocol all bpf da bytecode '1,6 0 0 2' 2>"$TMP/tc"; then
+	is "the host takes no packet" "$(inject -4 10.1.0.2 10.2.0.1)" ENOBUFS
+	is "the host takes no packet, inbound" "$(inject -I r0 -4 10.1.0.1 10.1.0.2)" ENOBUFS
+	r tc filter del dev lo egress pref 1
+	is "sent again, it does" "$(inject -4 10.1.0.2 10.2.0.1)" "ok 44"
+else
+	echo "skip ENOBUFS: $(tail -1 "$TMP/tc")"
+fi
+
+# A port has its counters as long as the engine is there: there are not more than 4,095.
+full() { q divert-run "$PROGS/reflect" -S 0 20001 2>&1; }
+for ((n = 0; n < 4095; n++)); do
+	echo "add 300 divert $((10000 + n)) ip from 10.98.0.1 to any"
+done >"$TMP/ports"
+q ipfw -q "$TMP/ports" 2>"$TMP/full"
+is "too many ports in rules: status" $? 71
+like "too many ports in rules" "$(cat "$TMP/full")" "no room, 4095 ports are in use"
+is "bind: too many ports are in use" "$(full)" "reflect: bind: ENOSPC"
+r divertctl unload
+is "bind: a new engine" "$(full)" "received 0 sent 0 failed 0"
+
+# A kernel that does not say how it is made, in a namespace without an engine
+ip netns exec "$NS-b" unshare -m sh -c \
+	"mount -t tmpfs none /sys/kernel/btf && exec divert-run $PROGS/reflect 2001" >"$TMP/nobtf" 2>&1
+is "socket: no BTF" "$(cat "$TMP/nobtf")" "reflect: socket: EPROTONOSUPPORT"
