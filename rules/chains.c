@@ -303,8 +303,10 @@ static int check_iface(const struct chain_spec *s, struct rules_error *err)
 				  "%.16s: not an interface's name: 15 characters at "
 				  "most",
 				  s->iface);
+	if (*s->iface == '-')
+		return rules_fail(err, EINVAL, "%s: not an interface's name", s->iface);
 	for (at = s->iface; *at; at++)
-		if (!isgraph((unsigned char)*at) || strchr("/:*?[]!,{}", *at))
+		if (!isgraph((unsigned char)*at) || strchr("/:*?[]!,{}#", *at))
 			return rules_fail(err, EINVAL, "interface: character 0x%02x in its name",
 					  (unsigned char)*at);
 	return 0;

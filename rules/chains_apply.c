@@ -235,6 +235,12 @@ static unsigned int size_of(struct maker *m, struct chain *chain)
 	return size;
 }
 
+/* No rule here answers a packet: the sender of a rejected one is not told. */
+static bool is_deny(const char *target)
+{
+	return !strcmp(target, "DENY") || !strcmp(target, "REJECT");
+}
+
 static int make_accept(struct maker *m, unsigned int number, struct chain_rule *from,
 		       const struct chain_spec *s, const char *path)
 {
@@ -282,10 +288,8 @@ static int make_rule(struct maker *m, struct chain_rule *r, const char *path, un
 	++*number;
 	if (!strcmp(s->target, "ACCEPT"))
 		return make_accept(m, at, r, s, path);
-	if (!strcmp(s->target, "DENY"))
+	if (is_deny(s->target))
 		return make(m, at, r, s, path, "deny");
-	if (!strcmp(s->target, "REJECT"))
-		return make(m, at, r, s, path, "unreach port");
 	if (!strcmp(s->target, "RETURN"))
 		return make(m, at, r, s, path, "skipto %u", back);
 	if (!strcmp(s->target, "DIVERT"))
@@ -313,10 +317,8 @@ static int make_policy(struct maker *m, struct chain *chain)
 	char path[32];
 
 	snprintf(path, sizeof(path), "%s policy", chain->name);
-	if (!strcmp(chain->policy, "DENY"))
+	if (is_deny(chain->policy))
 		return make(m, number, &chain->end, NULL, path, "deny");
-	if (!strcmp(chain->policy, "REJECT"))
-		return make(m, number, &chain->end, NULL, path, "unreach port");
 	return make_accept(m, number, &chain->end, NULL, path);
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The commands of ipchains(8) that change chains, done on the model. */
+#include <errno.h>
 #include <stddef.h>
 
 #include "chains.h"
+#include "parse.h"
 
 static int put_rules(struct chains *chains, struct chain *chain, const struct chain_command *c,
 		     struct rules_error *err)
@@ -62,6 +64,8 @@ int chain_command_run(struct chains *chains, const struct chain_command *c, stru
 		chain = chains_find(chains, c->chain, err);
 		if (!chain)
 			return -1;
+	} else if (c->op != 'F' && c->op != 'X') {
+		return rules_fail(err, ENOENT, "no chain is named");
 	}
 	switch (c->op) {
 	case 'A':

@@ -54,6 +54,8 @@ is "chains" "$(fw create web create web create input create ninechars append inp
 	"0 EEXIST EEXIST EINVAL 0 EBUSY 0 0 ENOTEMPTY 0 0 ENOENT EINVAL "
 is "loops" "$(fw create a create b append a b 0 0 append b a 0 0 append b b 0 0 append a input 0 0 \
 	flush a remove a remove b)" "0 0 0 ELOOP ELOOP EINVAL 0 0 0 "
+is "no chain at all" "$(fw append "" DENY 0 0 policy "" DENY flush "" zero "" create "" remove "")" \
+	"ENOENT ENOENT ENOENT ENOENT ENOENT ENOENT "
 is "no such chain or target" "$(fw append none DENY 0 0 append input none 0 0 delete none DENY 0 0 \
 	delnum 1 none insert 1 none DENY 0 0 replace 1 none DENY 0 0 flush none zero none policy none DENY \
 	check none 1 10.1.0.1 10.2.0.1 r0)" \

@@ -31,7 +31,7 @@ static int set(int name, const void *value, socklen_t len)
 static void label(char *to, const char *from)
 {
 	memset(to, 0, IP_FW_MAX_LABEL_LENGTH + 1);
-	strncpy(to, from, IP_FW_MAX_LABEL_LENGTH + 1);
+	memcpy(to, from, strnlen(from, IP_FW_MAX_LABEL_LENGTH + 1)); /* perhaps without a NUL */
 }
 
 static void rule(struct ip_fwuser *r, char **word)
