@@ -250,6 +250,20 @@ static bool any_range(const uint16_t range[2])
 	return !range[0] && range[1] == CHAIN_PORTS_LAST;
 }
 
+/* Types and codes, where ports are. */
+static int check_icmp(const struct chain_spec *s, struct rules_error *err)
+{
+	if (s->proto != IPPROTO_ICMP || s->inverse & CHAIN_NOT_PROTO)
+		return 0;
+	if (s->sport[0] > CHAIN_ICMP_LAST || s->dport[0] > CHAIN_ICMP_LAST)
+		return rules_fail(err, EINVAL, "ICMP: types and codes are %u at most",
+				  CHAIN_ICMP_LAST);
+	if ((s->inverse & CHAIN_NOT_SPORT && !s->sport[0] && s->sport[1] >= CHAIN_ICMP_LAST) ||
+	    (s->inverse & CHAIN_NOT_DPORT && !s->dport[0] && s->dport[1] >= CHAIN_ICMP_LAST))
+		return rules_fail(err, EINVAL, "ICMP: ! and all of them: never matches");
+	return 0;
+}
+
 static int check_ports(const struct chain_spec *s, struct rules_error *err)
 {
 	bool ports = !any_range(s->sport) || !any_range(s->dport);
@@ -263,6 +277,8 @@ static int check_ports(const struct chain_spec *s, struct rules_error *err)
 	    ((s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP && s->proto != IPPROTO_ICMP) ||
 	     s->inverse & CHAIN_NOT_PROTO))
 		return rules_fail(err, EINVAL, "ports: only with -p tcp, udp or icmp, without !");
+	if (check_icmp(s, err))
+		return -1;
 	if (s->flags & CHAIN_SYN && (s->proto != IPPROTO_TCP || s->inverse & CHAIN_NOT_PROTO))
 		return rules_fail(err, EINVAL, "-y: only with -p tcp, without !");
 	if (s->flags & CHAIN_FRAG && !(s->inverse & CHAIN_NOT_FRAG)) {

@@ -24,6 +24,7 @@
 #define CHAIN_STEP	 5000 /* from one built-in chain's numbers to the next one's */
 #define CHAIN_ADDRS_MAX	 64   /* of one host name */
 #define CHAIN_PORTS_LAST 65535
+#define CHAIN_ICMP_LAST	 255
 
 enum chain_kind {
 	CHAIN_INPUT,

@@ -79,38 +79,54 @@ static void put_range(FILE *f, char *comma, unsigned int lo, unsigned int hi)
 }
 
 /*
- * Ports that are not these: the others. A plain "not" would also match fragments, which have
+ * Those that are not in the range: the others. A plain "not" would also match fragments, which have
  * no ports, and in Linux 2.2 those match no rule about ports.
  */
-static void put_ports(FILE *f, const uint16_t range[2], bool negate)
+static void put_ranges(FILE *f, const uint16_t range[2], unsigned int max, bool negate)
 {
 	char comma = ' ';
 
-	if (!range[0] && range[1] == CHAIN_PORTS_LAST)
-		return;
 	if (!negate) {
-		put_range(f, &comma, range[0], range[1]);
+		put_range(f, &comma, range[0], range[1] < max ? range[1] : max);
 		return;
 	}
 	if (range[0])
 		put_range(f, &comma, 0, range[0] - 1);
-	if (range[1] < CHAIN_PORTS_LAST)
-		put_range(f, &comma, range[1] + 1, CHAIN_PORTS_LAST);
+	if (range[1] < max)
+		put_range(f, &comma, range[1] + 1, max);
 }
 
-static void put_icmp(FILE *f, const char *option, const uint16_t range[2], bool negate)
+static bool is_any(const uint16_t range[2])
+{
+	return !range[0] && range[1] == CHAIN_PORTS_LAST;
+}
+
+static void put_ports(FILE *f, const uint16_t range[2], bool negate)
+{
+	if (!is_any(range))
+		put_ranges(f, range, CHAIN_PORTS_LAST, negate);
+}
+
+/* Of types, ipfw(8) has no ranges. */
+static void put_types(FILE *f, const uint16_t range[2], bool negate)
 {
 	unsigned int i;
 	char comma = ' ';
 
-	if (!range[0] && range[1] == CHAIN_PORTS_LAST)
+	if (is_any(range))
 		return;
-	fprintf(f, " %s", option);
-	for (i = 0; i <= 255; i++)
-		if ((i >= range[0] && i <= range[1]) != negate) {
-			fprintf(f, "%c%u", comma, i);
-			comma = ',';
-		}
+	fputs(" icmptypes", f);
+	for (i = 0; i <= CHAIN_ICMP_LAST; i++)
+		if ((i >= range[0] && i <= range[1]) != negate)
+			put_range(f, &comma, i, i);
+}
+
+static void put_codes(FILE *f, const uint16_t range[2], bool negate)
+{
+	if (is_any(range))
+		return;
+	fputs(" icmpcodes", f);
+	put_ranges(f, range, CHAIN_ICMP_LAST, negate);
 }
 
 static const char *no(const struct chain_spec *s, enum chain_inverse inverse)
@@ -145,8 +161,8 @@ static void put_body(FILE *f, const struct chain_spec *s, enum chain_kind kind)
 	if (s->proto)
 		fprintf(f, "%s proto %u", no(s, CHAIN_NOT_PROTO), s->proto);
 	if (icmp) {
-		put_icmp(f, "icmptypes", s->sport, s->inverse & CHAIN_NOT_SPORT);
-		put_icmp(f, "icmpcodes", s->dport, s->inverse & CHAIN_NOT_DPORT);
+		put_types(f, s->sport, s->inverse & CHAIN_NOT_SPORT);
+		put_codes(f, s->dport, s->inverse & CHAIN_NOT_DPORT);
 	}
 	put_direction(f, kind);
 	if (*s->iface)
@@ -435,6 +451,7 @@ static int add(struct rules *s, const struct made *made, uint8_t *fresh, struct 
 	}
 	r->number = made->number;
 	r->chain = true;
+	r->set = RULES_SET_RESERVED; /* which cannot be disabled, moved or swapped */
 	if (rules_add(s, r, err)) {
 		rule_free(r);
 		if (err)

@@ -23,6 +23,7 @@ static int packet_load(void *from, __u32 offset, void *to, __u32 len)
 	return 0;
 }
 
+#include "engine/field.h"
 #include "engine/match.h"
 
 static void put_name(__u64 wide[2], const char *name)
@@ -36,10 +37,9 @@ static void put_name(__u64 wide[2], const char *name)
 	wide[1] = packet_wide(word[2], word[3]);
 }
 
-static int read_packet(const void *packet, uint32_t len, const char *iface, enum chain_kind kind,
+static int read_packet(struct bytes *b, const char *iface, enum chain_kind kind,
 		       struct divert_packet *p)
 {
-	struct bytes b = {packet, len};
 	struct packet_shape shape = {0};
 
 	memset(p, 0, sizeof(*p));
@@ -49,10 +49,10 @@ static int read_packet(const void *packet, uint32_t len, const char *iface, enum
 		p->field[DIVERT_F_FLAGS] |= DIVERT_IS_FORWARDED;
 	put_name(p->wide[DIVERT_W_RECV], iface);
 	put_name(p->wide[DIVERT_W_XMIT], iface);
-	return packet_read(&b, 4, len, p, &shape);
+	return packet_read(b, 4, b->len, p, &shape);
 }
 
-static void walk(const struct rules_compiled *code, const struct divert_packet *p,
+static void walk(const struct rules_compiled *code, struct bytes *b, struct divert_packet *p,
 		 struct chain_verdict *v)
 {
 	const struct divert_insn *in;
@@ -75,6 +75,11 @@ static void walk(const struct rules_compiled *code, const struct divert_packet *
 			v->port = in->action.port;
 			return;
 		case DIVERT_OP_GO:
+		case DIVERT_OP_FRAGMENT:
+			break;
+		case DIVERT_OP_LOAD:
+			if (!packet_look(b, in, p))
+				next = in->no;
 			break;
 		default:
 			if (!match_insn(in, p))
@@ -88,19 +93,20 @@ static void walk(const struct rules_compiled *code, const struct divert_packet *
 int chain_test(struct chains *c, struct chain *chain, const void *packet, uint32_t len,
 	       const char *iface, struct chain_verdict *v, struct rules_error *err)
 {
+	struct bytes b = {packet, len};
 	struct rules_compiled code;
 	struct divert_packet p;
 	struct rules s;
 	int rc;
 
 	memset(v, 0, sizeof(*v));
-	if (read_packet(packet, len, iface, chain->kind, &p))
+	if (read_packet(&b, iface, chain->kind, &p))
 		return rules_fail(err, EINVAL, "the packet is not one of IPv4");
 	if (chain_alone(c, chain, &s, err))
 		return -1;
 	rc = rules_compile(&s, &code);
 	if (!rc) {
-		walk(&code, &p, v);
+		walk(&code, &b, &p, v);
 		rules_compiled_free(&code);
 	} else {
 		rc = rules_fail(err, -rc, "%s: too large", chain->name);

@@ -167,7 +167,7 @@ static bool in_part(const struct rule *r, void *arg)
 {
 	const struct part *p = arg;
 
-	return r->set == p->set && r->number >= p->first && r->number <= p->last;
+	return r->set == p->set && !r->chain && r->number >= p->first && r->number <= p->last;
 }
 
 unsigned int rules_delete_set(struct rules *s, unsigned int set, unsigned int first,
@@ -180,7 +180,7 @@ unsigned int rules_delete_set(struct rules *s, unsigned int set, unsigned int fi
 
 static bool may_be_flushed(const struct rule *r, void *arg)
 {
-	return r->set != RULES_SET_RESERVED;
+	return r->set != RULES_SET_RESERVED || r->chain;
 }
 
 void rules_flush_sets(struct rules *s)

@@ -60,6 +60,24 @@ like "-L -Z shows them for the last time" "$(r ipchains -L output -Z -nvx)" " 3 
 is "-L -Z: then they are 0" "$(counts output)" "0 0 0 "
 chains_reset
 
+# ---- flags, fragments, types and codes ----
+
+r ipchains -A input -p tcp -d 10.2.0.1 80 -y
+r ipchains -A input -p tcp -d 10.2.0.1 80 ! -y
+r ipchains -A input -d 10.2.0.1 -f
+r ipchains -A input -p icmp -d 10.2.0.1 ! -f
+r ipchains -A output -p icmp -s 10.1.0.2 port-unreachable
+r ipchains -A output -p icmp -s 10.1.0.2 3 -d 0/0 ! 3
+r ipchains -A output -p icmp -s 10.1.0.2 ! 3
+is "a connection" "$(a socat -u TCP:10.2.0.1:80 STDOUT)" served
+n a ping -q -c 1 -W 2 -s 4000 10.2.0.1 >/dev/null
+a bash -c 'echo >/dev/udp/10.1.0.2/9'
+wait_for 5 "the ICMP error" bash -c "ip netns exec $NS-r ipchains -L output -nvx |
+	grep -q ' 1 .*3 ->   3\$'"
+like "-y once, ! -y each other one, -f two of three, ! -f one" "$(counts input)" "^1 [0-9]+ 2 1 $"
+is "a code, its opposite, another type" "$(counts output)" "1 0 0 "
+chains_reset
+
 r ipchains -A forward -p icmp -s 0/0 8 -j DIVERT 2000
 r ipchains -A output -p icmp -s 0/0 8 -d 10.2.0.1 -j DIVERT 2001
 reflect one r 2000

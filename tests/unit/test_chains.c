@@ -230,6 +230,9 @@ static const struct {
 	{"-A input -p icmp -s 0/0 host-unreachable -d 0/0 5",
 	 "? host-unreachable: has a code in it"},
 
+	{"-A input -p icmp -s 0/0 256", "? ICMP: types and codes are 255 at most"},
+	{"-A input -p icmp -s 0/0 ! 0:255", "? ICMP: ! and all of them: never matches"},
+
 	/* interfaces */
 	{"-A input -i eth0", "-A input -s " ANY " -d " ANY " -i eth0"},
 	{"-A input -i ! eth+", "-A input -s " ANY " -d " ANY " -i ! eth+"},
@@ -362,6 +365,20 @@ static const struct {
 	{"-A input -p icmp -s 0/0 3:5",
 	 "50001 count ip4 from any to any proto icmp icmptypes 3,4,5 in // input 1\n"
 	 "54999 allow ip4 from any to any in // input policy\n"},
+	{"-A input -p icmp -s 0/0 253: -d 0/0 ! 3:5 -l -j DENY",
+	 "50001 deny log ip4 from any to any proto icmp icmptypes 253,254,255 icmpcodes 0-2,6-255 "
+	 "in // input 1\n"
+	 "54999 allow ip4 from any to any in // input policy\n"},
+	{"-A input -p icmp -s 0/0 ! 3:254\n-A output -p tcp -y -j DENY\n-A output -p tcp ! -y\n"
+	 "-A forward -f -l\n-A forward ! -f",
+	 "50001 count ip4 from any to any proto icmp icmptypes 0,1,2,255 in // input 1\n"
+	 "54999 allow ip4 from any to any in // input policy\n"
+	 "55001 count log ip4 from any to any out recv * frag // forward 1\n"
+	 "55002 count ip4 from any to any out recv * not frag // forward 2\n"
+	 "59999 skipto 60000 ip4 from any to any out recv * // forward policy\n"
+	 "60001 deny ip4 from any to any proto tcp out tcpflags !fin,syn,!ack // output 1\n"
+	 "60002 count ip4 from any to any proto tcp out not tcpflags !fin,syn,!ack // output 2\n"
+	 "64999 allow ip4 from any to any out // output policy\n"},
 	{"-N a\n-N b\n-N empty\n-A a -p udp -j b\n-A a -j RETURN\n-A a -j DENY\n-A b -j DIVERT 5\n"
 	 "-A b -s 10/8 -j RETURN\n-A input -j a\n-A input -p tcp -j empty\n-A input -p tcp -j b",
 	 "50001 count ip4 from any to any in // input 1\n"
@@ -610,6 +627,31 @@ static void test_packets(void **state)
 			fail_msg("packet %u: %d", i, v.is);
 		assert_int_equal(v.port, v.is == CHAIN_DIVERTED ? 9 : 0);
 	}
+	/* TCP's flags, and fragments */
+	script(&c, "-F input\n-A input -p tcp -y -j DENY\n-A input -f -j DIVERT 9");
+	packet[0] = 0x45;
+	packet[9] = 6;
+	packet[32] = 5 << 4;
+	packet[33] = 0x02;
+	assert_int_equal(chain_test(&c, c.first, packet, 40, "eth0", &v, &err), 0);
+	assert_int_equal(v.is, CHAIN_DENIED);
+	packet[33] = 0x12;
+	assert_int_equal(chain_test(&c, c.first, packet, 40, "eth0", &v, &err), 0);
+	assert_int_equal(v.is, CHAIN_ACCEPTED);
+	packet[7] = 1;
+	assert_int_equal(chain_test(&c, c.first, packet, 40, "eth0", &v, &err), 0);
+	assert_int_equal(v.is, CHAIN_DIVERTED);
+	/* types and codes of ICMP */
+	script(&c, "-F input\n-A input -p icmp -s 0/0 3 -d 0/0 ! 1:3 -j DENY");
+	packet[7] = 0;
+	packet[9] = 1;
+	packet[20] = 3;
+	packet[21] = 4;
+	assert_int_equal(chain_test(&c, c.first, packet, 40, "eth0", &v, &err), 0);
+	assert_int_equal(v.is, CHAIN_DENIED);
+	packet[21] = 3;
+	assert_int_equal(chain_test(&c, c.first, packet, 40, "eth0", &v, &err), 0);
+	assert_int_equal(v.is, CHAIN_ACCEPTED);
 	packet[0] = 0x46; /* shorter than its header says */
 	assert_int_not_equal(chain_test(&c, c.first, packet, 20, "eth0", &v, &err), 0);
 	chains_free(&c);
