@@ -41,6 +41,7 @@ test	cmd:sysctl		procps
 test	cmd:traceroute		traceroute
 test	cmd:dnsmasq		dnsmasq-base
 test	cmd:busybox		busybox
+test	cmd:valgrind		valgrind
 test	h:libnetfilter_queue/libnetfilter_queue.h	libnetfilter-queue-dev
 '
 

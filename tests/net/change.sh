@@ -43,10 +43,11 @@ scene() {
 }
 
 # holding COUNT NS ADDRESS SIZE: that many packets from there to there are with the program
+under=() # what it runs under
 holding() {
 	rm -f "$TMP/hold.ready"
-	start hold r divert-run "$PROGS/hold" 2000 7000 "$1" "$TMP/hold.ready"
-	wait_for 5 "the program" test -s "$TMP/hold.ready"
+	start hold r "${under[@]}" divert-run "$PROGS/hold" 2000 7000 "$1" "$TMP/hold.ready"
+	wait_for 20 "the program" test -s "$TMP/hold.ready"
 	n "$2" python3 "$HERE/numbered.py" send "$3" 7000 "$1" --pps 20000 --size "${4:-64}" >/dev/null
 	wait_for 5 "$1 packets are with the program" grep -q "holding $1" "$TMP/hold.out"
 }
@@ -267,6 +268,26 @@ for v in 4 6; do
 	got "removed and there again, v$v: arrives" 100
 	goes_on "removed and there again, v$v"
 done
+
+# all of that once more under valgrind: what it says of bpf(2) and libbpf does not count
+if command -v valgrind >/dev/null; then
+	under=(valgrind --trace-children=yes --leak-check=full "--log-file=$TMP/valgrind")
+	for dir in in out; do
+		scene $dir
+		if [ $dir = in ]; then holding 1000 x 10.2.0.1; else holding 1000 a 10.5.0.1; fi
+		r ip link del c0
+		error="ENETUNREACH 1000"
+		[ $dir = out ] || error="EADDRNOTAVAIL 1000"
+		released "removed, $dir, under valgrind" "0, $error"
+		stop hold
+		like "removed, $dir: no memory is lost" \
+			"$(sed -n 's/.*\(definitely\|indirectly\) lost: \([0-9,]*\) .*/\2/p' "$TMP/valgrind" | paste -sd' ')" '^(0 0)?$'
+		is "removed, $dir: no memory is misused" "$(grep -c 'Invalid \(read\|write\|free\)' "$TMP/valgrind")" 0
+	done
+	under=()
+else
+	echo "skip no valgrind"
+fi
 
 is "no program and no map more than at the beginning" "$(loaded)" "$before"
 
