@@ -69,11 +69,11 @@ for seed in 1 2; do
 		r ipfw -q flush
 		if [ $dir != out ]; then
 			r ipfw -q add 100 divert 2001 ip from 10.1.0.1,fd01::1 to 10.2.0.1,fd02::1 in recv r0
-			reflect in r 2001
+			reflect in r -w 2001
 		fi
 		if [ $dir != in ]; then
 			r ipfw -q add 200 divert 2002 ip from 10.1.0.1,fd01::1 to 10.2.0.1,fd02::1 out xmit r1
-			reflect out r 2002
+			reflect out r -w 2002
 		fi
 		capture $dir$seed $seed 1000 "${opts[@]}"
 		same "$what, diverted $dir: the same" plain$seed $dir$seed 1001

@@ -27,12 +27,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define NOBODY 65534
+#define NOBODY		  65534
+#define SOL_DIVERT	  258 /* of <divert.h>, which plain socket programs need not have */
+#define DIVERT_REASSEMBLE 1
 
 static const char usage_text[] =
 	"usage: reflect [options] PORT\n"
 	"  -6        a socket of AF_INET6\n"
 	"  -P PROTO  protocol number of the socket: 258 (default) or 254\n"
+	"  -w        fragments as they came: DIVERT_REASSEMBLE off\n"
 	"reading and writing:\n"
 	"  -d        drop: do not write back\n"
 	"  -c N      stop after N packets\n"
@@ -57,7 +60,7 @@ static const char usage_text[] =
 
 static struct {
 	int port, family, protocol;
-	bool drop, zero, null, msg, rw, select, epoll, verbose, daemon, nobody;
+	bool pieces, drop, zero, null, msg, rw, select, epoll, verbose, daemon, nobody;
 	long stop_after, idle_ms; /* 0, -1: never */
 	long tag;		  /* -1: as received */
 	size_t size;
@@ -110,13 +113,16 @@ static void parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "6P:dc:S:zNt:mrseb:vDC:Up:h")) != -1) {
+	while ((c = getopt(argc, argv, "6P:wdc:S:zNt:mrseb:vDC:Up:h")) != -1) {
 		switch (c) {
 		case '6':
 			opt.family = AF_INET6;
 			break;
 		case 'P':
 			opt.protocol = (int)number(c, optarg, 0, 1000);
+			break;
+		case 'w':
+			opt.pieces = true;
 			break;
 		case 'd':
 			opt.drop = true;
@@ -184,11 +190,13 @@ static void parse(int argc, char **argv)
 static int open_socket(void)
 {
 	union address addr = {0};
+	int fd = socket(opt.family, SOCK_RAW, opt.protocol), off = 0;
 	socklen_t len = sizeof(addr.in);
-	int fd = socket(opt.family, SOCK_RAW, opt.protocol);
 
 	if (fd < 0)
 		fail("socket");
+	if (opt.pieces && setsockopt(fd, SOL_DIVERT, DIVERT_REASSEMBLE, &off, sizeof(off)) < 0)
+		fail("DIVERT_REASSEMBLE");
 	addr.sa.sa_family = (sa_family_t)opt.family;
 	if (opt.family == AF_INET6) {
 		addr.in6.sin6_port = htons((uint16_t)opt.port);
