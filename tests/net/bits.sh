@@ -90,6 +90,22 @@ for seed in 1 2; do
 		is "$what, diverted $dir: nothing lost" "$(r divertctl stat | grep -c 'full\|too\|malformed\|bad\|no-')" 0
 	done
 done
+
+# Put together by the socket and cut again where they do not fit: the same packets, cut the same way.
+# Without DF in fragments, which a packet that was put together has no more.
+r ipfw -q flush
+capture plain3 3 1000 --fragments natural --no-df
+for dir in in out both; do
+	r ipfw -q flush
+	[ $dir = out ] || r ipfw -q add 100 divert 2001 ip from 10.1.0.1,fd01::1 to 10.2.0.1,fd02::1 in recv r0
+	[ $dir = in ] || r ipfw -q add 200 divert 2002 ip from 10.1.0.1,fd01::1 to 10.2.0.1,fd02::1 out xmit r1
+	[ $dir = out ] || reflect in r 2001
+	[ $dir = in ] || reflect out r 2002
+	capture whole_$dir 3 1000 --fragments natural --no-df
+	same "fragments put together, diverted $dir: the same" plain3 whole_$dir 1001
+	[ $dir = out ] || stop in
+	[ $dir = in ] || stop out
+done
 b nft delete table inet quiet
 
 # ---- fwmark ----

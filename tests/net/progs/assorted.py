@@ -38,6 +38,7 @@ class Maker:
         self.mtu = args.mtu
         self.fragments = args.fragments
         self.lone = args.lone
+        self.no_df = args.no_df
         self.router_writes = args.router_writes
         self.address = {}
         for version, src, dst in ((4, args.src4, args.dst4), (6, args.src6, args.dst6)):
@@ -285,7 +286,7 @@ class Maker:
     def fragments4(self, left):
         rng = self.rng
         proto, data = self.datagram(4, left)
-        df = rng.choice((0, 0x4000))
+        df = rng.choice((0, 0x4000)) & (0 if self.no_df else 0x4000)
         ident, tos, ttl = self.index, rng.randrange(256) & 0xFC, rng.randrange(3, 256)
         options = b"\x94\x04\x00\x00" if rng.randrange(4) == 0 else b""
         for at, piece, more in self.cut(data, self.room(4, len(options)), left):
@@ -394,6 +395,7 @@ def main():
         default="all",
         help="all: cut anywhere, in any order; natural: in order, each as long as the MTU lets",
     )
+    p.add_argument("--no-df", action="store_true", help="no fragments that must not be fragmented")
     p.add_argument("--lone", action="store_true", help="some fragments are missing")
     p.add_argument(
         "--router-writes",
