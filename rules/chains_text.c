@@ -9,6 +9,8 @@
 #include "chains.h"
 #include "parse.h"
 
+#define WORDS_MAX 64 /* in a line; a rule has no more than 30 */
+
 char *chain_head_text(const struct chain *chain)
 {
 	char *text;
@@ -127,48 +129,58 @@ int chains_text(const struct chains *c, char **text)
 }
 
 /* ":input ACCEPT" */
-static int read_head(struct chains *c, const struct parser *p, struct rules_error *err)
+static int read_head(struct chains *c, const char *const *word, unsigned int n,
+		     struct rules_error *err)
 {
-	const char *name = p->word[0] + 1;
+	const char *name = word[0] + 1;
 	struct chain *chain = chains_find(c, name, NULL);
 
-	if (p->n < 2)
-		return rules_fail(err, EINVAL, "%s: policy missing, or -", p->word[0]);
-	if (p->n > 2 && p->word[2][0] != '[') /* counters, which nobody needs */
-		return rules_fail(err, EINVAL, "%s: expected a chain and its policy", p->word[2]);
+	if (n < 2)
+		return rules_fail(err, EINVAL, "%.32s: policy missing, or -", word[0]);
+	if (n > 2)
+		return rules_fail(err, EINVAL, "%.32s: expected a chain and its policy", word[2]);
 	if (!chain) {
 		if (chains_new(c, name, err))
 			return -1;
 		chain = chains_find(c, name, err);
 	}
-	if (!strcmp(p->word[1], "-"))
+	if (!strcmp(word[1], "-"))
 		return 0;
-	return chain_policy(chain, p->word[1], err);
+	return chain_policy(chain, word[1], err);
+}
+
+static int read_rule(struct chains *c, const char *const *word, unsigned int n,
+		     struct rules_error *err)
+{
+	struct chain_command command;
+	int rc = chain_command_read(&command, n, word, NULL, err);
+
+	if (!rc && command.op != 'A')
+		rc = rules_fail(err, EINVAL, "%.32s: expected -A", word[0]);
+	if (!rc)
+		rc = chain_command_run(c, &command, err);
+	chain_command_free(&command);
+	return rc;
 }
 
 int chains_read_line(struct chains *c, const char *line, struct rules_error *err)
 {
-	struct chain_command command;
-	struct parser p;
-	int rc;
+	char *copy = strdup(line), *save = NULL, *w;
+	const char *word[WORDS_MAX];
+	unsigned int n = 0;
+	int rc = 0;
 
-	if (parser_open(&p, line, err)) {
-		if (err)
-			err->status = EINVAL;
-		return -1;
-	}
-	if (!p.n) {
-		rc = 0;
-	} else if (*p.word[0] == ':') {
-		rc = read_head(c, &p, err);
-	} else {
-		rc = chain_command_read(&command, p.n, (const char *const *)p.word, NULL, err);
-		if (!rc && command.op != 'A')
-			rc = rules_fail(err, EINVAL, "%s: expected -A", p.word[0]);
-		if (!rc)
-			rc = chain_command_run(c, &command, err);
-		chain_command_free(&command);
-	}
-	parser_close(&p);
+	if (!copy)
+		return rules_fail(err, ENOMEM, "out of memory");
+	for (w = strtok_r(copy, " \t\r\n", &save); w && n < WORDS_MAX;
+	     w = strtok_r(NULL, " \t\r\n", &save))
+		word[n++] = w;
+	if (w)
+		rc = rules_fail(err, EINVAL, "%.32s: more than %d words", w, WORDS_MAX);
+	else if (n && *word[0] == ':')
+		rc = read_head(c, word, n, err);
+	else if (n && *word[0] != '#')
+		rc = read_rule(c, word, n, err);
+	free(copy);
 	return rc;
 }
