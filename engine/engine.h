@@ -27,6 +27,11 @@ enum engine_map {
 	ENGINE_SOCKETS,
 	ENGINE_SOCKET_CONF,
 	ENGINE_ERRORS,
+	ENGINE_TABLE_ADDRS,
+	ENGINE_TABLE_KEYS,
+	ENGINE_LOG_ENTRIES,
+	ENGINE_LOG_HEAD,
+	ENGINE_LOG_COUNTS,
 	ENGINE_MAPS,
 };
 
@@ -119,6 +124,30 @@ int engine_counter_zero(struct engine *e, uint32_t counter);
  * owners that have ended are taken back first: no rule in place may name one of them. -ENOSPC.
  */
 int engine_owner_add(struct engine *e, int ring_fd, uint32_t *slot);
+
+/* ---- tables and the log (engine/table.c) ---- */
+
+/* addrs: of the map of addresses, whose key addr is; otherwise key. */
+struct engine_entry {
+	union {
+		struct divert_table_addr addr;
+		struct divert_table_key key;
+	};
+	uint32_t value;
+};
+
+/* -ENOSPC: full. */
+int engine_table_put(struct engine *e, bool addrs, const struct engine_entry *entry);
+/* -ENOENT, without a sentence: there is none. */
+int engine_table_remove(struct engine *e, bool addrs, const struct engine_entry *entry);
+/* All of a table, sorted; malloc'ed, the caller frees it. The number of them, or -errno. */
+int engine_table_entries(struct engine *e, bool addrs, uint32_t table,
+			 struct engine_entry **entries);
+
+/* The next entry above *serial that is still there: 1; 0: there is none yet. */
+int engine_log_read(struct engine *e, uint64_t *serial, struct divert_log_entry *entry);
+/* A rule's count of packets that were logged. */
+int engine_log_reset(struct engine *e, uint32_t counter);
 
 /* ---- ports (engine/port.c) ---- */
 

@@ -24,6 +24,11 @@ static const char *const map_name[ENGINE_MAPS] = {
 	[ENGINE_SOCKETS] = "sockets",
 	[ENGINE_SOCKET_CONF] = "socket_conf",
 	[ENGINE_ERRORS] = "errors",
+	[ENGINE_TABLE_ADDRS] = "table_addrs",
+	[ENGINE_TABLE_KEYS] = "table_keys",
+	[ENGINE_LOG_ENTRIES] = "log_entries",
+	[ENGINE_LOG_HEAD] = "log_head",
+	[ENGINE_LOG_COUNTS] = "log_counts",
 };
 
 void engine_clear(struct engine *e)

@@ -172,6 +172,8 @@ int engine_counter_get(struct engine *e, uint32_t counter, struct divert_rule_co
 	for (i = 0; i < n; i++) {
 		sum->packets += cpu[i].packets;
 		sum->bytes += cpu[i].bytes;
+		if (cpu[i].last > sum->last)
+			sum->last = cpu[i].last;
 	}
 	free(cpu);
 	return 0;

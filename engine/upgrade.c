@@ -38,6 +38,30 @@ static int read_stable(int map, uint32_t key, void *ours, size_t size)
 	return rc;
 }
 
+/* Tables, where both have them in the same form. */
+static int copy_table(const struct engine_upgrade *u, enum engine_map which)
+{
+	struct bpf_map_info info = {};
+	struct engine_entry entry, key;
+	__u32 len = sizeof(info);
+	void *from = NULL;
+
+	if (u->old.map[which] < 0)
+		return 0;
+	if (bpf_obj_get_info_by_fd(u->old.map[which], &info, &len))
+		return -errno;
+	if (info.key_size != sizeof(entry.addr) || info.value_size != sizeof(entry.value))
+		return 0;
+	while (!bpf_map_get_next_key(u->old.map[which], from, &entry.addr)) {
+		key = entry;
+		from = &key.addr;
+		if (!bpf_map_lookup_elem(u->old.map[which], &entry.addr, &entry.value) &&
+		    bpf_map_update_elem(u->new.map[which], &entry.addr, &entry.value, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
 /* Which interfaces have a qdisc of ours, and pass-through. */
 static int copy_state(const struct engine_upgrade *u)
 {
@@ -54,6 +78,10 @@ static int copy_state(const struct engine_upgrade *u)
 		    bpf_map_update_elem(u->new.map[ENGINE_IFACES], &key, &flags, BPF_ANY))
 			rc = -errno;
 	}
+	if (!rc)
+		rc = copy_table(u, ENGINE_TABLE_ADDRS);
+	if (!rc)
+		rc = copy_table(u, ENGINE_TABLE_KEYS);
 	return rc ? engine_fail(rc, "taking over the settings: %s", strerror(-rc)) : 0;
 }
 

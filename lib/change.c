@@ -93,7 +93,7 @@ static int add_ports(struct change *c, struct rules_error *err)
 
 	for (i = 0; i < c->rules.n; i++) {
 		r = c->rules.rule[i];
-		if ((r->action != RULE_DIVERT && r->action != RULE_TEE) || !r->arg)
+		if ((r->action != RULE_DIVERT && r->action != RULE_TEE) || !r->arg || r->tablearg)
 			continue;
 		rc = engine_port_add(&c->engine, r->arg);
 		if (rc < 0)
@@ -111,6 +111,8 @@ static int zero_fresh(struct change *c, struct rules_error *err)
 		if (!c->fresh[i])
 			continue;
 		rc = engine_counter_zero(&c->engine, i);
+		if (!rc)
+			rc = engine_log_reset(&c->engine, i);
 		if (rc < 0)
 			return refuse_engine(err, rc);
 		c->fresh[i] = 0;

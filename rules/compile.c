@@ -220,7 +220,7 @@ static void aim_call(struct code *c, const struct rules *s, unsigned int i, cons
 
 static bool is_in_force(const struct rules *s, const struct rule *r)
 {
-	return r->set == RULES_SET_RESERVED || !(s->disabled >> r->set & 1);
+	return r->chain || r->set == RULES_SET_RESERVED || !(s->disabled >> r->set & 1);
 }
 
 static void add_entry(struct rules_compiled *out, uint32_t rule, uint32_t insn)

@@ -284,7 +284,7 @@ unsigned int rules_delete_if(struct rules *s, bool (*goes)(const struct rule *r,
 			     void *arg);
 void rules_flush(struct rules *s);
 
-/* The rules of one set, but those of reserved numbers. How many there were. */
+/* The rules of one set, but those of chains. How many there were. */
 unsigned int rules_delete_set(struct rules *s, unsigned int set, unsigned int first,
 			      unsigned int last);
 /* ipfw flush: all but those of RULES_SET_RESERVED. */

@@ -51,7 +51,7 @@ refused 65 nat add 400 nat 1 ip from any to any
 refused 65 pipe add 400 pipe 1 ip from any to any
 refused 65 fwd add 400 fwd 10.0.0.1 ip from any to any
 refused 65 keep-state add 400 allow ip from any to any keep-state
-refused 64 table table 1 list
+refused 69 "table 1" table 1 list
 refused 64 missing delete
 refused 69 "rule 400" delete 400
 refused 69 "rule 400" delete 100 400

@@ -12,21 +12,41 @@ static const struct name {
 	bool writes;
 	const char *usage; /* NULL: a synonym */
 } names[] = {
-	{"add", CMD_ADD, true, "add [number] action body"},
-	{"delete", CMD_DELETE, true, "delete number ..."},
-	{"list", CMD_LIST, false, "list [number ...]"},
+	{"add", CMD_ADD, true, "add [number] [set N] [prob P] action [log] body"},
+	{"delete", CMD_DELETE, true, "[set N] delete number ... | delete set N"},
+	{"list", CMD_LIST, false, "[set N] list [number ...]"},
 	{"print", CMD_LIST, false, NULL},
-	{"show", CMD_SHOW, false, "show [number ...]"},
-	{"zero", CMD_ZERO, true, "zero [number ...]"},
-	{"flush", CMD_FLUSH, true, "flush"},
+	{"show", CMD_SHOW, false, "[set N] show [number ...]"},
+	{"zero", CMD_ZERO, true, "[set N] zero [number ...]"},
+	{"resetlog", CMD_RESETLOG, true, "[set N] resetlog [number ...]"},
+	{"flush", CMD_FLUSH, true, "[set N] flush"},
+	{"enable", CMD_ENABLE, true, "enable | disable firewall"},
+	{"disable", CMD_DISABLE, true, NULL},
+	{"set", CMD_SET, true, "set show | disable N ... enable N ... | swap N N |"},
+	{"set", CMD_SET, true, "set move [rule] N to N"},
+	{"table", CMD_TABLE, true, "table NAME create [type addr|number|iface] | destroy |"},
+	{"table", CMD_TABLE, true,
+	 "table NAME add KEY [value] ... | delete KEY ... | lookup KEY |"},
+	{"table", CMD_TABLE, true, "table NAME | all list | info | flush"},
+	{"log", CMD_LOG, false, "log [-f]"},
 };
 
 #define N_NAMES (sizeof(names) / sizeof(*names))
 
 /* ipfw(8) of FreeBSD has them. */
-static const char *const absent[] = {
-	"resetlog", "enable",	"disable",  "set",	"table",     "nat",   "pipe",	   "queue",
-	"sched",    "internal", "nat64lsn", "nat64stl", "nat64clat", "nptv6", "savestate",
+static const struct {
+	const char *name, *instead;
+} absent[] = {
+	{"nat", "use nftables' nat, or divert to a natd"},
+	{"nat64lsn", "use nftables' nat, or divert to a natd"},
+	{"nat64stl", "use nftables' nat, or divert to a natd"},
+	{"nat64clat", "use nftables' nat, or divert to a natd"},
+	{"nptv6", "use nftables' nat, or divert to a natd"},
+	{"pipe", "use tc(8) to shape traffic"},
+	{"queue", "use tc(8) to shape traffic"},
+	{"sched", "use tc(8) to shape traffic"},
+	{"internal", "'divertctl status' shows what is inside"},
+	{"savestate", "there is no state"},
 };
 
 void print_commands(FILE *f)
@@ -35,7 +55,7 @@ void print_commands(FILE *f)
 
 	for (i = 0; i < N_NAMES; i++)
 		if (names[i].usage)
-			fprintf(f, "       ipfw [-anqf] %s\n", names[i].usage);
+			fprintf(f, "       ipfw [-flags] %s\n", names[i].usage);
 }
 
 void script_init(struct script *s, const char *file)
@@ -53,13 +73,14 @@ void script_free(struct script *s)
 		next = c->next;
 		rule_free(c->rule);
 		free(c->span);
+		free(c->copy);
+		free(c->word);
 		free(c);
 	}
 	script_init(s, NULL);
 }
 
-/* The next word of a line, cut off. NULL: there is none. */
-static char *next_word(char **line)
+char *next_word(char **line)
 {
 	char *word;
 
@@ -83,7 +104,8 @@ static const struct name *find_name(const char *word, struct rules_error *err)
 	for (i = 0; i < N_NAMES; i++) {
 		if (!strcmp(word, names[i].name))
 			return &names[i];
-		if (!strncmp(word, names[i].name, strlen(word))) {
+		if (!strncmp(word, names[i].name, strlen(word)) &&
+		    (!found || strcmp(found->name, names[i].name))) {
 			found = &names[i];
 			n++;
 		}
@@ -91,33 +113,68 @@ static const struct name *find_name(const char *word, struct rules_error *err)
 	if (n == 1)
 		return found;
 	for (i = 0; i < sizeof(absent) / sizeof(*absent); i++)
-		if (!strcmp(word, absent[i])) {
-			fail(err, EX_USAGE, "%s: ipdivert does not have this command", word);
+		if (!strcmp(word, absent[i].name)) {
+			fail(err, EX_USAGE, "%s: ipdivert does not have this command: %s", word,
+			     absent[i].instead);
 			return NULL;
 		}
-	fail(err, EX_USAGE, "%s: unknown command; expected add, delete, list, show, zero or flush",
+	fail(err, EX_USAGE,
+	     "%s: unknown command; expected add, delete, list, show, zero, resetlog, flush, set, "
+	     "table, enable, disable or log",
 	     word);
 	return NULL;
 }
 
-static int parse_flags(const char *word, struct options *o, struct rules_error *err)
+/* The flags that a line of a file may have. false: it is none of them. */
+static bool take_flag(char flag, struct options *o)
 {
-	for (word++; *word; word++) {
-		switch (*word) {
-		case 'q':
-			o->quiet = o->force = true;
-			break;
-		case 'f':
-			o->force = true;
-			break;
-		case 'a':
-			o->counters = true;
-			break;
-		default:
-			return fail(err, EX_USAGE, "-%c: unknown flag; expected -a, -f or -q",
-				    *word);
-		}
+	switch (flag) {
+	case 'q':
+		o->quiet = o->force = true;
+		break;
+	case 'f':
+		o->force = true;
+		break;
+	case 'a':
+		o->counters = true;
+		break;
+	case 'b':
+		o->print |= RULE_PRINT_BRIEF | RULE_PRINT_COMPACT;
+		break;
+	case 'c':
+		o->print |= RULE_PRINT_COMPACT;
+		break;
+	case 'i':
+		o->addrs = true;
+		break;
+	case 'N':
+		o->print |= RULE_PRINT_NAMES;
+		break;
+	case 'S':
+		o->sets = true;
+		break;
+	case 't':
+		o->date = true;
+		break;
+	case 'T':
+		o->seconds = true;
+		break;
+	case 'd': /* there are no dynamic rules */
+	case 'D':
+	case 'e':
+	case 'v':
+		break;
+	default:
+		return false;
 	}
+	return true;
+}
+
+int read_flags(const char *word, struct options *o, struct rules_error *err)
+{
+	for (; *word; word++)
+		if (!take_flag(*word, o))
+			return fail(err, EX_USAGE, "-%c: unknown flag; --help lists them", *word);
 	return 0;
 }
 
@@ -156,21 +213,106 @@ bad:
 		    word);
 }
 
-static int parse_arguments(struct command *c, char *line, struct rules_error *err)
+static int parse_spans(struct command *c, char *line, struct rules_error *err)
 {
-	char *word;
+	char *word = next_word(&line);
+	uint32_t set;
+	char *end;
 
-	if (c->op == CMD_ADD)
-		return rule_parse(line, &c->rule, err);
-	while ((word = next_word(&line))) {
+	/* "delete set 5", and as FreeBSD has it also for the others */
+	if (word && !strcmp(word, "set")) {
+		word = next_word(&line);
+		set = word ? strtoul(word, &end, 10) : 0;
+		if (!word || !isdigit((unsigned char)*word) || *end || set >= RULES_SETS)
+			return fail(err, EX_DATAERR, "%s: not a set: expected 0 to 31",
+				    word ? word : "set");
+		c->set = set;
+		word = next_word(&line);
+	}
+	for (; word; word = next_word(&line)) {
 		if (c->op == CMD_FLUSH)
 			return fail(err, EX_USAGE, "%s: flush takes no argument", word);
 		if (parse_span(c, word, err))
 			return -1;
 	}
-	if (c->op == CMD_DELETE && !c->n)
+	if (c->op == CMD_DELETE && !c->n && c->set == NO_SET)
 		return fail(err, EX_USAGE, "missing rule number after delete");
 	return 0;
+}
+
+/* For commands that read their words themselves. */
+static int keep_words(struct command *c, const char *line, struct rules_error *err)
+{
+	char *rest, *word;
+	unsigned int n = 0;
+
+	c->copy = rest = strdup(line);
+	c->word = calloc(strlen(line) / 2 + 2, sizeof(*c->word));
+	if (!c->copy || !c->word)
+		return fail(err, EX_OSERR, "out of memory");
+	while ((word = next_word(&rest)))
+		c->word[n++] = word;
+	return 0;
+}
+
+static int parse_switch(struct command *c, char *line, struct rules_error *err)
+{
+	char *word = next_word(&line);
+
+	if (!word || strcmp(word, "firewall"))
+		return fail(err, EX_USAGE, "%s: only firewall can be enabled and disabled",
+			    word ? word : "missing word");
+	word = next_word(&line);
+	return word ? fail(err, EX_USAGE, "%s: not expected here", word) : 0;
+}
+
+static int parse_arguments(struct command *c, char *line, struct rules_error *err)
+{
+	switch (c->op) {
+	case CMD_ADD:
+		return rule_parse(line, &c->rule, err);
+	case CMD_SET:
+		return parse_set(c, line, err);
+	case CMD_ENABLE:
+	case CMD_DISABLE:
+		return parse_switch(c, line, err);
+	case CMD_LOG:
+		return keep_words(c, line, err);
+	case CMD_TABLE:
+		return keep_words(c, line, err) || read_table(c, err) ? -1 : 0;
+	default:
+		return parse_spans(c, line, err);
+	}
+}
+
+/* "set 5 list": the command behind it is for this set only. */
+static char *take_set(char *word, char **line, int *set)
+{
+	char *was = *line, *number;
+	unsigned long v;
+	char *end;
+
+	if (strcmp(word, "set"))
+		return word;
+	while (isspace((unsigned char)*was))
+		was++;
+	if (!isdigit((unsigned char)*was))
+		return word;
+	v = strtoul(was, &end, 10);
+	if ((*end && !isspace((unsigned char)*end)) || v >= RULES_SETS)
+		return word;
+	number = next_word(line);
+	*set = number ? (int)v : NO_SET;
+	return next_word(line);
+}
+
+/* Is there to be an engine behind it? */
+static bool needs_engine(const struct command *c)
+{
+	return c->op == CMD_ADD || c->op == CMD_ENABLE || c->op == CMD_DISABLE ||
+	       (c->op == CMD_SET && c->sets.op == SET_SWITCH) ||
+	       (c->op == CMD_TABLE && c->word && c->word[0] && c->word[1] &&
+		(!strcmp(c->word[1], "create") || !strcmp(c->word[1], "add")));
 }
 
 /* An empty line is no command, and no error. */
@@ -179,22 +321,35 @@ int script_add(struct script *s, const char *line, unsigned int number, struct o
 {
 	char *copy = strdup(line), *rest = copy, *word;
 	const struct name *name;
+	int rc = -1, set = NO_SET;
 	struct command *c;
-	int rc = -1;
 
 	if (!copy)
 		return fail(err, EX_OSERR, "out of memory");
 	word = next_word(&rest);
-	while (word && *word == '-' && !(rc = parse_flags(word, &options, err)))
+	while (word && *word == '-' && !(rc = read_flags(word + 1, &options, err)))
 		word = next_word(&rest);
 	if (!word)
 		rc = 0;
 	if (!word || *word == '-')
 		goto out;
 	rc = -1;
+	word = take_set(word, &rest, &set);
+	if (!word) {
+		fail(err, EX_USAGE, "missing command after set");
+		goto out;
+	}
 	name = find_name(word, err);
 	if (!name)
 		goto out;
+	if (set != NO_SET && name->op >= CMD_ENABLE) {
+		fail(err, EX_USAGE, "%s: not for one set", name->name);
+		goto out;
+	}
+	if (set != NO_SET && name->op == CMD_ADD) {
+		fail(err, EX_USAGE, "set: it stands behind add and the number");
+		goto out;
+	}
 	c = calloc(1, sizeof(*c));
 	if (!c) {
 		fail(err, EX_OSERR, "out of memory");
@@ -204,10 +359,11 @@ int script_add(struct script *s, const char *line, unsigned int number, struct o
 	s->tail = &c->next;
 	c->op = name->op;
 	c->options = options;
+	c->set = set;
 	c->line = number;
-	s->adds |= c->op == CMD_ADD;
-	s->writes |= name->writes;
 	rc = parse_arguments(c, rest, err);
+	s->adds |= needs_engine(c);
+	s->writes |= name->writes;
 out:
 	free(copy);
 	return rc;

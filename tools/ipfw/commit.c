@@ -71,7 +71,7 @@ static int add_ports(struct session *s, struct rules_error *err)
 
 	for (i = 0; i < s->rules.n; i++) {
 		r = s->rules.rule[i];
-		if (r->action != RULE_DIVERT && r->action != RULE_TEE)
+		if ((r->action != RULE_DIVERT && r->action != RULE_TEE) || r->tablearg)
 			continue;
 		rc = engine_port_add(&s->engine, r->arg);
 		if (rc < 0)
@@ -88,7 +88,9 @@ static int zero_counters(struct session *s, enum zero which, struct rules_error 
 	for (i = 0; i < DIVERT_RULES_MAX; i++) {
 		if (!(s->zero[i] & which))
 			continue;
-		rc = engine_counter_zero(&s->engine, i);
+		rc = s->zero[i] & (ZERO_NEW | ZERO_ASKED) ? engine_counter_zero(&s->engine, i) : 0;
+		if (!rc && s->zero[i] & (ZERO_NEW | ZERO_LOG))
+			rc = engine_log_reset(&s->engine, i);
 		if (rc < 0)
 			return engine_fail(rc, err);
 	}
@@ -126,13 +128,16 @@ out:
 int session_commit(struct session *s, struct rules_error *err)
 {
 	if (!s->open)
-		return 0;
-	if (s->changed) {
+		return tables_commit(s, err);
+	if (s->changed)
 		attach(s);
-		if (add_ports(s, err) || zero_counters(s, ZERO_NEW, err) || put_rules(s, err))
-			return -1;
-	}
-	return zero_counters(s, ZERO_ASKED, err);
+	/* entries first: rules find them there */
+	if (tables_commit(s, err))
+		return -1;
+	if (s->changed &&
+	    (add_ports(s, err) || zero_counters(s, ZERO_NEW, err) || put_rules(s, err)))
+		return -1;
+	return zero_counters(s, ZERO_ASKED | ZERO_LOG, err);
 }
 
 void session_close(struct session *s)

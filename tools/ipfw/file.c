@@ -1,15 +1,55 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A file of commands, one a line. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "ipfw.h"
+
+/* What the preprocessor makes of the file. NULL: errno. */
+static FILE *preprocess(const char *file, char **words, pid_t *pid)
+{
+	int in = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO, out[2];
+	FILE *f;
+
+	if (in < 0 || pipe2(out, O_CLOEXEC))
+		return NULL;
+	*pid = fork();
+	if (!*pid) {
+		if (dup2(in, STDIN_FILENO) >= 0 && dup2(out[1], STDOUT_FILENO) >= 0)
+			execvp(words[0], words);
+		fprintf(stderr, "ipfw: %s: %s\n", words[0], strerror(errno));
+		_exit(127);
+	}
+	close(out[1]);
+	if (in != STDIN_FILENO)
+		close(in);
+	f = *pid < 0 ? NULL : fdopen(out[0], "re");
+	if (!f)
+		close(out[0]);
+	return f;
+}
+
+static int preprocessed(pid_t pid, const char *name, struct rules_error *err)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return fail(err, EX_OSERR, "%s: %s", name, strerror(errno));
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		return fail(err, EX_UNAVAILABLE, "%s: the preprocessor failed", name);
+	return 0;
+}
 
 int script_read(struct script *s, struct options options, unsigned int *line,
 		struct rules_error *err)
 {
-	FILE *f = strcmp(s->file, "-") ? fopen(s->file, "re") : stdin;
+	FILE *f;
+	pid_t pid = 0;
 	unsigned int number = 0;
 	char *text = NULL;
 	size_t room = 0;
@@ -17,6 +57,10 @@ int script_read(struct script *s, struct options options, unsigned int *line,
 	int rc = 0;
 
 	*line = 0;
+	if (options.preprocessor)
+		f = preprocess(s->file, options.preprocessor, &pid);
+	else
+		f = strcmp(s->file, "-") ? fopen(s->file, "re") : stdin;
 	if (!f)
 		return fail(err, EX_UNAVAILABLE, "%s", strerror(errno));
 	options.force = true; /* nobody to be asked */
@@ -34,5 +78,8 @@ int script_read(struct script *s, struct options options, unsigned int *line,
 	free(text);
 	if (f != stdin)
 		fclose(f);
+	/* all or nothing: also of what half a preprocessor wrote */
+	if (pid > 0 && preprocessed(pid, options.preprocessor[0], err) && !rc)
+		rc = -1;
 	return rc;
 }

@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ipfw list and ipfw show. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
 #include "ipfw.h"
 
-#include <string.h>
+static bool is_in(const struct rule *r, const struct span *span, int set)
+{
+	return r->number >= span->first && r->number <= span->last &&
+	       (set == NO_SET || r->set == set);
+}
 
-bool span_has_rules(const struct rules *r, const struct span *span)
+bool span_has_rules(const struct rules *r, const struct span *span, int set)
 {
 	unsigned int i;
 
 	for (i = 0; i < r->n; i++)
-		if (r->rule[i]->number >= span->first && r->rule[i]->number <= span->last)
+		if (is_in(r->rule[i], span, set))
 			return true;
 	return false;
 }
@@ -25,7 +33,7 @@ static int get_counter(struct session *s, uint32_t slot, struct divert_rule_coun
 		       struct rules_error *err)
 {
 	memset(sum, 0, sizeof(*sum));
-	if (!s->open || s->zero[slot])
+	if (!s->open || s->zero[slot] & (ZERO_NEW | ZERO_ASKED))
 		return 0;
 	if (engine_counter_get(&s->engine, slot, sum) < 0)
 		return fail(err, EX_OSERR, "%s", engine_error());
@@ -44,23 +52,62 @@ static int digits(uint64_t v)
 }
 
 struct listing {
+	const struct options *options;
 	bool counters;
+	int set;
 	int packets, bytes; /* widths of the columns */
 };
 
-static int print_rule(struct session *s, const struct listing *l, unsigned int number,
-		      uint32_t slot, const char *text, struct rules_error *err)
+/* When the rule last matched, as -t or -T has it. */
+static void print_time(struct session *s, const struct options *o, uint64_t last)
 {
-	struct divert_rule_counter sum;
+	struct timespec real, mono;
+	time_t at;
+	struct tm tm;
+	char text[64] = "";
 
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	at = real.tv_sec - mono.tv_sec + last / 1000000000;
+	if (o->seconds) {
+		fprintf(s->out, "%10llu ", last ? (unsigned long long)at : 0);
+		return;
+	}
+	if (last)
+		strftime(text, sizeof(text), "%a %b %e %H:%M:%S %Y", localtime_r(&at, &tm));
+	fprintf(s->out, "%-24s ", text);
+}
+
+static int print_rule(struct session *s, const struct listing *l, unsigned int number,
+		      const struct rule *r, struct rules_error *err)
+{
+	const struct options *o = l->options;
+	struct divert_rule_counter sum;
+	unsigned int set = r ? r->set : RULES_SET_RESERVED;
+	char *text = NULL;
+
+	if (r && r->set != RULES_SET_RESERVED && s->rules.disabled >> r->set & 1) {
+		if (!o->sets)
+			return 0;
+		fputs("# DISABLED ", s->out);
+	}
 	fprintf(s->out, "%05u ", number);
-	if (l->counters) {
-		if (get_counter(s, slot, &sum, err))
-			return -1;
+	if ((l->counters || o->date || o->seconds) && get_counter(s, r ? r->counter : 0, &sum, err))
+		return -1;
+	if (l->counters)
 		fprintf(s->out, "%*llu %*llu ", l->packets, (unsigned long long)sum.packets,
 			l->bytes, (unsigned long long)sum.bytes);
+	if (o->date || o->seconds)
+		print_time(s, o, sum.last);
+	if (o->sets || (r && set))
+		fprintf(s->out, "set %u ", set);
+	if (r && o->print) {
+		text = rule_print(r, o->print);
+		if (!text)
+			return fail(err, EX_OSERR, "out of memory");
 	}
-	fprintf(s->out, "%s\n", text);
+	fprintf(s->out, "%s\n", text ? text : r ? r->text : RULES_DEFAULT_TEXT);
+	free(text);
 	return 0;
 }
 
@@ -89,28 +136,31 @@ static int print_span(struct session *s, const struct listing *l, const struct s
 
 	for (i = 0; i < s->rules.n; i++) {
 		r = s->rules.rule[i];
-		if (r->number < span->first || r->number > span->last)
-			continue;
-		if (print_rule(s, l, r->number, r->counter, r->text, err))
+		if (is_in(r, span, l->set) && print_rule(s, l, r->number, r, err))
 			return -1;
 	}
-	if (span->last == RULES_DEFAULT)
-		return print_rule(s, l, RULES_DEFAULT, 0, RULES_DEFAULT_TEXT, err);
+	if (span->last == RULES_DEFAULT && (l->set == NO_SET || l->set == RULES_SET_RESERVED))
+		return print_rule(s, l, RULES_DEFAULT, NULL, err);
 	return 0;
 }
 
-int list_rules(struct session *s, const struct command *c, bool counters, struct rules_error *err)
+int list_rules(struct session *s, const struct command *c, struct rules_error *err)
 {
 	static const struct span all = {1, RULES_DEFAULT};
-	struct listing l = {.counters = counters};
+	struct listing l = {
+		.options = &c->options,
+		.counters = c->op == CMD_SHOW || c->options.counters,
+		.set = c->set,
+	};
 	unsigned int i;
 
-	if (counters && measure(s, &l, err))
+	if (l.counters && measure(s, &l, err))
 		return -1;
 	if (!c->n)
 		return print_span(s, &l, &all, err);
 	for (i = 0; i < c->n; i++)
-		if (c->span[i].last != RULES_DEFAULT && !span_has_rules(&s->rules, &c->span[i]))
+		if (c->span[i].last != RULES_DEFAULT &&
+		    !span_has_rules(&s->rules, &c->span[i], c->set))
 			return no_such_rule(&c->span[i], err);
 	for (i = 0; i < c->n; i++)
 		if (print_span(s, &l, &c->span[i], err))

@@ -13,13 +13,18 @@
 
 static void usage(FILE *f)
 {
-	fputs("usage: ipfw [-nq] file\n", f);
+	fputs("usage: ipfw [-nq] [-p preprocessor [words]] file\n", f);
 	print_commands(f);
 	fputs("       ipfw --help | --version\n"
 	      "\n"
-	      "  -a  list counters too      -n  check only, change nothing\n"
-	      "  -f  do not ask             -q  say nothing, do not ask\n"
-	      "actions: allow deny count, divert PORT, tee PORT, skipto NUMBER\n"
+	      "  -a  list counters too           -n  check only, change nothing\n"
+	      "  -b  action and comment only     -q  say nothing, do not ask\n"
+	      "  -c  without what says nothing   -S  list sets, and rules of disabled ones\n"
+	      "  -f  do not ask                  -t, -T  when a rule last matched\n"
+	      "  -i  table values as addresses   -N  names of hosts, services and users\n"
+	      "actions: allow deny count, divert PORT, tee PORT, skipto NUMBER, call NUMBER, "
+	      "return,\n"
+	      "         reass\n"
 	      "body: proto from ADDRESS [ports] to ADDRESS [ports] [options]\n"
 	      "for example: ipfw add 100 divert 8668 ip from any to any via eth0\n"
 	      "The manual page ipfw(8) has the rest.\n",
@@ -35,22 +40,23 @@ static int parse_options(int argc, char **argv, struct options *o, struct rules_
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
+	char flag[2] = "";
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "+afhnqbBcdDeiNp:s:StTvx", longs, NULL)) != -1) {
+	while (!o->preprocessor &&
+	       (c = getopt_long(argc, argv, "+afhnqbcdDeiNp:s:StTv", longs, NULL)) != -1) {
 		switch (c) {
-		case 'a':
-			o->counters = true;
-			break;
-		case 'f':
-			o->force = true;
-			break;
 		case 'n':
 			o->check = true;
 			break;
-		case 'q':
-			o->quiet = o->force = true;
+		case 'p': /* all but the last word behind it is its command line */
+			if (optind >= argc)
+				return fail(err, EX_USAGE, "missing file after -p %s", optarg);
+			o->preprocessor = argv + optind - 1;
+			*o->preprocessor = optarg;
+			break;
+		case 's': /* sorts what ipdivert does not have */
 			break;
 		case 'h':
 			usage(stdout);
@@ -65,9 +71,13 @@ static int parse_options(int argc, char **argv, struct options *o, struct rules_
 			return fail(err, EX_USAGE, "%s: unknown flag; --help lists them",
 				    argv[optind - 1]);
 		default:
-			return fail(err, EX_USAGE, "-%c: not there yet", c);
+			flag[0] = c;
+			if (read_flags(flag, o, err))
+				return -1;
 		}
 	}
+	if (o->preprocessor)
+		optind = argc - 1;
 	return 0;
 }
 
@@ -99,8 +109,9 @@ static int read_arguments(struct script *s, char **word, struct options o, unsig
 	char *text;
 	int rc;
 
-	if (!word[1] && is_file(word[0])) {
+	if (!word[1] && (o.preprocessor || is_file(word[0]))) {
 		s->file = word[0];
+		*word = NULL; /* the end of the preprocessor's words */
 		return script_read(s, o, line, err);
 	}
 	text = join(word);

@@ -31,7 +31,10 @@ static int run_add(struct session *s, struct command *c, struct rules_error *err
 	}
 	if (!c->options.quiet) {
 		warn_names(r);
-		fprintf(s->out, "%05u %s\n", r->number, r->text);
+		fprintf(s->out, "%05u ", r->number);
+		if (r->set)
+			fprintf(s->out, "set %u ", r->set);
+		fprintf(s->out, "%s\n", r->text);
 	}
 	return 0;
 }
@@ -60,61 +63,81 @@ static int run_delete(struct session *s, const struct command *c, struct rules_e
 		if (c->span[i].first == RULES_DEFAULT)
 			return fail(err, EX_UNAVAILABLE,
 				    "rule 65535: the default rule cannot be deleted");
-		if (!span_has_rules(&s->rules, &c->span[i]))
+		if (!span_has_rules(&s->rules, &c->span[i], c->set))
 			return no_such_rule(&c->span[i], err);
-		if (refuse_chain(s, &c->span[i], err))
+		if (c->set == NO_SET && refuse_chain(s, &c->span[i], err))
 			return -1;
 	}
-	for (i = 0; i < c->n; i++)
-		rules_delete(&s->rules, c->span[i].first, c->span[i].last);
+	if (!c->n && !rules_delete_set(&s->rules, c->set, 1, RULES_DEFAULT))
+		return fail(err, EX_UNAVAILABLE, "set %d: no rules in it", c->set);
+	for (i = 0; i < c->n; i++) {
+		if (c->set == NO_SET)
+			rules_delete(&s->rules, c->span[i].first, c->span[i].last);
+		else
+			rules_delete_set(&s->rules, c->set, c->span[i].first, c->span[i].last);
+	}
 	s->changed = true;
 	return 0;
 }
 
-static void zero_span(struct session *s, const struct span *span)
+static void mark_span(struct session *s, const struct span *span, int set, enum zero what)
 {
 	const struct rule *r;
 	unsigned int i;
 
 	for (i = 0; i < s->rules.n; i++) {
 		r = s->rules.rule[i];
-		if (r->number >= span->first && r->number <= span->last)
-			s->zero[r->counter] |= ZERO_ASKED;
+		if (r->number >= span->first && r->number <= span->last &&
+		    (set == NO_SET || r->set == set))
+			s->zero[r->counter] |= what;
 	}
-	if (span->last == RULES_DEFAULT)
-		s->zero[0] |= ZERO_ASKED;
+	if (span->last == RULES_DEFAULT && set == NO_SET)
+		s->zero[0] |= what;
 }
 
+/* zero, resetlog */
 static int run_zero(struct session *s, const struct command *c, struct rules_error *err)
 {
 	static const struct span all = {1, RULES_DEFAULT};
+	bool log = c->op == CMD_RESETLOG;
+	enum zero what = log ? ZERO_LOG : ZERO_ASKED | ZERO_LOG;
 	unsigned int i;
 
 	for (i = 0; i < c->n; i++)
-		if (c->span[i].last != RULES_DEFAULT && !span_has_rules(&s->rules, &c->span[i]))
+		if (c->span[i].last != RULES_DEFAULT &&
+		    !span_has_rules(&s->rules, &c->span[i], c->set))
 			return no_such_rule(&c->span[i], err);
 	for (i = 0; i < c->n; i++) {
-		zero_span(s, &c->span[i]);
-		if (!c->options.quiet && c->span[i].first == c->span[i].last)
-			fprintf(s->out, "Entry %u cleared.\n", c->span[i].first);
-		else if (!c->options.quiet)
-			fprintf(s->out, "Entries %u-%u cleared.\n", c->span[i].first,
-				c->span[i].last);
+		mark_span(s, &c->span[i], c->set, what);
+		if (c->options.quiet)
+			continue;
+		if (c->span[i].first == c->span[i].last)
+			fprintf(s->out,
+				log ? "Entry %u logging count reset.\n" : "Entry %u cleared.\n",
+				c->span[i].first);
+		else
+			fprintf(s->out,
+				log ? "Entries %u-%u logging counts reset.\n"
+				    : "Entries %u-%u cleared.\n",
+				c->span[i].first, c->span[i].last);
 	}
 	if (!c->n) {
-		zero_span(s, &all);
+		mark_span(s, &all, c->set, what);
 		if (!c->options.quiet)
-			fprintf(s->out, "Accounting cleared.\n");
+			fputs(log ? "Logging counts reset.\n" : "Accounting cleared.\n", s->out);
 	}
 	return 0;
 }
 
 static int run_flush(struct session *s, const struct command *c)
 {
-	rules_flush(&s->rules);
+	if (c->set == NO_SET)
+		rules_flush_sets(&s->rules);
+	else
+		rules_delete_set(&s->rules, c->set, 1, RULES_DEFAULT);
 	s->changed = true;
 	if (!c->options.quiet && !c->options.check)
-		fprintf(s->out, "Flushed all rules.\n");
+		fprintf(s->out, c->set == NO_SET ? "Flushed all rules.\n" : "Flushed set.\n");
 	return 0;
 }
 
@@ -127,11 +150,23 @@ static int run(struct session *s, struct command *c, struct rules_error *err)
 		return run_delete(s, c, err);
 	case CMD_LIST:
 	case CMD_SHOW:
-		return list_rules(s, c, c->op == CMD_SHOW || c->options.counters, err);
+		return list_rules(s, c, err);
 	case CMD_ZERO:
+	case CMD_RESETLOG:
 		return run_zero(s, c, err);
 	case CMD_FLUSH:
 		return run_flush(s, c);
+	case CMD_ENABLE:
+	case CMD_DISABLE:
+		s->rules.off = c->op == CMD_DISABLE;
+		s->changed = true;
+		return 0;
+	case CMD_SET:
+		return run_set(s, c, err);
+	case CMD_TABLE:
+		return run_table(s, c, err);
+	case CMD_LOG:
+		return run_log(s, c, err);
 	}
 	return 0;
 }
@@ -162,7 +197,8 @@ int script_run(const struct script *script, struct options options, unsigned int
 		goto out;
 	for (c = script->first; c; c = c->next) {
 		/* only numbers are checked where the rules are not looked at */
-		if (options.check && c->op != CMD_ADD && c->op != CMD_FLUSH)
+		if (options.check && c->op != CMD_ADD && c->op != CMD_FLUSH &&
+		    (c->op != CMD_TABLE || strcmp(c->word[1], "create")))
 			continue;
 		if (run(s, c, err)) {
 			*line = c->line;
@@ -176,6 +212,7 @@ out:
 	if (!rc && (fputs(text, stdout) == EOF || fflush(stdout)))
 		rc = fail(err, EX_IOERR, "writing the output failed");
 	free(text);
+	tables_free(s);
 	session_close(s);
 	free(s);
 	return rc;
