@@ -99,7 +99,7 @@ static int print_rule(struct session *s, const struct listing *l, unsigned int n
 			l->bytes, (unsigned long long)sum.bytes);
 	if (o->date || o->seconds)
 		print_time(s, o, sum.last);
-	if (o->sets || (r && set))
+	if (o->sets || (set && r && !r->chain))
 		fprintf(s->out, "set %u ", set);
 	if (r && o->print) {
 		text = rule_print(r, o->print);
