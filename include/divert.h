@@ -7,7 +7,7 @@
  * through the functions here, which have the arguments, the results (-1 and
  * errno) and the meaning of the system calls that they are named after. All of
  * them may be used by several threads at once, and after fork(2) by both
- * processes; none but divert_socket() and divert_bind() needs a privilege. They
+ * processes; of those on sockets none but divert_socket() and divert_bind() needs a privilege. They
  * are not async-signal-safe, except that a blocking call that a signal
  * handler interrupts fails with EINTR as in signal(7). On a descriptor that is
  * no divert socket each fails with ENOTSOCK.
