@@ -21,6 +21,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "back.bpf.h"
+#include "batch.bpf.h"
 #include "rules.bpf.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -126,6 +127,8 @@ static __always_inline int back_frame(struct __sk_buff *skb, int version, struct
 	}
 	if (back->flags & DIVERT_BACK_SET)
 		return back_set(skb, back);
+	if (skb->protocol == bpf_htons(DIVERT_BATCH_ETHERTYPE))
+		return back_batch(skb, back);
 	if (back->hops > DIVERT_HOPS_MAX)
 		return back_refuse(skb, DIVERT_N_LOOP, ELOOP);
 	if (!(back->flags & DIVERT_BACK_OUT))

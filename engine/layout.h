@@ -114,6 +114,23 @@ struct divert_back {
 	__u32 mark; /* fwmark of the packet */
 } __attribute__((packed));
 
+/*
+ * Many packets in one frame, inbound: the Ethernet type tells, and tag how many there are. Each is
+ * a frame of its own with its length ahead. Where one is refused those before it are on their way, and their
+ * number is in the upper half of the error. The frame is to be longer than a page: then it costs
+ * least to make it the first packet, and so on.
+ */
+#define DIVERT_BATCH_ETHERTYPE 0x88b6 /* IEEE 802: for local experiments, the other one */
+#define DIVERT_BATCH_MAX       32     /* packets */
+#define DIVERT_BATCH_PACKET    2048   /* bytes of the longest, with its header below */
+#define DIVERT_BATCH_ROOM      16384  /* bytes of all of them */
+
+struct divert_batched {
+	__u16 len; /* bytes of the packet that follows, host order */
+	struct divert_back back;
+	__be16 protocol;
+} __attribute__((packed));
+
 /* ---- counters, per port; [0] also takes what belongs to no port ---- */
 
 enum divert_cause {

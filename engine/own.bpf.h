@@ -20,6 +20,14 @@ struct own {
 	__u32 found;
 };
 
+/* What stands in READ is looked up in the kernel's types: nothing of ours may be. */
+static __always_inline __u64 own_next(__u64 at)
+{
+	struct list_head *entry = AS(list_head, at);
+
+	return (__u64)READ(entry, next);
+}
+
 static __always_inline void own_addresses(struct own *o, struct net_device *dev)
 {
 	struct inet6_dev *in6;
@@ -58,7 +66,7 @@ static __always_inline void own_compare6(struct own *o)
 			      (void *)at + bpf_core_field_offset(struct inet6_ifaddr, addr));
 	o->found = addr[0] == o->addr[0] && addr[1] == o->addr[1] && addr[2] == o->addr[2] &&
 		   addr[3] == o->addr[3];
-	o->ifa = (__u64)READ(AS(list_head, o->ifa), next);
+	o->ifa = own_next(o->ifa);
 	if (o->ifa == o->last_ifa)
 		o->ifa = 0;
 }
@@ -78,7 +86,7 @@ static long own_step(__u32 i, struct own *o)
 		return 1;
 	own_addresses(o,
 		      AS(net_device, o->dev - bpf_core_field_offset(struct net_device, dev_list)));
-	o->dev = (__u64)READ(AS(list_head, o->dev), next);
+	o->dev = own_next(o->dev);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 
 #include "address.h"
+#include "batch.h"
 #include "checksum.h"
 #include "divert.h"
 #include "engine/back.h"
@@ -34,8 +35,7 @@ static int nonblocking(int fd, int flags)
 	return flags & MSG_DONTWAIT || fcntl(fd, F_GETFL) & O_NONBLOCK;
 }
 
-/* Why the kernel half refused the last frame of this packet socket; 0: it did not. */
-static int refusal(const struct dsock *s, int back)
+uint32_t socket_refusal(const struct dsock *s, int back)
 {
 	uint32_t error = 0;
 
@@ -74,7 +74,7 @@ static int push(const struct dsock *s, int fd, const struct outgoing *o, int fla
 		return 0;
 	error = errno;
 	if (error == ENOBUFS) {
-		error = refusal(s, back);
+		error = socket_refusal(s, back);
 		return error ? -error : -ENOBUFS;
 	}
 	return error == ENXIO ? -ENETDOWN : -error;
@@ -107,7 +107,7 @@ int socket_set(const struct dsock *s, enum divert_set what, uint32_t of, uint32_
 	frame.back.mark = value;
 	if (syscall(SYS_sendto, s->back, &frame, sizeof(frame), 0, NULL, 0) >= 0)
 		return 0;
-	return errno == ENOBUFS ? -refusal(s, s->back) : -errno;
+	return errno == ENOBUFS ? -(int)socket_refusal(s, s->back) : -errno;
 }
 
 /* Source or destination address of the packet, and its length. */
@@ -204,22 +204,25 @@ static int push_out(struct dsock *s, int fd, struct outgoing *o, const struct de
 	return rc == -ENXIO ? -ENETUNREACH : rc;
 }
 
-/* DIVERT_BACK_ETHERTYPE, where the interface lets it pass; each thread knows some that do not. */
+/* Interfaces without a link header, as far as the thread has met them: a packet has to tell its type there. */
+static __thread uint32_t need_type[16];
+#define NEED_TYPE(ifindex) need_type[(ifindex) % 16]
+
+/* DIVERT_BACK_ETHERTYPE, where the interface lets it pass. */
 static int push_typeless(const struct dsock *s, int fd, struct outgoing *o, int flags)
 {
-	static __thread uint32_t need_type[16];
-	uint32_t ifindex = o->frame.back.ifindex, slot = ifindex % 16;
+	uint32_t ifindex = o->frame.back.ifindex;
 	const uint16_t type = o->frame.protocol;
 	int rc;
 
 	/* a large one is taken apart in any case, by its type */
-	if (need_type[slot] != ifindex && !o->gso_size) {
+	if (NEED_TYPE(ifindex) != ifindex && !o->gso_size) {
 		o->frame.protocol = htons(DIVERT_BACK_ETHERTYPE);
 		rc = push(s, fd, o, flags);
 		o->frame.protocol = type;
 		if (rc != -EPROTOTYPE)
 			return rc;
-		need_type[slot] = ifindex;
+		NEED_TYPE(ifindex) = ifindex;
 	}
 	return push(s, fd, o, flags);
 }
@@ -409,6 +412,16 @@ static int push_any(struct dsock *s, int fd, struct outgoing *o, struct destinat
 	return rc;
 }
 
+/* May it go together with others? What is seldom goes on its own. */
+static bool can_wait(const struct dsock *s, struct outgoing *o, const struct destination *to)
+{
+	if (to->out || o->gso_size || NEED_TYPE(to->ifindex) == to->ifindex)
+		return false;
+	if (to->guessed)
+		o->frame.back.flags |= DIVERT_BACK_GUESS;
+	return o->packet[0] >> 4 == 4 ? checksum_ip4_ok(o->packet) : !s->whole;
+}
+
 ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs, int flags,
 		   const struct order *order)
 {
@@ -429,6 +442,12 @@ ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs
 	if (to.out)
 		outgoing_fix_header(&o);
 	outgoing_gather(&o, iov, iovs);
+	if (order->batch) {
+		if (can_wait(s, &o, &to) && batch_add(order->batch, &o))
+			return o.given;
+		if (batch_send(s, order->batch))
+			return -EINPROGRESS;
+	}
 	rc = push_any(s, fd, &o, &to, order, flags);
 	return rc ? rc : (ssize_t)o.given;
 }

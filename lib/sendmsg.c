@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "batch.h"
 #include "divert.h"
 #include "order.h"
 
@@ -38,9 +39,14 @@ static int read_control(const struct msghdr *msg, struct order *order, struct di
 	return 0;
 }
 
-static ssize_t send_msg(struct dsock *s, int fd, const struct msghdr *msg, int flags)
+static ssize_t send_msg(struct dsock *s, int fd, const struct msghdr *msg, int flags,
+			struct batch *batch)
 {
-	struct order order = {.addr = msg->msg_name, .addrlen = msg->msg_namelen};
+	struct order order = {
+		.addr = msg->msg_name,
+		.addrlen = msg->msg_namelen,
+		.batch = batch,
+	};
 	struct divert_info info;
 	uint32_t mark;
 	int rc = read_control(msg, &order, &info, &mark);
@@ -77,7 +83,7 @@ ssize_t divert_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 	if (!s)
 		return -1;
-	n = send_msg(s, fd, msg, flags);
+	n = send_msg(s, fd, msg, flags, NULL);
 	socket_put(s);
 	return n < 0 ? fail(-n) : n;
 }
@@ -85,16 +91,30 @@ ssize_t divert_sendmsg(int fd, const struct msghdr *msg, int flags)
 int divert_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 {
 	struct dsock *s = socket_get(fd);
-	unsigned int i;
+	struct batch batch;
+	unsigned int i = 0;
+	bool alone = n == 1;
 	ssize_t rc = 0;
 
 	if (!s)
 		return -1;
-	for (i = 0; i < n; i++) {
-		rc = send_msg(s, fd, &msgs[i].msg_hdr, flags);
-		if (rc < 0)
+	batch.n = 0;
+	while (i < n) {
+		rc = send_msg(s, fd, &msgs[i].msg_hdr, flags, alone ? NULL : &batch);
+		if (rc == -EINPROGRESS) {
+			i -= batch.left; /* the first of those that did not go */
+			alone = true;
+			continue;
+		}
+		alone = false;
+		if (rc >= 0)
+			msgs[i++].msg_len = rc;
+		if ((rc < 0 || i == n) && batch_send(s, &batch)) {
+			i -= batch.left;
+			alone = true;
+		} else if (rc < 0) {
 			break;
-		msgs[i].msg_len = rc;
+		}
 	}
 	socket_put(s);
 	return i ? (int)i : rc < 0 ? fail(-rc) : 0;

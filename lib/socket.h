@@ -76,6 +76,9 @@ void socket_put(struct dsock *s);
 bool socket_lock(struct dsock *s);
 void socket_unlock(struct dsock *s, bool locked);
 
+/* Why the kernel half refused the last frame of this packet socket; 0: it did not (lib/send.c). */
+uint32_t socket_refusal(const struct dsock *s, int back);
+
 /* Have the kernel half count a loss that only we have seen (lib/send.c). */
 void socket_count_loss(const struct dsock *s, enum divert_cause cause);
 void socket_count_losses(const struct dsock *s, enum divert_cause cause, uint32_t n);

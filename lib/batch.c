@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "batch.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PAGE                                                                                       \
+	4096 /* a frame longer than that lies in pages of its own, and what is cut off it is free */
+
+bool batch_add(struct batch *b, const struct outgoing *o)
+{
+	struct divert_batched head = {
+		.len = o->len,
+		.back = o->frame.back,
+		.protocol = o->frame.protocol,
+	};
+	uint32_t at = b->n ? b->at[b->n] : 0;
+	uint8_t *to = b->record + at;
+	size_t i;
+
+	if (b->n == DIVERT_BATCH_MAX || o->gso_size ||
+	    sizeof(head) + o->len > DIVERT_BATCH_PACKET ||
+	    at + sizeof(head) + o->len > DIVERT_BATCH_ROOM)
+		return false;
+	to = mempcpy(to, &head, sizeof(head));
+	for (i = 1; i < o->iovs; i++) /* behind the frame's header */
+		to = mempcpy(to, o->iov[i].iov_base, o->iov[i].iov_len);
+	b->at[b->n++] = at;
+	b->at[b->n] = to - b->record;
+	return true;
+}
+
+int batch_send(const struct dsock *s, struct batch *b)
+{
+	size_t whole = sizeof(b->frame) + (b->n ? b->at[b->n] : 0);
+
+	b->left = b->n;
+	b->n = 0;
+	if (!b->left)
+		return 0;
+	back_frame(&b->frame, DIVERT_BATCH_ETHERTYPE);
+	b->frame.back.tag = b->left;
+	if (whole < PAGE + 1)
+		whole = PAGE + 1;
+	if (syscall(SYS_sendto, s->back, &b->frame, whole, MSG_DONTWAIT, NULL, 0) >= 0) {
+		b->left = 0;
+		return 0;
+	}
+	if (errno == ENOBUFS)
+		b->left -= socket_refusal(s, s->back) >> 16;
+	return -1;
+}
