@@ -53,3 +53,31 @@ int batch_send(const struct dsock *s, struct batch *b)
 		b->left -= socket_refusal(s, s->back) >> 16;
 	return -1;
 }
+
+unsigned int batch_all(const struct dsock *s, unsigned int n,
+		       ssize_t (*one)(void *arg, unsigned int i, struct batch *b), void *arg,
+		       int *error)
+{
+	bool alone = n == 1;
+	unsigned int i = 0;
+	struct batch b;
+	ssize_t rc;
+
+	b.n = 0;
+	while (i < n) {
+		rc = one(arg, i, alone ? NULL : &b);
+		alone = rc == -EINPROGRESS;
+		if (!alone && rc >= 0)
+			i++;
+		/* whatever it is that ends here, those before it come first */
+		if (!alone && (rc < 0 || i == n))
+			alone = batch_send(s, &b);
+		if (alone) {
+			i -= b.left; /* the first of those that did not go */
+		} else if (rc < 0) {
+			*error = rc;
+			break;
+		}
+	}
+	return i;
+}

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "engine/back.h"
 #include "outgoing.h"
@@ -27,5 +28,13 @@ bool batch_add(struct batch *b, const struct outgoing *o);
  * of these is to be sent on its own, which tells why.
  */
 int batch_send(const struct dsock *s, struct batch *b);
+
+/*
+ * Send n packets, of which one() gives order_send() number i with the batch; what it answers is that. How many
+ * went, in their order, before one that could not; 0: none, and *error is -errno.
+ */
+unsigned int batch_all(const struct dsock *s, unsigned int n,
+		       ssize_t (*one)(void *arg, unsigned int i, struct batch *b), void *arg,
+		       int *error);
 
 #endif

@@ -2,6 +2,7 @@
 /* Packets lent to the program where they lie, returned and sent on. */
 #include <errno.h>
 
+#include "batch.h"
 #include "control.h"
 #include "deliver.h"
 #include "divert.h"
@@ -135,27 +136,35 @@ int divert_return(int fd, const struct divert_loan *loans, unsigned int n)
 	return rc ? fail(-rc) : 0;
 }
 
+struct sending {
+	struct dsock *s;
+	int fd, flags;
+	const struct divert_loan *loans;
+};
+
+static ssize_t send_one(void *arg, unsigned int i, struct batch *batch)
+{
+	const struct sending *g = arg;
+	const struct divert_loan *loan = &g->loans[i];
+	struct order order = {.info = &loan->info, .batch = batch};
+	struct iovec iov = {(void *)loan->packet, loan->info.length};
+
+	return order_send(g->s, g->fd, &iov, 1, g->flags, &order);
+}
+
 int divert_send_loan(int fd, const struct divert_loan *loans, unsigned int n, int flags)
 {
-	struct dsock *s = socket_get(fd);
-	struct order order = {};
-	struct iovec iov;
-	unsigned int i;
-	ssize_t rc = 0;
+	struct sending g = {.s = socket_get(fd), .fd = fd, .flags = flags, .loans = loans};
+	unsigned int sent;
+	int error = 0;
 
-	if (!s)
+	if (!g.s)
 		return -1;
-	for (i = 0; i < n; i++) {
-		iov = (struct iovec){(void *)loans[i].packet, loans[i].info.length};
-		order.info = &loans[i].info;
-		rc = order_send(s, fd, &iov, 1, flags, &order);
-		if (rc < 0)
-			break;
+	sent = batch_all(g.s, n, send_one, &g, &error);
+	if (sent && give_back(g.s, loans, sent)) {
+		error = -EINVAL;
+		sent = 0;
 	}
-	if (i && give_back(s, loans, i)) {
-		rc = -EINVAL;
-		i = 0;
-	}
-	socket_put(s);
-	return i ? (int)i : rc < 0 ? fail(-rc) : 0;
+	socket_put(g.s);
+	return sent || !error ? (int)sent : fail(-error);
 }

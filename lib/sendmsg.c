@@ -88,34 +88,31 @@ ssize_t divert_sendmsg(int fd, const struct msghdr *msg, int flags)
 	return n < 0 ? fail(-n) : n;
 }
 
+struct messages {
+	struct dsock *s;
+	int fd, flags;
+	struct mmsghdr *msgs;
+};
+
+static ssize_t send_one(void *arg, unsigned int i, struct batch *batch)
+{
+	const struct messages *m = arg;
+	ssize_t n = send_msg(m->s, m->fd, &m->msgs[i].msg_hdr, m->flags, batch);
+
+	if (n >= 0)
+		m->msgs[i].msg_len = n;
+	return n;
+}
+
 int divert_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 {
-	struct dsock *s = socket_get(fd);
-	struct batch batch;
-	unsigned int i = 0;
-	bool alone = n == 1;
-	ssize_t rc = 0;
+	struct messages m = {.s = socket_get(fd), .fd = fd, .flags = flags, .msgs = msgs};
+	unsigned int sent;
+	int error = 0;
 
-	if (!s)
+	if (!m.s)
 		return -1;
-	batch.n = 0;
-	while (i < n) {
-		rc = send_msg(s, fd, &msgs[i].msg_hdr, flags, alone ? NULL : &batch);
-		if (rc == -EINPROGRESS) {
-			i -= batch.left; /* the first of those that did not go */
-			alone = true;
-			continue;
-		}
-		alone = false;
-		if (rc >= 0)
-			msgs[i++].msg_len = rc;
-		if ((rc < 0 || i == n) && batch_send(s, &batch)) {
-			i -= batch.left;
-			alone = true;
-		} else if (rc < 0) {
-			break;
-		}
-	}
-	socket_put(s);
-	return i ? (int)i : rc < 0 ? fail(-rc) : 0;
+	sent = batch_all(m.s, n, send_one, &m, &error);
+	socket_put(m.s);
+	return sent || !error ? (int)sent : fail(-error);
 }

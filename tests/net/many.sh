@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# sendmmsg(2) gives many packets at once, which go to the kernel together where they can: each
+# arrives once, in order, and what one of them does to the call is what sendmmsg(2) says. The router
+# of lib.sh: packets of a's are made on r, inbound on its interfaces or outbound, and b sees them.
+. "$(dirname "$0")/lib.sh"
+make_router
+
+# an interface without link header; what comes in there is forwarded, too
+r ip tuntap add dev tun0 mode tun
+r ip addr add 10.9.0.1/24 dev tun0
+r ip link set tun0 up
+r sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tun0.rp_filter=0 \
+	net.ipv4.conf.r0.rp_filter=0
+r ping -q -c 1 10.2.0.1 >/dev/null # the neighbour is known
+
+many() { ip netns exec "$NS-r" divert-run "$PROGS/many" "$@"; }
+arrived() { tcpdump -n -r "$TMP/$wire.pcap" 2>/dev/null | wc -l; }
+has_arrived() { [ "$(arrived)" -ge "$1" ]; }
+cases=0
+# sends NAME RESULTS ARRIVED MANY-WORDS...: ARRIVED: numbers, as "0-99 101"
+sends() {
+	local name=$1 results=$2 numbers=$3 want=() part
+	shift 3
+	wire=wire$((++cases))
+	for part in $numbers; do
+		mapfile -t -O "${#want[@]}" want < <(seq "${part%-*}" "${part#*-}")
+	done
+	start "$wire" b tcpdump -n -U -s 128 --immediate-mode -i b0 -w "$TMP/$wire.pcap" udp port 9
+	wait_for 10 "tcpdump" grep -q "listening on" "$TMP/$wire.err"
+	is "$name: results" "$(many "$@")" "$results"
+	wait_for 5 "$name: packets" has_arrived "${#want[@]}"
+	stop "$wire"
+	is "$name: what arrived, in order" \
+		"$(tcpdump -n -x -r "$TMP/$wire.pcap" 2>/dev/null |
+			awk '$1 == "0x0010:" {printf "%d ", ("0x" $9)}')" \
+		"$(printf '%s ' "${want[@]}")"
+}
+
+r ipfw add 100 count udp from any to any 9 in >/dev/null
+sends "one" 1 0 r0
+sends "three" 3 0-2 "r0*3"
+sends "more than a frame holds" 200 0-199 "r0*200"
+sends "two interfaces in turn" 8 0-7 r0 r1 r0 r1 r0 r1 r0 r1
+sends "without link header" 12 0-11 "r0*3" "tun0*6" "r0*3"
+sends "outbound between inbound" 50 0-49 "r0*20" "out*3" "r0*20" "out*7"
+sends "wrong checksum" 7 "0-2 4-6" "r0*3" bad "r0*3"
+sends "no such interface" "40 EADDRNOTAVAIL 9" "0-39 41-49" "r0*40" :9999 "r0*9"
+sends "not a packet" "33 EINVAL 2" "0-32 34-35" "r0*33" short "r0*2"
+r ip link set tun0 down
+sends "an interface that is down" "5 ENETDOWN ENETDOWN 5" "0-4 7-11" "r0*5" "tun0*2" "r0*5"
+is "rule counter" "$(r ipfw show 100 | awk '{print $2}')" 364
