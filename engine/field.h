@@ -163,6 +163,9 @@ static __always_inline int packet_look(void *from, const struct divert_insn *in,
 		if (later || !load_tcp(from, DIVERT_LOAD_TCPDATA, p))
 			return 0;
 		break;
+	case DIVERT_LOAD_NO_TABLEARG:
+		p->field[DIVERT_F_TABLEARG] = 0;
+		return 1;
 	case DIVERT_LOAD_DSCP:
 		p->field[DIVERT_F_LOADED] = p->field[DIVERT_F_TOS] >> 2;
 		break;

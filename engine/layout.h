@@ -291,6 +291,7 @@ enum divert_load {
 	DIVERT_LOAD_GID,
 	DIVERT_LOAD_RANDOM,
 	DIVERT_LOAD_DSCP,
+	DIVERT_LOAD_NO_TABLEARG, /* TABLEARG = 0: of another rule it does not count */
 };
 
 enum divert_ext {

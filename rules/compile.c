@@ -128,14 +128,14 @@ enum turn {
 	LAST,
 };
 
-/* Of a condition, or a block of them. */
-static enum turn turn_of(const struct rule_match *m)
+/* Of a condition, or a block of them. With tablearg, the order of tables is as it was entered. */
+static enum turn turn_of(const struct rule *r, const struct rule_match *m)
 {
 	bool first = tells_direction(m), last = asks_transport(m);
 
 	for (; m->or_next; m = m->next)
 		last |= asks_transport(m->next);
-	return first ? FIRST : last ? LAST : SECOND;
+	return first ? FIRST : last && !r->tablearg ? LAST : SECOND;
 }
 
 static const struct rule_match *block_end(const struct rule_match *m)
@@ -150,7 +150,7 @@ static void emit_matches(struct code *c, const struct rule *r, enum turn turn)
 	const struct rule_match *m;
 
 	for (m = r->match; m; m = m->next) {
-		if (turn_of(m) == turn)
+		if (turn_of(r, m) == turn)
 			emit_block(c, m);
 		m = block_end(m);
 	}
@@ -161,7 +161,7 @@ static bool has_turn(const struct rule *r, enum turn turn)
 	const struct rule_match *m;
 
 	for (m = r->match; m; m = block_end(m)->next)
-		if (turn_of(m) == turn)
+		if (turn_of(r, m) == turn)
 			return true;
 	return false;
 }
@@ -172,10 +172,12 @@ static void compile_rule(struct code *c, const struct rule *r)
 
 	c->rule = r->number;
 	emit_matches(c, r, FIRST);
+	if (r->tablearg)
+		emit(c, DIVERT_OP_LOAD, DIVERT_LOAD_NO_TABLEARG, c->n + 1, c->n + 1);
 	if (r->owner)
 		emit(c, DIVERT_OP_OWNED, 0, c->n + 1, EMIT_PAST)->mask.value = r->owner - 1;
 	emit_matches(c, r, SECOND);
-	if (r->action == RULE_DIVERT && !r->tablearg && has_turn(r, LAST)) {
+	if (r->action == RULE_DIVERT && has_turn(r, LAST)) {
 		ask = c->n;
 		emit(c, DIVERT_OP_FRAGMENT, 0, c->n + 1, c->n + 1)->fragment.port = r->arg;
 	}
