@@ -178,18 +178,10 @@ load "100 count tcp from any to any 7070 in setup" "110 count tcp from any to an
 	"120 count tcp from any 7070 to any in established" "130 count tcp from any to any 7070 in tcpoptions mss" \
 	"140 count tcp from any to any 7070 in tcpmss 1-1500" "150 count tcp from any to any 7070 in tcpmss 1-10" \
 	"160 count tcp from any to any 7070 in tcpdatalen 11" "170 count tcp from any to any 7070 in fwmark 1"
-start server b python3 -c '
-import socket
-s = socket.create_server(("10.2.0.1", 7070))
-open("'"$TMP"'/up", "w").close()
-c, _ = s.accept()
-while c.recv(100): pass'
-wait_for 5 "the server" test -e "$TMP/up"
-a python3 -c '
-import socket
-s = socket.create_connection(("10.2.0.1", 7070))
-s.sendall(b"eleven byte")
-s.close()'
+start server b socat -u TCP4-LISTEN:7070 OPEN:/dev/null
+listening() { ip netns exec "$NS-b" ss -Hltn | grep -q :7070; }
+wait_for 5 "the server" listening
+a bash -c 'printf "eleven byte" >/dev/tcp/10.2.0.1/7070'
 wait "$pid"
 is "tcp: setup, tcpflags, options, mss, data" \
 	"$(for n in 100 110 130 140 150 160 170; do packets r $n; done | tr '\n' ' ')" "1 1 1 1 0 1 0 "
@@ -206,7 +198,8 @@ works "it has hundreds of rules" test "$(wc -l <"$TMP/first")" -gt 300
 r ipfw -q flush
 sed 's/^/add /' "$TMP/first" >"$TMP/back"
 works "its list is read" r ipfw -q "$TMP/back"
-is "and is the same" "$(q ipfw list | md5sum)" "$(md5sum <"$TMP/first")"
+q ipfw list >"$TMP/second"
+works "and is the same" cmp "$TMP/first" "$TMP/second"
 r ipfw -q flush
 r ipfw -q add 100 allow log ip from any to any in via r0 // why
 is "-c" "$(q ipfw -c list 100)" "00100 allow log in via r0 // why"
