@@ -246,6 +246,51 @@ static void test_store(void **state)
 	rules_free(&t);
 }
 
+/* Sets, tables and settings are kept, too; and what the version before wrote is read. */
+static void test_store_all(void **state)
+{
+	struct rules_error err;
+	struct rules s, t;
+	uint32_t len, version = 1;
+	char *blob;
+
+	rules_init(&s);
+	rules_init(&t);
+	assert_true(rules_empty(&s));
+	add(&s,
+	    "5 set 3 prob 0.5 skipto tablearg log ip from table(b,7) to not table(a) via table(i)");
+	assert_non_null(rules_table_add(&s, "n", RULES_TABLE_NUMBER, &err));
+	s.disabled = 1 << 3;
+	s.off = true;
+	assert_int_equal(rules_save(&s, &blob, &len), 0);
+	assert_int_equal(rules_load(&t, blob, len, &err), 0);
+	assert_int_equal(t.disabled, 1 << 3);
+	assert_true(t.off);
+	assert_int_equal(t.rule[0]->set, 3);
+	assert_string_equal(t.rule[0]->text, s.rule[0]->text);
+	assert_int_equal(rules_table_find(&t, "b")->id, rules_table_find(&s, "b")->id);
+	assert_int_equal(rules_table_find(&t, "i")->type, RULES_TABLE_IFACE);
+	assert_int_equal(rules_table_find(&t, "n")->type, RULES_TABLE_NUMBER);
+	assert_int_equal(t.last_table, 4);
+	assert_int_equal(rules_table_delete(&t, "a", &err), -1);
+	assert_string_equal(err.text, "table a: rule 5 has it");
+	assert_int_equal(rules_table_delete(&t, "n", &err), 0);
+	rules_free(&t);
+	rules_free(&s);
+	free(blob);
+
+	add(&s, "9 deny in");
+	assert_int_equal(rules_save(&s, &blob, &len), 0);
+	/* its head ended behind four numbers */
+	memmove(blob + 16, blob + 32, len - 32);
+	memcpy(blob + 4, &version, sizeof(version));
+	assert_int_equal(rules_load(&t, blob, len - 16, &err), 0);
+	expect_set(&t, "9:1 deny in\n");
+	rules_free(&t);
+	rules_free(&s);
+	free(blob);
+}
+
 static void test_damage(void **state)
 {
 	struct rules_error err;
@@ -281,10 +326,10 @@ static void test_damage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_corpus), cmocka_unit_test(test_characters),
-		cmocka_unit_test(test_long),   cmocka_unit_test(test_set),
-		cmocka_unit_test(test_full),   cmocka_unit_test(test_store),
-		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_corpus),	  cmocka_unit_test(test_characters),
+		cmocka_unit_test(test_long),	  cmocka_unit_test(test_set),
+		cmocka_unit_test(test_full),	  cmocka_unit_test(test_store),
+		cmocka_unit_test(test_store_all), cmocka_unit_test(test_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
