@@ -73,7 +73,7 @@ $(B)/lib/libdivert.so.0: $(LIB) $(B)/librules.a $(B)/libengine.a lib/libdivert.m
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -pthread $(LDFLAGS) -Wl,-soname,libdivert.so.0 \
 		-Wl,--version-script=lib/libdivert.map -Wl,-z,defs -o $@ \
-		$(LIB) $(B)/librules.a $(B)/libengine.a -lbpf -lmnl
+		$(LIB) $(B)/librules.a $(B)/libengine.a -lbpf -lmnl -luring
 
 $(B)/lib/libdivert-socket.so.0: $(INTERPOSE) $(B)/lib/libdivert.so.0 interpose/libdivert-socket.map
 	$(Q)$(CC) -shared -pthread $(LDFLAGS) -Wl,-soname,libdivert-socket.so.0 -Wl,-rpath,'$$ORIGIN' \

@@ -119,6 +119,9 @@ struct divert_back {
  * a frame of its own with its length ahead. Where one is refused those before it are on their way, and their
  * number is in the upper half of the error. The frame is to be longer than a page: then it costs
  * least to make it the first packet, and so on.
+ *
+ * With a number of its own in ifindex, a batch may come again, with more packets at its end: each packet is
+ * written once. What cannot be written is counted, and nobody is told.
  */
 #define DIVERT_BATCH_ETHERTYPE 0x88b6 /* IEEE 802: for local experiments, the other one */
 #define DIVERT_BATCH_MAX       32     /* packets */

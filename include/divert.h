@@ -151,6 +151,12 @@ int divert_shutdown(int fd, int how);
 /* Bytes of the next packet, 0 if there is none: what ioctl FIONREAD answers. */
 int divert_nread(int fd);
 
+/*
+ * Packets that are written one by one while others wait to be received may go to the kernel together, a moment
+ * later (divert(4)): those of all sockets go now. exit(3) does it; what ends a process at once should.
+ */
+void divert_flush(void);
+
 /* Close a descriptor; with the last one, in all processes, the socket ends and its port is free. */
 int divert_close(int fd);
 

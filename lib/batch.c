@@ -33,9 +33,16 @@ bool batch_add(struct batch *b, const struct outgoing *o)
 	return true;
 }
 
+size_t batch_frame_len(const struct batch *b)
+{
+	size_t len = sizeof(b->frame) + (b->n ? b->at[b->n] : 0);
+
+	return len > PAGE ? len : PAGE + 1;
+}
+
 int batch_send(const struct dsock *s, struct batch *b)
 {
-	size_t whole = sizeof(b->frame) + (b->n ? b->at[b->n] : 0);
+	size_t len = batch_frame_len(b);
 
 	b->left = b->n;
 	b->n = 0;
@@ -43,9 +50,7 @@ int batch_send(const struct dsock *s, struct batch *b)
 		return 0;
 	back_frame(&b->frame, DIVERT_BATCH_ETHERTYPE);
 	b->frame.back.tag = b->left;
-	if (whole < PAGE + 1)
-		whole = PAGE + 1;
-	if (syscall(SYS_sendto, s->back, &b->frame, whole, MSG_DONTWAIT, NULL, 0) >= 0) {
+	if (syscall(SYS_sendto, s->back, &b->frame, len, MSG_DONTWAIT, NULL, 0) >= 0) {
 		b->left = 0;
 		return 0;
 	}

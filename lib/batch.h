@@ -23,6 +23,9 @@ struct batch {
 /* Put an inbound packet behind the others. false: it cannot go so, or there is no room. */
 bool batch_add(struct batch *b, const struct outgoing *o);
 
+/* Bytes of the frame with them. */
+size_t batch_frame_len(const struct batch *b);
+
 /*
  * Send those there are; the batch is empty then. 0, or -1: the last b->left of them have not gone, and the first
  * of these is to be sent on its own, which tells why.

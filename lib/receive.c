@@ -8,6 +8,7 @@
 
 #include "address.h"
 #include "control.h"
+#include "defer.h"
 #include "deliver.h"
 #include "divert.h"
 #include "segment.h"
@@ -167,6 +168,7 @@ ssize_t deliver_wait(struct dsock *s, int fd, int flags,
 	ssize_t n = -EAGAIN;
 	int i, rc;
 
+	defer_flush(s);
 	if (nonblocking(fd, flags))
 		return -EAGAIN;
 	if (s->shared->receive_timeout)

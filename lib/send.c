@@ -14,6 +14,7 @@
 #include "address.h"
 #include "batch.h"
 #include "checksum.h"
+#include "defer.h"
 #include "divert.h"
 #include "engine/back.h"
 #include "fragment.h"
@@ -442,6 +443,12 @@ ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs
 	if (to.out)
 		outgoing_fix_header(&o);
 	outgoing_gather(&o, iov, iovs);
+	if (!order->batch && defer_may(s, to.ifindex) && can_wait(s, &o, &to)) {
+		o.frame.back.flags &= ~DIVERT_BACK_GUESS; /* it is not tried again */
+		if (defer_add(s, &o))
+			return o.given;
+	}
+	defer_flush(s);
 	if (order->batch) {
 		if (can_wait(s, &o, &to) && batch_add(order->batch, &o))
 			return o.given;
@@ -449,5 +456,7 @@ ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs
 			return -EINPROGRESS;
 	}
 	rc = push_any(s, fd, &o, &to, order, flags);
+	if (!to.out)
+		s->passed = rc ? 0 : o.frame.back.ifindex;
 	return rc ? rc : (ssize_t)o.given;
 }

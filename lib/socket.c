@@ -15,6 +15,7 @@
 
 #include <bpf/bpf.h>
 
+#include "defer.h"
 #include "divert.h"
 #include "engine/back.h"
 #include "engine/engine.h"
@@ -75,6 +76,7 @@ static void before_fork(void)
 
 	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1)) {
 		s = table_get(fd);
+		defer_flush(s);
 		pthread_mutex_lock(&s->shared->lock);
 		ring_share(&s->ring);
 		pthread_mutex_unlock(&s->shared->lock);
@@ -101,9 +103,14 @@ static void watch_forks(void)
 	pthread_atfork(before_fork, wait_after_fork, in_child);
 }
 
+bool socket_alone(void)
+{
+	return __libc_single_threaded && !forked;
+}
+
 bool socket_lock(struct dsock *s)
 {
-	if (__libc_single_threaded && !forked)
+	if (socket_alone())
 		return false;
 	/* whoever died with it had at most not yet stepped on: the packet is delivered again */
 	if (pthread_mutex_lock(&s->shared->lock) == EOWNERDEAD)
@@ -123,6 +130,7 @@ static void release(struct dsock *s)
 	recall_free(&s->recall);
 	loans_free(s);
 	whole_free(s);
+	defer_free(s);
 	table_close_inner(&s->back);
 	table_close_inner(&s->back_gso);
 	table_close_inner(&s->errors);
@@ -467,6 +475,7 @@ int divert_close(int fd)
 	if (!s)
 		return fail(ENOTSOCK);
 	wait_closed(s, fd);
+	defer_flush(s);
 	rc = syscall(SYS_close, fd);
 	socket_put(s);
 	return rc;
@@ -506,6 +515,20 @@ int divert_shutdown(int fd, int how)
 	return rc ? fail(-rc) : 0;
 }
 
+/* Before the process ends, what it has written goes. */
+__attribute__((destructor)) static void flush(void)
+{
+	divert_flush();
+}
+
+void divert_flush(void)
+{
+	int fd;
+
+	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1))
+		defer_flush(table_get(fd));
+}
+
 /* Somebody is about to put a file on this number: the socket that uses it goes on with another. */
 int divert_move_inner(int fd)
 {
@@ -524,6 +547,8 @@ int divert_move_inner(int fd)
 		s = table_get(i);
 		if (s && s->back == fd)
 			s->back = copy;
+		if (s)
+			defer_move(s, fd, copy);
 		if (s && s->back_gso == fd)
 			s->back_gso = copy;
 		if (s && s->errors == fd)

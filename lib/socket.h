@@ -58,6 +58,9 @@ struct dsock {
 	struct loans *loans; /* made with the first that is lent */
 	struct whole *whole; /* fragments being put together; NULL as long as there was none */
 
+	struct deferred *deferred; /* packets that wait to be sent; NULL as long as none did */
+	uint32_t passed; /* interface that took the last packet that was sent at once; 0: none */
+
 	int back;      /* inner: packet socket of the way back */
 	int back_gso;  /* inner: another, for large packets */
 	int errors;    /* inner: why a frame was refused */
@@ -75,6 +78,9 @@ void socket_put(struct dsock *s);
 /* What is to be given to socket_unlock(). */
 bool socket_lock(struct dsock *s);
 void socket_unlock(struct dsock *s, bool locked);
+
+/* No other thread, and no process that shares sockets with this one. */
+bool socket_alone(void);
 
 /* Why the kernel half refused the last frame of this packet socket; 0: it did not (lib/send.c). */
 uint32_t socket_refusal(const struct dsock *s, int back);

@@ -19,6 +19,7 @@ build	run:has_bpftool		bpftool|linux-tools-generic
 build	cmd:pkg-config		pkg-config
 build	h:bpf/libbpf.h		libbpf-dev
 build	h:libmnl/libmnl.h	libmnl-dev
+build	h:liburing.h		liburing-dev
 build	h:pcap/pcap.h		libpcap-dev
 build	h:gelf.h		libelf-dev
 demo	cmd:ip			iproute2

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The batch of packets that wait may be sent by us and by the kernel at any time, between any two
+ * instructions here: each of its packets has a number, and the kernel half takes each once.
+ */
+#include "defer.h"
+
+#include <liburing.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "batch.h"
+#include "ring.h"
+#include "socket.h"
+#include "table.h"
+
+#define WAIT_NS 250000
+
+struct deferred {
+	struct batch batch; /* frame.back.tag: how many of them are whole */
+	struct io_uring ring;
+	struct __kernel_timespec wait;
+	bool cannot; /* no ring: none of them waits */
+	bool armed;  /* the kernel will send */
+};
+
+static struct deferred *make(void)
+{
+	struct deferred *d = calloc(1, sizeof(*d));
+	int fd = -1;
+
+	if (!d)
+		return NULL;
+	d->wait.tv_nsec = WAIT_NS;
+	back_frame(&d->batch.frame, DIVERT_BATCH_ETHERTYPE);
+	d->batch.frame.back.ifindex = 1;
+	/* a filter of system calls may end the process at one that it does not know */
+	d->cannot = prctl(PR_GET_SECCOMP) != 0 || io_uring_queue_init(4, &d->ring, 0);
+	if (d->cannot)
+		return d;
+	fd = table_take_inner(d->ring.ring_fd);
+	if (fd < 0) {
+		io_uring_queue_exit(&d->ring);
+		d->cannot = true;
+		return d;
+	}
+	d->ring.ring_fd = d->ring.enter_ring_fd = fd;
+	return d;
+}
+
+static bool begin(struct dsock *s)
+{
+	if (!s->deferred)
+		s->deferred = make();
+	return s->deferred && !s->deferred->cannot;
+}
+
+/* Have the kernel send what will be there then; once. */
+static bool arm(const struct dsock *s, struct deferred *d)
+{
+	unsigned int left = io_uring_cq_ready(&d->ring);
+	struct io_uring_sqe *wait, *send;
+
+	if (left == 2)
+		d->armed = false;
+	if (d->armed)
+		return true;
+	io_uring_cq_advance(&d->ring, left);
+	wait = io_uring_get_sqe(&d->ring);
+	send = io_uring_get_sqe(&d->ring);
+	if (!wait || !send)
+		return false;
+	io_uring_prep_timeout(wait, &d->wait, 0, IORING_TIMEOUT_ETIME_SUCCESS);
+	wait->flags |= IOSQE_IO_LINK;
+	io_uring_prep_send(send, s->back, &d->batch.frame,
+			   sizeof(d->batch.frame) + sizeof(d->batch.record), MSG_DONTWAIT);
+	d->armed = io_uring_submit(&d->ring) == 2;
+	d->cannot = !d->armed;
+	return d->armed;
+}
+
+bool defer_may(const struct dsock *s, uint32_t ifindex)
+{
+	return ifindex == s->passed && ring_ready(&s->ring) && socket_alone();
+}
+
+bool defer_add(struct dsock *s, const struct outgoing *o)
+{
+	struct deferred *d;
+
+	if (!begin(s) || !arm(s, s->deferred))
+		return false;
+	d = s->deferred;
+	if (!batch_add(&d->batch, o)) {
+		defer_flush(s);
+		if (!batch_add(&d->batch, o))
+			return false;
+	}
+	/* whole before it counts: the kernel may come in between */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	d->batch.frame.back.tag = d->batch.n;
+	return true;
+}
+
+void defer_flush(struct dsock *s)
+{
+	struct deferred *d = s->deferred;
+	size_t len;
+
+	if (!d || !d->batch.n)
+		return;
+	len = batch_frame_len(&d->batch);
+	/* there may be no room for a moment: then it waits for it */
+	if (syscall(SYS_sendto, s->back, &d->batch.frame, len, MSG_DONTWAIT, NULL, 0) < 0)
+		syscall(SYS_sendto, s->back, &d->batch.frame, len, 0, NULL, 0);
+	d->batch.n = 0;
+	d->batch.frame.back.tag = 0;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (!++d->batch.frame.back.ifindex)
+		d->batch.frame.back.ifindex = 1;
+}
+
+void defer_free(struct dsock *s)
+{
+	struct deferred *d = s->deferred;
+
+	s->deferred = NULL;
+	if (!d)
+		return;
+	if (!d->cannot) {
+		table_close_inner(&d->ring.ring_fd); /* -1 then */
+		io_uring_queue_exit(&d->ring);
+	}
+	free(d);
+}
+
+void defer_move(struct dsock *s, int from, int to)
+{
+	struct deferred *d = s->deferred;
+
+	if (d && !d->cannot && d->ring.ring_fd == from)
+		d->ring.ring_fd = d->ring.enter_ring_fd = to;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Packets that a program writes one by one while more wait to be read: they go to the kernel
+ * together, before it has read the last, and at the latest after a quarter of a millisecond,
+ * whatever the program does meanwhile: the kernel sends them then, by io_uring(7). Inbound only, to an interface that took
+ * the socket's last packet: a packet that is lost after all was lost as one is when the interface
+ * goes down behind sendto(2), and counted as such.
+ */
+#ifndef LIB_DEFER_H
+#define LIB_DEFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct dsock;
+struct outgoing;
+
+/* Is the packet's turn now? Else it may be given to defer_add(). Processes with threads do not wait. */
+bool defer_may(const struct dsock *s, uint32_t ifindex);
+/* false: it is to go at once. */
+bool defer_add(struct dsock *s, const struct outgoing *o);
+/* Those that wait go now. */
+void defer_flush(struct dsock *s);
+void defer_free(struct dsock *s);
+/* An inner descriptor has another number now. */
+void defer_move(struct dsock *s, int from, int to);
+
+#endif
