@@ -443,7 +443,8 @@ ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs
 	if (to.out)
 		outgoing_fix_header(&o);
 	outgoing_gather(&o, iov, iovs);
-	if (!order->batch && defer_may(s, to.ifindex) && can_wait(s, &o, &to)) {
+	if (!order->batch && defer_may(s, to.ifindex) && o.frame.back.hops <= DIVERT_HOPS_MAX &&
+	    can_wait(s, &o, &to)) {
 		o.frame.back.flags &= ~DIVERT_BACK_GUESS; /* it is not tried again */
 		if (defer_add(s, &o))
 			return o.given;
