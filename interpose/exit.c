@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The end of a process that exit(3) has no part in: what it has written goes before it does. */
+#include "interpose/child.h"
+#include "interpose/next.h"
+
+#include <divert.h>
+#include <stdlib.h>
+
+PUBLIC void _exit(int status)
+{
+	if (children_watched() && !in_vfork_child())
+		divert_flush();
+	syscall(SYS_exit_group, status);
+	__builtin_unreachable();
+}
+
+PUBLIC void _Exit(int status)
+{
+	_exit(status);
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Packets that a program writes one by one, while more wait to be read, go to the kernel together
+# (divert(4)): that changes when they leave by less than a millisecond, and nothing else. The router
+# of lib.sh; a sends numbered packets, r's program reads some of them, and b is to see what it wrote.
+. "$(dirname "$0")/lib.sh"
+make_router
+r ping -q -c 1 10.2.0.1 >/dev/null # the neighbour is known
+r ipfw add 100 divert 2000 udp from any to any 9 in recv r0 >/dev/null
+
+cat >"$TMP/some.py" <<'END'
+import ctypes, os, select, signal, socket, sys, threading, time
+how, read, written = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
+s.bind(("0.0.0.0", 2000))
+print("ready", flush=True)
+if how == "thread":
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+if how == "fork" and os.fork():
+    os.wait()
+    os._exit(0)
+ctypes.CDLL(None).prctl(1, signal.SIGKILL) # a child ends with its parent
+packets = [s.recvfrom(2000)]
+if how != "each":
+    time.sleep(0.5) # by now all that a sends wait
+packets += [s.recvfrom(2000) for i in range(1, read)]
+for packet, addr in packets[:written]:
+    assert s.sendto(packet, addr) == len(packet)
+match how:
+    case "exit":
+        sys.exit(0)
+    case "_exit":
+        os._exit(0)
+    case "close":
+        s.close()
+    case "spin":
+        while True:
+            pass
+    case "poll":
+        select.poll().poll(60000)
+    case "read":
+        sys.stdin.read()
+    case "system":
+        os.system("sleep 60")
+    case "exec":
+        time.sleep(0.1)
+        os.execlp("sleep", "sleep", "60")
+    case _:
+        signal.pause()
+END
+
+cases=0
+# writes HOW READ WRITTEN: with 50 packets sent
+writes() {
+	local how=$1 name=$1$((++cases))
+	start "wire$cases" b tcpdump -n -U -s 128 --immediate-mode -i b0 -w "$TMP/$name.pcap" udp port 9
+	wait_for 10 tcpdump grep -q "listening on" "$TMP/wire$cases.err"
+	mkfifo "$TMP/in$cases"
+	sleep 60 >"$TMP/in$cases" &
+	pids+=($!)
+	start "$name" r divert-run python3 "$TMP/some.py" "$how" "$2" "$3" <"$TMP/in$cases"
+	wait_for 10 "$name reads" grep -q ready "$TMP/$name.out"
+	a python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(50):
+    s.sendto(bytes([i]) * 20, ("10.2.0.1", 9))'
+	arrived() { [ "$(tcpdump -n -r "$TMP/$name.pcap" 2>/dev/null | wc -l)" -ge "$want" ]; }
+	want=$3
+	wait_for 10 "$how, $2 read, $3 written: they arrive" arrived
+	is "$how, $2 read, $3 written: once, and in order" \
+		"$(tcpdump -n -x -r "$TMP/$name.pcap" 2>/dev/null |
+			awk '$1 == "0x0010:" {printf "%d ", "0x" substr($8, 1, 2)}')" \
+		"$(seq -s ' ' 0 $(($3 - 1))) "
+	stop "$name"
+	stop "wire$cases"
+}
+
+for how in pause spin poll read system exec exit _exit close thread fork; do
+	writes "$how" 40 2
+	writes "$how" 40 37
+done
+writes pause 50 50
