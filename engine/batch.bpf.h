@@ -44,6 +44,7 @@ struct batch {
 	__u32 ifindex; /* the last that was looked at: it is there, up, and has a link header */
 	__u32 error, cause;
 	__u16 numbered, guess;
+	__u32 failed; /* one of a numbered batch */
 };
 
 static __always_inline int batch_iface(struct batch *b, __u32 ifindex)
@@ -123,9 +124,10 @@ static long batch_step(__u32 i, struct batch *b)
 		b->error = batch_one(b, r, len);
 		if (b->error && !b->numbered)
 			return 1;
-		if (b->error)
+		if (b->error) {
 			count(b->stats, b->cause);
-		else if (i + 1 < b->n) /* the last one goes as the frame itself */
+			b->failed = 1;
+		} else if (i + 1 < b->n) /* the last one goes as the frame itself */
 			bpf_clone_redirect(b->skb, b->ifindex, BPF_F_INGRESS);
 		b->done = i + 1;
 	}
@@ -168,10 +170,13 @@ static __noinline int back_batch(struct __sk_buff *skb, const struct divert_back
 		written->number = back->ifindex;
 		written->n = b.done;
 	}
-	if (!b.error && b.done == b.n)
+	if (!b.error && b.done == b.n && !b.failed)
 		return bpf_redirect(b.ifindex, BPF_F_INGRESS);
-	if (b.numbered)
-		return TC_ACT_STOLEN;
+	if (b.numbered) {
+		if (!b.error && b.done == b.n)
+			bpf_clone_redirect(skb, b.ifindex, BPF_F_INGRESS);
+		return TC_ACT_SHOT;
+	}
 	if (b.cause < DIVERT_N_CAUSES)
 		count(b.stats, b.cause);
 	return back_answer(skb, b.done << 16 | b.error);

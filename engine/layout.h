@@ -121,7 +121,7 @@ struct divert_back {
  * least to make it the first packet, and so on.
  *
  * With a number of its own in ifindex, a batch may come again, with more packets at its end: each packet is
- * written once. What cannot be written is counted, and nobody is told.
+ * written once. What cannot be written is counted and left out, and the frame refused at the end.
  */
 #define DIVERT_BATCH_ETHERTYPE 0x88b6 /* IEEE 802: for local experiments, the other one */
 #define DIVERT_BATCH_MAX       32     /* packets */

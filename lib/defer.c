@@ -5,11 +5,13 @@
  */
 #include "defer.h"
 
+#include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "batch.h"
@@ -82,9 +84,26 @@ static bool arm(const struct dsock *s, struct deferred *d)
 	return d->armed;
 }
 
+/* Changes every few milliseconds; to read it costs next to nothing. */
+static int64_t tick(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
 bool defer_may(const struct dsock *s, uint32_t ifindex)
 {
-	return ifindex == s->passed && ring_ready(&s->ring) && socket_alone();
+	return ifindex == s->passed && ring_ready(&s->ring) && socket_alone() &&
+	       s->passed_tick == tick();
+}
+
+void defer_passed(struct dsock *s, uint32_t ifindex)
+{
+	s->passed = ifindex;
+	if (ifindex)
+		s->passed_tick = tick();
 }
 
 bool defer_add(struct dsock *s, const struct outgoing *o)
@@ -109,13 +128,16 @@ void defer_flush(struct dsock *s)
 {
 	struct deferred *d = s->deferred;
 	size_t len;
+	long rc;
 
 	if (!d || !d->batch.n)
 		return;
 	len = batch_frame_len(&d->batch);
-	/* there may be no room for a moment: then it waits for it */
-	if (syscall(SYS_sendto, s->back, &d->batch.frame, len, MSG_DONTWAIT, NULL, 0) < 0)
-		syscall(SYS_sendto, s->back, &d->batch.frame, len, 0, NULL, 0);
+	rc = syscall(SYS_sendto, s->back, &d->batch.frame, len, MSG_DONTWAIT, NULL, 0);
+	if (rc < 0 && errno == EAGAIN) /* no room for a moment */
+		rc = syscall(SYS_sendto, s->back, &d->batch.frame, len, 0, NULL, 0);
+	/* the next one finds out on its own why it does not go, and is told */
+	defer_passed(s, rc < 0 ? 0 : s->passed);
 	d->batch.n = 0;
 	d->batch.frame.back.tag = 0;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);

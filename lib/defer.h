@@ -2,9 +2,9 @@
 /*
  * Packets that a program writes one by one while more wait to be read: they go to the kernel
  * together, before it has read the last, and at the latest after a quarter of a millisecond,
- * whatever the program does meanwhile: the kernel sends them then, by io_uring(7). Inbound only, to an interface that took
- * the socket's last packet: a packet that is lost after all was lost as one is when the interface
- * goes down behind sendto(2), and counted as such.
+ * whatever the program does meanwhile: the kernel sends them then, by io_uring(7). Inbound only, to an
+ * interface that took another packet within the same tick of the clock: one that is lost after all was lost as
+ * if the interface had gone down behind sendto(2), and is counted as such.
  */
 #ifndef LIB_DEFER_H
 #define LIB_DEFER_H
@@ -17,6 +17,8 @@ struct outgoing;
 
 /* Is the packet's turn now? Else it may be given to defer_add(). Processes with threads do not wait. */
 bool defer_may(const struct dsock *s, uint32_t ifindex);
+/* The interface took a packet that was sent at once; 0: one did not go. */
+void defer_passed(struct dsock *s, uint32_t ifindex);
 /* false: it is to go at once. */
 bool defer_add(struct dsock *s, const struct outgoing *o);
 /* Those that wait go now. */

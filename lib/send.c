@@ -458,6 +458,6 @@ ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs
 	}
 	rc = push_any(s, fd, &o, &to, order, flags);
 	if (!to.out)
-		s->passed = rc ? 0 : o.frame.back.ifindex;
+		defer_passed(s, rc ? 0 : o.frame.back.ifindex);
 	return rc ? rc : (ssize_t)o.given;
 }

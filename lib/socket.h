@@ -59,7 +59,8 @@ struct dsock {
 	struct whole *whole; /* fragments being put together; NULL as long as there was none */
 
 	struct deferred *deferred; /* packets that wait to be sent; NULL as long as none did */
-	uint32_t passed; /* interface that took the last packet that was sent at once; 0: none */
+	uint32_t passed;	   /* interface that took the last packet; 0: none (lib/defer.c) */
+	int64_t passed_tick;	   /* when */
 
 	int back;      /* inner: packet socket of the way back */
 	int back_gso;  /* inner: another, for large packets */

@@ -10,7 +10,7 @@ r ping -q -c 1 10.2.0.1 >/dev/null # the neighbour is known
 r ipfw add 100 divert 2000 udp from any to any 9 in recv r0 >/dev/null
 
 cat >"$TMP/some.py" <<'END'
-import ctypes, os, select, signal, socket, sys, threading, time
+import ctypes, errno, os, select, signal, socket, sys, threading, time
 how, read, written = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
 s.bind(("0.0.0.0", 2000))
@@ -41,6 +41,16 @@ match how:
         select.poll().poll(60000)
     case "read":
         sys.stdin.read()
+    case "down": # not on the way any more
+        os.system("ip link set r0 down")
+        for packet, addr in packets[written:]:
+            try:
+                s.sendto(packet, addr)
+            except OSError as e:
+                print(errno.errorcode[e.errno], flush=True)
+        os.system("ip link set r0 up")
+        print("end", flush=True)
+        signal.pause()
     case "system":
         os.system("sleep 60")
     case "exec":
@@ -73,6 +83,7 @@ for i in range(50):
 		"$(tcpdump -n -x -r "$TMP/$name.pcap" 2>/dev/null |
 			awk '$1 == "0x0010:" {printf "%d ", "0x" substr($8, 1, 2)}')" \
 		"$(seq -s ' ' 0 $(($3 - 1))) "
+	[ "$how" != down ] || wait_for 10 "all are tried" grep -q end "$TMP/$name.out"
 	stop "$name"
 	stop "wire$cases"
 }
@@ -82,3 +93,7 @@ for how in pause spin poll read system exec exit _exit close thread fork; do
 	writes "$how" 40 37
 done
 writes pause 50 50
+
+# the sender is told of each that cannot go
+writes down 40 7
+is "down: told" "$(sort "$TMP/down$cases.out" | uniq -c | xargs)" "33 ENETDOWN 1 end 1 ready"
