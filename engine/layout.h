@@ -16,7 +16,7 @@
  * (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
  */
 #ifndef DIVERT_LAYOUT
-#define DIVERT_LAYOUT 4 /* of everything in this file */
+#define DIVERT_LAYOUT 5 /* of everything in this file */
 #endif
 
 #define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name */
@@ -259,7 +259,17 @@ enum divert_op {
 	 * socket reassembles. Else, and all others: go on at yes.
 	 */
 	DIVERT_OP_FRAGMENT,
+	DIVERT_OP_ANSWER, /* action: as DENY, and action.port says what the sender is told */
 };
+
+/* What ANSWER sends; without RESET, an ICMP unreachable, whose code is in the low 8 bits. */
+enum divert_answer {
+	DIVERT_ANSWER_V4 = 1 << 8, /* to IPv4 packets */
+	DIVERT_ANSWER_V6 = 1 << 9, /* to IPv6 packets */
+	DIVERT_ANSWER_RESET = 1 << 10,
+};
+
+#define DIVERT_TAG_LAST 65534 /* of the tags: only the default rule is above it */
 
 /* What MASK and RANGE look at. A field that the packet lacks is DIVERT_ABSENT. */
 enum divert_field {
@@ -389,7 +399,7 @@ struct divert_insn {
 		} lookup;
 		struct {
 			__u32 counter; /* index into rule_counters */
-			__u16 port;    /* host order */
+			__u16 port;    /* host order; of ANSWER: enum divert_answer and a code */
 			__u16 flags;   /* enum divert_action_flags */
 			__u32 log_max; /* with DIVERT_ACT_LOG; 0: no limit */
 		} action;

@@ -110,4 +110,29 @@ static __noinline __u32 own_address(struct __sk_buff *ctx, struct net_device *de
 	return o.found;
 }
 
+/* A global address of the interface that the packet is on, if it has one: they come first in the list. */
+static __always_inline void own_first6(struct __sk_buff *ctx, __be32 *addr)
+{
+	struct sk_buff *skb = skb_of(ctx);
+	struct net_device *dev = READ(skb, dev);
+	struct inet6_dev *in6;
+	__be32 found[4] = {};
+	__u64 at;
+
+	if (!bpf_core_type_exists(struct inet6_dev) || !bpf_core_type_exists(struct inet6_ifaddr))
+		return;
+	in6 = READ(dev, ip6_ptr);
+	if (!in6)
+		return;
+	at = (__u64)READ(in6, addr_list.next);
+	if (at == (__u64)in6 + bpf_core_field_offset(struct inet6_dev, addr_list))
+		return;
+	at -= bpf_core_field_offset(struct inet6_ifaddr, if_list);
+	bpf_probe_read_kernel(found, sizeof(found),
+			      (void *)at + bpf_core_field_offset(struct inet6_ifaddr, addr));
+	if (!found[0] || (bpf_ntohl(found[0]) & 0xffc00000) == 0xfe800000)
+		return;
+	__builtin_memcpy(addr, found, sizeof(found));
+}
+
 #endif

@@ -3,6 +3,7 @@
 #ifndef DIVERT_ENGINE_RULES_BPF_H
 #define DIVERT_ENGINE_RULES_BPF_H
 
+#include "answer.bpf.h"
 #include "fragment.bpf.h"
 #include "log.bpf.h"
 
@@ -224,6 +225,11 @@ static long step(__u32 i, struct pass *p)
 		count_rule(p, in);
 		p->verdict = drop(p);
 		return 1;
+	case DIVERT_OP_ANSWER:
+		count_rule(p, in);
+		p->desk->answer = in->action.port;
+		p->verdict = drop(p);
+		return 1;
 	case DIVERT_OP_GO:
 		count_rule(p, in);
 		if (in->action.flags & DIVERT_ACT_TABLEARG)
@@ -313,7 +319,8 @@ static __always_inline int run_rules(struct pass *p, __u32 tag)
 	bpf_loop(DIVERT_INSNS_MAX, step, p, 0);
 	if (p->desk->first)
 		fragment_tell(p);
-	return p->verdict;
+	/* only now: nothing is left of the packet then */
+	return p->desk->answer ? answer(p->skb) : p->verdict;
 }
 
 /* The bytes that the packet says it has, for the counter of the default rule. noinline: the stack is short. */

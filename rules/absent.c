@@ -16,11 +16,6 @@ struct absent {
 #define TC_SHAPE  "use tc(8) to shape traffic"
 
 static const struct absent actions[] = {
-	{"reject", "use deny, or nftables' reject"},
-	{"reset", "use deny, or nftables' reject with tcp reset"},
-	{"reset6", "use deny, or nftables' reject with tcp reset"},
-	{"unreach", "use deny, or nftables' reject"},
-	{"unreach6", "use deny, or nftables' reject"},
 	{"abort", "use deny"},
 	{"abort6", "use deny"},
 	{"check-state", NFT_STATE},

@@ -251,10 +251,12 @@ static unsigned int size_of(struct maker *m, struct chain *chain)
 	return size;
 }
 
-/* No rule here answers a packet: the sender of a rejected one is not told. */
-static bool is_deny(const char *target)
+/* The action of DENY and REJECT; NULL: it is neither. Linux 2.2 told the sender: port unreachable. */
+static const char *drop_of(const char *target)
 {
-	return !strcmp(target, "DENY") || !strcmp(target, "REJECT");
+	if (!strcmp(target, "REJECT"))
+		return "unreach port";
+	return strcmp(target, "DENY") ? NULL : "deny";
 }
 
 static int make_accept(struct maker *m, unsigned int number, struct chain_rule *from,
@@ -304,8 +306,8 @@ static int make_rule(struct maker *m, struct chain_rule *r, const char *path, un
 	++*number;
 	if (!strcmp(s->target, "ACCEPT"))
 		return make_accept(m, at, r, s, path);
-	if (is_deny(s->target))
-		return make(m, at, r, s, path, "deny");
+	if (drop_of(s->target))
+		return make(m, at, r, s, path, "%s", drop_of(s->target));
 	if (!strcmp(s->target, "RETURN"))
 		return make(m, at, r, s, path, "skipto %u", back);
 	if (!strcmp(s->target, "DIVERT"))
@@ -333,8 +335,8 @@ static int make_policy(struct maker *m, struct chain *chain)
 	char path[32];
 
 	snprintf(path, sizeof(path), "%s policy", chain->name);
-	if (is_deny(chain->policy))
-		return make(m, number, &chain->end, NULL, path, "deny");
+	if (drop_of(chain->policy))
+		return make(m, number, &chain->end, NULL, path, "%s", drop_of(chain->policy));
 	return make_accept(m, number, &chain->end, NULL, path);
 }
 

@@ -70,6 +70,9 @@ static void walk(const struct rules_compiled *code, struct bytes *b, struct dive
 		case DIVERT_OP_DENY:
 			v->is = CHAIN_DENIED;
 			return;
+		case DIVERT_OP_ANSWER:
+			v->is = CHAIN_REJECTED;
+			return;
 		case DIVERT_OP_DIVERT:
 			v->is = CHAIN_DIVERTED;
 			v->port = in->action.port;

@@ -68,13 +68,13 @@ static void emit_action(struct code *c, const struct rule *r)
 		[RULE_COUNT] = DIVERT_OP_GO,	  [RULE_SKIPTO] = DIVERT_OP_GO,
 		[RULE_DIVERT] = DIVERT_OP_DIVERT, [RULE_TEE] = DIVERT_OP_TEE,
 		[RULE_CALL] = DIVERT_OP_CALL,	  [RULE_RETURN] = DIVERT_OP_RETURN,
-		[RULE_REASS] = DIVERT_OP_GO,
+		[RULE_REASS] = DIVERT_OP_GO,	  [RULE_ANSWER] = DIVERT_OP_ANSWER,
 	};
 	uint32_t next = c->n + 1;
 	struct divert_insn *in = emit(c, ops[r->action], 0, next, next);
 
 	in->action.counter = r->counter;
-	if (r->action == RULE_DIVERT || r->action == RULE_TEE)
+	if (r->action == RULE_DIVERT || r->action == RULE_TEE || r->action == RULE_ANSWER)
 		in->action.port = r->arg;
 	if (bypasses(r))
 		in->action.flags |= DIVERT_ACT_BYPASS;

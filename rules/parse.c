@@ -137,17 +137,22 @@ static int parse_action(struct parser *p)
 {
 	const char *word = parser_next(p, "action");
 	unsigned int i;
+	int rc;
 
 	if (!word)
 		return -1;
+	rc = parse_answer(p, word);
+	if (rc <= 0)
+		return rc ? rc : parse_log(p);
 	for (i = 0; i < N_ACTIONS && strcmp(word, actions[i].name); i++)
 		;
 	if (i == N_ACTIONS) {
 		if (absent_action(word, p->err))
 			return -1;
 		return rules_fail(p->err, EX_USAGE,
-				  "%s: unknown action; expected allow, deny, count, divert, tee, "
-				  "skipto, call, return or reass",
+				  "%s: unknown action; expected allow, deny, unreach, unreach6, "
+				  "reset, reset6, count, divert, tee, skipto, call, return or "
+				  "reass",
 				  word);
 	}
 	p->rule->action = actions[i].action;

@@ -37,6 +37,10 @@ bool parse_number(const char *s, uint32_t max, uint32_t *v); /* decimal; false: 
 char *list_item(char **list);				     /* cut off; NULL at the end */
 unsigned int list_count(const char *list);		     /* items at most */
 
+/* rules/answer.c: unreach, reset and their kin */
+int parse_answer(struct parser *p, const char *word); /* 1: it is none of these */
+void print_answer(FILE *f, uint16_t answer);
+
 /* rules/absent.c: says so, if ipfw(8) has the word and ipdivert does not */
 bool absent_action(const char *word, struct rules_error *err);
 bool absent_option(const char *word, struct rules_error *err);

@@ -88,7 +88,10 @@ static void print_action(FILE *f, const struct rule *r)
 {
 	if (r->prob < RULES_PROB_ALL)
 		fprintf(f, "prob %u.%06u ", r->prob / RULES_PROB_ALL, r->prob % RULES_PROB_ALL);
-	fputs(action_names[r->action], f);
+	if (r->action == RULE_ANSWER)
+		print_answer(f, r->arg);
+	else
+		fputs(action_names[r->action], f);
 	if (r->tablearg)
 		fputs(" tablearg", f);
 	else if (r->action == RULE_DIVERT || r->action == RULE_TEE || r->action == RULE_SKIPTO ||

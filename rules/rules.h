@@ -33,6 +33,7 @@ struct rules_error {
 enum rule_action {
 	RULE_ALLOW,
 	RULE_DENY,
+	RULE_ANSWER, /* deny, and tell the sender arg */
 	RULE_COUNT,
 	RULE_DIVERT,
 	RULE_TEE,
@@ -186,7 +187,8 @@ struct rule_match {
 
 struct rule {
 	uint16_t number; /* 1 to 65534; 0: rules_add() chooses */
-	uint16_t arg;	 /* port of divert and tee, number of skipto and call; host order */
+	uint16_t
+		arg; /* port of divert and tee, number of skipto and call; host order; enum divert_answer */
 	enum rule_action action;
 	bool tablearg; /* arg is the value of the last table that matched */
 	uint8_t set;

@@ -348,7 +348,8 @@ static const struct {
 	{"-P input ACCEPT", ""},
 	{"-N user", ""},
 	{"-P output DENY", "64999 deny ip4 from any to any out // output policy\n"},
-	{"-P forward REJECT", "59999 deny ip4 from any to any out recv * // forward policy\n"},
+	{"-P forward REJECT",
+	 "59999 unreach port ip4 from any to any out recv * // forward policy\n"},
 	{"-A input -p icmp -j DIVERT 1234",
 	 "50001 divert 1234 ip4 from any to any proto icmp in // input 1\n"
 	 "54999 allow ip4 from any to any in // input policy\n"},
@@ -359,7 +360,8 @@ static const struct {
 	 "60001 count ip4 from any to any out // output 1\n"
 	 "64999 allow ip4 from any to any out // output policy\n"},
 	{"-A input -p tcp -s ! 10.0.0.1/255.0.0.255 ! 5 -d 0/0 ! 0:80 -i ! eth+ -j REJECT",
-	 "50001 deny ip4 from not 10.0.0.1:255.0.0.255 0-4,6-65535 to any 81-65535 proto tcp in "
+	 "50001 unreach port ip4 from not 10.0.0.1:255.0.0.255 0-4,6-65535 to any 81-65535 proto "
+	 "tcp in "
 	 "not via eth* // input 1\n"
 	 "54999 allow ip4 from any to any in // input policy\n"},
 	{"-A input -p icmp -s 0/0 3:5",
@@ -582,7 +584,7 @@ static const struct {
 } packets[] = {
 	{"input", "10.0.0.1", "eth0", 6, 7, 80, CHAIN_ACCEPTED},
 	{"input", "11.0.0.1", "eth0", 6, 3, 80, CHAIN_ACCEPTED},
-	{"input", "11.0.0.1", "eth0", 6, 7, 80, CHAIN_DENIED},
+	{"input", "11.0.0.1", "eth0", 6, 7, 80, CHAIN_REJECTED},
 	{"input", "12.0.0.1", "eth0", 6, 7, 80, CHAIN_DIVERTED},
 	{"input", "12.0.0.1", "eth0", 6, 5, 81, CHAIN_ACCEPTED},
 	{"input", "12.0.0.1", "lo", 6, 5, 81, CHAIN_DENIED},

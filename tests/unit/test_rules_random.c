@@ -387,7 +387,7 @@ static void wide_bytes(const __u64 *wide, void *to)
 struct met {
 	uint32_t counter[MET_MAX];
 	unsigned int n;
-	enum { ALLOWED, DENIED, DIVERTED, DROPPED, ENDLESS } verdict;
+	enum { ALLOWED, DENIED, ANSWERED, DIVERTED, DROPPED, ENDLESS } verdict;
 	uint32_t rule, port;
 };
 
@@ -547,6 +547,10 @@ static void run_graph(const struct rules_compiled *c, struct bytes *b, const str
 			return;
 		case DIVERT_OP_DENY:
 			met->verdict = DENIED;
+			return;
+		case DIVERT_OP_ANSWER:
+			met->verdict = ANSWERED;
+			met->port = in->action.port;
 			return;
 		case DIVERT_OP_GO:
 			if (arg)
@@ -914,6 +918,10 @@ static void run_plain(const struct rules *set, struct sample *s, struct met *met
 		case RULE_DENY:
 			met->verdict = DENIED;
 			return;
+		case RULE_ANSWER:
+			met->verdict = ANSWERED;
+			met->port = r->arg;
+			return;
 		case RULE_DIVERT:
 			met->port = r->tablearg ? (uint16_t)s->tablearg : r->arg;
 			if (!s->nobody || !has_bypass(r)) {
@@ -956,9 +964,10 @@ static void run_plain(const struct rules *set, struct sample *s, struct met *met
 /* ---- rules ---- */
 
 static const char *const actions[] = {
-	"allow",   "deny",     "count",		  "count",     "count",
-	"count",   "divert 5", "divert tablearg", "skipto 20", "skipto tablearg",
-	"call 25", "call 5",   "call tablearg",	  "return",    "reass",
+	"allow",   "deny",	 "count",	    "count",	 "count",
+	"count",   "divert 5",	 "divert tablearg", "skipto 20", "skipto tablearg",
+	"call 25", "call 5",	 "call tablearg",   "return",	 "reass",
+	"reject",  "unreach6 4", "reset",
 };
 
 static const char *const places[] = {
@@ -1198,9 +1207,10 @@ static void test_random(void **state)
 	/* each way to end has been seen often */
 	for (i = 0; i < ENDLESS; i++)
 		assert_true(verdicts[i] > pairs / 1000);
-	print_message("%llu pairs: %u allowed, %u denied, %u diverted, %u dropped, %u endless\n",
+	print_message("%llu pairs: %u allowed, %u denied, %u answered, %u diverted, %u "
+		      "dropped, %u endless\n",
 		      (unsigned long long)done, verdicts[ALLOWED], verdicts[DENIED],
-		      verdicts[DIVERTED], verdicts[DROPPED], verdicts[ENDLESS]);
+		      verdicts[ANSWERED], verdicts[DIVERTED], verdicts[DROPPED], verdicts[ENDLESS]);
 }
 
 int main(void)

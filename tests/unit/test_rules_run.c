@@ -90,7 +90,7 @@ static void walk(const struct rules_compiled *c, const struct divert_packet *p, 
 		[DIVERT_OP_GO] = "go",	       [DIVERT_OP_ALLOW] = "allow",
 		[DIVERT_OP_DENY] = "deny",     [DIVERT_OP_DIVERT] = "divert",
 		[DIVERT_OP_TEE] = "tee",       [DIVERT_OP_CALL] = "call",
-		[DIVERT_OP_RETURN] = "return",
+		[DIVERT_OP_RETURN] = "return", [DIVERT_OP_ANSWER] = "answer",
 	};
 	uint32_t back[DIVERT_CALLS_MAX], depth = 0;
 	const struct divert_insn *in;
@@ -111,7 +111,8 @@ static void walk(const struct rules_compiled *c, const struct divert_packet *p, 
 			i = ~0u;
 			if (in->op == DIVERT_OP_DIVERT || in->op == DIVERT_OP_TEE)
 				met += sprintf(met, " %u", in->action.port);
-			if (in->op == DIVERT_OP_ALLOW || in->op == DIVERT_OP_DENY)
+			if (in->op == DIVERT_OP_ALLOW || in->op == DIVERT_OP_DENY ||
+			    in->op == DIVERT_OP_ANSWER)
 				return;
 			if (in->op == DIVERT_OP_DIVERT && !nobody)
 				return;

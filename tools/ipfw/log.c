@@ -18,6 +18,16 @@ static double monotonic_offset(void)
 	return real.tv_sec - mono.tv_sec + (real.tv_nsec - mono.tv_nsec) / 1e9;
 }
 
+static void print_answer(uint16_t answer)
+{
+	const char *six = answer & DIVERT_ANSWER_V6 ? "6" : "";
+
+	if (answer & DIVERT_ANSWER_RESET)
+		printf("Reset%s", six);
+	else
+		printf("Unreach%s %u", six, answer & 255);
+}
+
 static void print_action(const struct divert_log_entry *e)
 {
 	static const char *const names[] = {
@@ -27,6 +37,10 @@ static void print_action(const struct divert_log_entry *e)
 		[DIVERT_OP_RETURN] = "Return",
 	};
 
+	if (e->op == DIVERT_OP_ANSWER) {
+		print_answer(e->port);
+		return;
+	}
 	printf("%s", e->op < sizeof(names) / sizeof(*names) && names[e->op] ? names[e->op] : "?");
 	if (e->op == DIVERT_OP_DIVERT || e->op == DIVERT_OP_TEE)
 		printf(" %u", e->port);

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a rule sends back instead of a packet that it dropped: an ICMP error, a TCP reset. It is made of
+ * the packet itself. One that came in leaves where it came from, with the link addresses swapped. One that
+ * was to go out, or is on lo, arrives there, as if its destination had sent the answer: so it
+ * finds a sender on this host as well as, through the stack's routing, one behind it.
+ */
+#ifndef DIVERT_ENGINE_ANSWER_BPF_H
+#define DIVERT_ENGINE_ANSWER_BPF_H
+
+#include "back.bpf.h"
+#include "own.bpf.h"
+
+#define ANSWER_TTL    64
+#define ANSWER_QUOTE4 548  /* with both headers 576 bytes, which any host takes: RFC 1812 */
+#define ANSWER_QUOTE6 1232 /* with both headers 1280: RFC 4443 */
+#define ANSWER_MASK   2047 /* tells the verifier that a quotation is shorter than the room for it */
+#define ANSWER_SUM    512  /* bytes that Linux adds up at a time */
+#define ANSWER_PARTS  3
+
+#define ICMP_HEAD	8
+#define ICMP_DST	3
+#define ICMP6_DST	1
+#define ICMP6_QUERY	128 /* types below are errors */
+#define ICMP6_REDIRECT	137
+#define ICMP_QUERY_LAST 18
+/* unreachable, source quench, redirect, time exceeded, parameter problem */
+#define ICMP_ERRORS	(1u << 3 | 1u << 4 | 1u << 5 | 1u << 11 | 1u << 12)
+
+enum {
+	TCP_FIN = 1 << 0,
+	TCP_SYN = 1 << 1,
+	TCP_RST = 1 << 2,
+	TCP_ACK = 1 << 4,
+};
+
+struct answer_tcp {
+	__be16 sport, dport;
+	__be32 seq, ack;
+	__u8 offset, flags;
+	__be16 window, check, urgent;
+} __attribute__((packed));
+
+/* Of the processor, as no hook runs within another, and the stack has no room for it. */
+struct answer {
+	__u8 byte[2 * (ANSWER_MASK + 1)]; /* from the IP header */
+	__u8 mac[2][ETH_ALEN];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct answer);
+} answers SEC(".maps");
+
+static __always_inline int answer_is_six(const struct desk *d)
+{
+	return (d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6) != 0;
+}
+
+static __always_inline __u32 answer_head(const struct desk *d)
+{
+	return answer_is_six(d) ? sizeof(struct packet_ip6) : sizeof(struct packet_ip4);
+}
+
+/* Does it arrive on the interface, instead of leaving there? */
+static __always_inline int answer_arrives(struct __sk_buff *skb, const struct desk *d)
+{
+	return d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT || skb->ifindex == LO_IFINDEX;
+}
+
+static __always_inline __sum16 answer_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+/* Of n bytes, behind which there is a zero or three. */
+static __always_inline __u32 answer_add(__u8 *at, __u32 n, __u32 sum)
+{
+	__u32 part;
+	int i;
+
+#pragma clang loop unroll(full)
+	for (i = 0; i < ANSWER_PARTS; i++) {
+		part = n > ANSWER_SUM * i ? n - ANSWER_SUM * i : 0;
+		part = part > ANSWER_SUM ? ANSWER_SUM : (part + 3) & ~3;
+		part &= 2 * ANSWER_SUM - 1; /* for the verifier */
+		sum = bpf_csum_diff(NULL, 0, (__be32 *)(at + ANSWER_SUM * i), part, sum);
+	}
+	return sum;
+}
+
+/* The addresses of the IP header, and what else TCP and ICMPv6 add up. */
+static __always_inline __u32 answer_pseudo(struct answer *a, int six, __u32 len, __u32 proto)
+{
+	__be32 word[2] = {bpf_htonl(len), bpf_htonl(proto)};
+	__u32 sum = bpf_csum_diff(NULL, 0, word, sizeof(word), 0);
+
+	return six ? bpf_csum_diff(NULL, 0, (__be32 *)(a->byte + 8), 32, sum)
+		   : bpf_csum_diff(NULL, 0, (__be32 *)(a->byte + 12), 8, sum);
+}
+
+/* To whom nobody answers (RFC 1122, 3.2.2; RFC 4443, 2.4): many, none. */
+static __always_inline int answer_is_single4(struct __sk_buff *skb, const struct desk *d)
+{
+	__u32 src = bpf_ntohl(d->packet.field[DIVERT_F_SRC4]);
+	__be32 dst = d->packet.field[DIVERT_F_DST4];
+
+	if (src >> 24 == 0 || src >> 28 >= 14 || bpf_ntohl(dst) >> 28 >= 14)
+		return 0;
+	if (src & 1 && skb_dev_broadcast(skb, bpf_htonl(src)))
+		return 0;
+	return !(bpf_ntohl(dst) & 1) || !skb_dev_broadcast(skb, dst);
+}
+
+static __always_inline int answer_is_single6(const struct desk *d)
+{
+	const __u64(*w)[2] = d->packet.wide;
+
+	return (w[DIVERT_W_SRC6][0] || w[DIVERT_W_SRC6][1]) && w[DIVERT_W_SRC6][0] >> 56 != 0xff &&
+	       w[DIVERT_W_DST6][0] >> 56 != 0xff;
+}
+
+static __always_inline int answer_is_due(struct __sk_buff *skb, const struct desk *d)
+{
+	__u32 type;
+	int six = answer_is_six(d);
+
+	if (six != !!(d->answer & DIVERT_ANSWER_V6) ||
+	    d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG)
+		return 0;
+	if (d->link_len && d->link_len != ETH_HLEN)
+		return 0;
+	if (!(d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT) && skb->pkt_type != PACKET_HOST)
+		return 0;
+	if (!six && d->packet.field[DIVERT_F_PROTO] == PROTO_ICMP) {
+		type = d->packet.field[DIVERT_F_ICMP];
+		if (type > ICMP_QUERY_LAST || ICMP_ERRORS >> type & 1)
+			return 0;
+	}
+	if (six && d->packet.field[DIVERT_F_PROTO] == PROTO_ICMP6) {
+		type = d->packet.field[DIVERT_F_ICMP6];
+		if (type < ICMP6_QUERY || type == ICMP6_REDIRECT || type == DIVERT_ABSENT)
+			return 0;
+	}
+	return six ? answer_is_single6(d) : answer_is_single4(skb, d);
+}
+
+/* The IP header, with the packet's addresses swapped. own: from the interface's address, if it has one. */
+static __always_inline int answer_ip(struct __sk_buff *skb, const struct desk *d, struct answer *a,
+				     __u32 len, __u8 proto, int own)
+{
+	struct packet_ip4 *four = (void *)a->byte;
+	struct packet_ip6 *six = (void *)a->byte;
+	__be32 addr = 0;
+
+	if (answer_is_six(d)) {
+		six->version_class_flow = bpf_htonl(6u << 28);
+		six->len = bpf_htons(len);
+		six->next = proto;
+		six->hops = ANSWER_TTL;
+		if (bpf_skb_load_bytes(skb, d->link_len + offsetof(struct packet_ip6, src),
+				       six->dst, sizeof(six->dst)) ||
+		    bpf_skb_load_bytes(skb, d->link_len + offsetof(struct packet_ip6, dst),
+				       six->src, sizeof(six->src)))
+			return -1;
+		/* a link's own address is for senders on that link only, and these know the other one */
+		if (own && d->packet.wide[DIVERT_W_SRC6][0] >> 54 != 0xfe80 >> 6)
+			own_first6(skb, six->src);
+		return 0;
+	}
+	if (own)
+		addr = skb_dev_addr(skb);
+	four->version_ihl = 0x45;
+	four->tos = 0;
+	four->len = bpf_htons(sizeof(*four) + len);
+	four->id = 0;
+	four->frag = bpf_htons(0x4000);
+	four->ttl = ANSWER_TTL;
+	four->proto = proto;
+	four->check = 0;
+	four->src = addr ? addr : d->packet.field[DIVERT_F_DST4];
+	four->dst = d->packet.field[DIVERT_F_SRC4];
+	four->check = answer_fold(bpf_csum_diff(NULL, 0, (__be32 *)a->byte, sizeof(*four), 0));
+	return 0;
+}
+
+/* As RFC 9293 (3.5.2) says. Each of these: the bytes behind the IP header; 0: there is no answer. */
+static __always_inline __u32 answer_reset(struct __sk_buff *skb, const struct desk *d,
+					  struct answer *a)
+{
+	struct answer_tcp tcp, *to = (void *)(a->byte + answer_head(d));
+	__u32 at = d->shape.payload, head, len;
+
+	if (d->packet.field[DIVERT_F_PROTO] != PROTO_TCP ||
+	    bpf_skb_load_bytes(skb, d->link_len + at, &tcp, sizeof(tcp)))
+		return 0;
+	head = (tcp.offset >> 4) * 4;
+	if (tcp.flags & TCP_RST || head < sizeof(tcp) || at + head > d->shape.len)
+		return 0;
+	if (answer_ip(skb, d, a, sizeof(tcp), PROTO_TCP, 0))
+		return 0;
+	len = d->shape.len - at - head + !!(tcp.flags & TCP_SYN) + !!(tcp.flags & TCP_FIN);
+	__builtin_memset(to, 0, sizeof(*to));
+	to->sport = tcp.dport;
+	to->dport = tcp.sport;
+	to->offset = sizeof(tcp) / 4 << 4;
+	to->flags = TCP_RST;
+	if (tcp.flags & TCP_ACK) {
+		to->seq = tcp.ack;
+	} else {
+		to->flags |= TCP_ACK;
+		to->ack = bpf_htonl(bpf_ntohl(tcp.seq) + len);
+	}
+	to->check = answer_fold(
+		bpf_csum_diff(NULL, 0, (__be32 *)to, sizeof(*to),
+			      answer_pseudo(a, answer_is_six(d), sizeof(tcp), PROTO_TCP)));
+	return sizeof(tcp);
+}
+
+static __always_inline __u32 answer_unreach(struct __sk_buff *skb, const struct desk *d,
+					    struct answer *a)
+{
+	__u8 *icmp = a->byte + answer_head(d);
+	int six = answer_is_six(d);
+	__u32 quote = six ? ANSWER_QUOTE6 : ANSWER_QUOTE4, last, sum = 0;
+
+	if (quote > d->shape.len)
+		quote = d->shape.len;
+	last = quote - 1;
+	__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */
+	if (last >= ANSWER_MASK)
+		return 0;
+	quote = last + 1;
+	if (answer_ip(skb, d, a, ICMP_HEAD + quote, six ? PROTO_ICMP6 : PROTO_ICMP,
+		      !answer_arrives(skb, d)) ||
+	    bpf_skb_load_bytes(skb, d->link_len, icmp + ICMP_HEAD, quote))
+		return 0;
+	__builtin_memset(icmp + ICMP_HEAD + quote, 0, 4);
+	__builtin_memset(icmp, 0, ICMP_HEAD);
+	icmp[0] = six ? ICMP6_DST : ICMP_DST;
+	icmp[1] = d->answer & 0xff;
+	if (six)
+		sum = answer_pseudo(a, six, ICMP_HEAD + quote, PROTO_ICMP6);
+	*(__sum16 *)(icmp + 2) = answer_fold(answer_add(icmp, ICMP_HEAD + quote, sum));
+	return ICMP_HEAD + quote;
+}
+
+/*
+ * The packet's bytes are replaced by the answer's. A checksum that is to be completed would be so in
+ * the midst of these: Linux forgets of it when it is asked to take the bytes ahead of
+ * its start, and so far from the packet. The same is done where the answer is shorter than the packet's headers,
+ * which a packet is not cut within.
+ */
+static __always_inline int answer_put(struct __sk_buff *skb, const struct desk *d, struct answer *a,
+				      __u32 len)
+{
+	struct divert_record partial = {};
+	__u32 pop = 0, last;
+
+	if (skb_is_partial(skb)) {
+		skb_partial(skb, &partial);
+		pop = d->link_len + partial.csum_start + 1;
+	} else if (len < d->shape.payload) {
+		pop = d->shape.payload;
+	}
+	if (bpf_skb_change_tail(skb, d->link_len + len + pop, 0) ||
+	    (pop && bpf_skb_adjust_room(skb, -(int)pop, BPF_ADJ_ROOM_MAC, 0)))
+		return -1;
+	if (d->link_len &&
+	    bpf_skb_store_bytes(skb, 0, a->mac, sizeof(a->mac), BPF_F_RECOMPUTE_CSUM))
+		return -1;
+	last = len - 1;
+	__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */
+	if (last >= ANSWER_MASK)
+		return -1;
+	return bpf_skb_store_bytes(skb, d->link_len, a->byte, last + 1, BPF_F_RECOMPUTE_CSUM);
+}
+
+/* The verdict on a packet that was dropped with an answer: where that goes, or the drop. Not static: see struct desk. */
+__noinline int answer(struct __sk_buff *skb)
+{
+	const struct desk *d = desk();
+	__u32 zero = 0, len;
+	struct answer *a = bpf_map_lookup_elem(&answers, &zero);
+	int verdict, arrives;
+
+	if (!d || !a)
+		return TC_ACT_SHOT;
+	verdict = d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT ? TC_ACT_STOLEN : TC_ACT_SHOT;
+	if (!answer_is_due(skb, d))
+		return verdict;
+	if (d->link_len && (bpf_skb_load_bytes(skb, 0, a->mac[1], ETH_ALEN) ||
+			    bpf_skb_load_bytes(skb, ETH_ALEN, a->mac[0], ETH_ALEN)))
+		return verdict;
+	len = d->answer & DIVERT_ANSWER_RESET ? answer_reset(skb, d, a) : answer_unreach(skb, d, a);
+	arrives = answer_arrives(skb, d);
+	if (!len || answer_put(skb, d, a, answer_head(d) + len))
+		return verdict;
+	bpf_set_hash_invalid(skb);
+	/* its hook leaves it alone: no rule but the default one is behind this tag; no port counts it */
+	entry_set(skb, DIVERT_TAG_LAST, 0, ~0u);
+	skb->mark = 0;
+	skb->priority = 0;
+	/* one that was written back has lost its link addresses */
+	if (d->link_len && !arrives && d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_BACK_IN)
+		return bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
+	return bpf_redirect(skb->ifindex, arrives ? BPF_F_INGRESS : 0);
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The actions that tell a packet's sender of its end: unreach, reset and their kin. */
+#include <string.h>
+
+#include "parse.h"
+
+struct answer_code {
+	const char *name;
+	uint8_t code;
+};
+
+/* of ICMP's type 3 and of ICMPv6's type 1; each list ends with a NULL */
+static const struct answer_code codes4[] = {
+	{"net", 0},	 {"host", 1},		{"protocol", 2},	 {"port", 3},
+	{"needfrag", 4}, {"srcfail", 5},	{"net-unknown", 6},	 {"host-unknown", 7},
+	{"isolated", 8}, {"net-prohib", 9},	{"host-prohib", 10},	 {"tosnet", 11},
+	{"toshost", 12}, {"filter-prohib", 13}, {"host-precedence", 14}, {"precedence-cutoff", 15},
+	{NULL, 0},
+};
+
+static const struct answer_code codes6[] = {
+	{"no-route", 0}, {"admin-prohib", 1}, {"address", 3}, {"port", 4}, {NULL, 0},
+};
+
+enum { HOST = 1 };
+
+static const struct kind {
+	const char *name;
+	uint16_t answer;
+	const struct answer_code *codes; /* NULL: it has no argument */
+} kinds[] = {
+	{"reject", DIVERT_ANSWER_V4 | HOST, NULL},
+	{"reset", DIVERT_ANSWER_V4 | DIVERT_ANSWER_RESET, NULL},
+	{"reset6", DIVERT_ANSWER_V6 | DIVERT_ANSWER_RESET, NULL},
+	{"unreach", DIVERT_ANSWER_V4, codes4},
+	{"unreach6", DIVERT_ANSWER_V6, codes6},
+};
+
+#define N_KINDS (sizeof(kinds) / sizeof(*kinds))
+
+static int parse_code(struct parser *p, const struct kind *k)
+{
+	const char *word = parser_next(p, "code");
+	const struct answer_code *c;
+	uint32_t v;
+
+	if (!word)
+		return -1;
+	for (c = k->codes; c->name && strcmp(c->name, word); c++)
+		;
+	if (c->name)
+		v = c->code;
+	else if (!parse_number(word, 255, &v))
+		return rules_fail(p->err, EX_DATAERR,
+				  "%s: not a code of %s: expected a name of ipfw(8), or 0 to 255",
+				  word, k->name);
+	p->rule->arg |= v;
+	return 0;
+}
+
+int parse_answer(struct parser *p, const char *word)
+{
+	const struct kind *k = kinds;
+
+	while (k < kinds + N_KINDS && strcmp(k->name, word))
+		k++;
+	if (k == kinds + N_KINDS)
+		return 1;
+	p->rule->action = RULE_ANSWER;
+	p->rule->arg = k->answer;
+	return k->codes ? parse_code(p, k) : 0;
+}
+
+void print_answer(FILE *f, uint16_t answer)
+{
+	const struct kind *k = kinds;
+	const struct answer_code *c;
+
+	/* "unreach host" is "reject" */
+	while (k->codes ? k->answer != (answer & ~255) : k->answer != answer)
+		k++;
+	fputs(k->name, f);
+	if (!k->codes)
+		return;
+	for (c = k->codes; c->name && c->code != (answer & 255); c++)
+		;
+	if (c->name)
+		fprintf(f, " %s", c->name);
+	else
+		fprintf(f, " %u", answer & 255);
+}

@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Rules that answer: unreach, unreach6, reset, reset6, reject, ipchains' REJECT. What the sender sees, on
+# the way in and out of r, for its own packets and for forwarded ones; and to whom nobody
+# answers. The network is lib.sh's: a -- r -- b; the rules are on r.
+. "$(dirname "$0")/lib.sh"
+command -v tcpdump >/dev/null || skip_all "no tcpdump"
+make_router
+HERE=$(dirname "$0")/progs
+pid_dump='' # start sets it
+
+packets_of() { ip netns exec "$NS-r" ipfw show 100 | awk '{n += $2} END {print n + 0}'; }
+send() { n "$1" python3 "$HERE/answer.py" "${@:2}" 2>/dev/null; }
+rule() {
+	r ipfw -q flush
+	r ipfw -q add 100 "$@"
+}
+
+# ---- TCP: refused at once ----
+
+# refused WHAT FROM TO RULE...
+refused() {
+	local what=$1 from=$2 to=$3
+	shift 3
+	rule "$@"
+	is "$what: refused" "$(send "$from" connect "$to" 80)" "ECONNREFUSED at once"
+	is "$what: counted" "$(packets_of)" 1
+}
+refused "reset, to r" a 10.1.0.2 reset tcp from any to any 80 in
+refused "reset, through r, in" a 10.2.0.1 reset tcp from any to any 80 in
+refused "reset, through r, out" a 10.2.0.1 reset tcp from any to any 80 out
+refused "reset, from r" r 10.1.0.1 reset tcp from any to any 80 out
+refused "reset, to itself, out" r 10.1.0.2 reset tcp from any to any 80 out
+refused "reset, to itself, in" r 127.0.0.1 reset tcp from any to any 80 in
+refused "reset6, to r" a fd01::2 reset6 tcp from any to any 80 in
+refused "reset6, through r, in" a fd02::1 reset6 tcp from any to any 80 in
+refused "reset6, through r, out" a fd02::1 reset6 tcp from any to any 80 out
+refused "reset6, from r" r fd01::1 reset6 tcp from any to any 80 out
+refused "reset6, to itself, out" r fd01::2 reset6 tcp from any to any 80 out
+refused "reset6, to itself, in" r ::1 reset6 tcp from any to any 80 in
+refused "unreach port" a 10.2.0.1 unreach port tcp from any to any 80 in
+refused "unreach port, from r" r 10.2.0.1 unreach port tcp from any to any 80 out
+# Linux's connect() of IPv6 minds an error that comes while it runs when it sends again, a second later
+for from in a r; do
+	rule unreach6 port tcp from any to any 80
+	is "unreach6 port, from $from" "$(send $from connect fd02::1 80 | cut -d" " -f1)" ECONNREFUSED
+done
+refused "no other rule sees the answer" a 10.1.0.2 reset tcp from any to any
+r ipfw -q flush
+r ipchains -A input -p tcp -j REJECT
+is "REJECT" "$(send a connect 10.2.0.1 80)" "ECONNREFUSED at once"
+is "REJECT: check" "$(r ipchains -C input -p tcp -s 10.1.0.1 5 -d 10.2.0.1 80 -i r0)" rejected
+r ipchains -F
+
+# ---- written back, then refused ----
+
+reflect back r 2000
+for rule in "50 divert 2000 ip from any to any in" "50 divert 2000 ip from any to any out"; do
+	rule reset ip4 from any to any 80 proto tcp
+	r ipfw -q add 110 reset6 tcp from any to any 80
+	# shellcheck disable=SC2086 # words
+	r ipfw -q add $rule
+	is "$rule: refused" "$(send a connect 10.2.0.1 80)" "ECONNREFUSED at once"
+	is "$rule: refused, IPv6" "$(send a connect fd02::1 80)" "ECONNREFUSED at once"
+	is "$rule: refused, from r" "$(send r connect 10.2.0.1 80)" "ECONNREFUSED at once"
+	is "$rule: refused, to itself" "$(send r connect 127.0.0.1 80)" "ECONNREFUSED at once"
+done
+stop back
+
+# ---- a connection that stands ----
+
+r ipfw -q flush
+start fill b python3 "$HERE/answer.py" serve 10.2.0.1 81
+wait_for 10 "it listens" grep -q listens "$TMP/fill.out"
+is "reset, in midst of it" "$(n a python3 "$HERE/answer.py" midst 10.2.0.1 81 ip netns exec "$NS-r" \
+	ipfw -q add 100 reset tcp from any to any 81 2>/dev/null)" ECONNRESET
+
+# ---- UDP: the ICMP error that the sender gets ----
+
+# told WHAT FROM TO ERROR TEXT RULE...: TEXT: tcpdump's
+told() {
+	local what=$1 from=$2 to=$3 error=$4 text=$5
+	shift 5
+	rule "$@"
+	start dump "$from" tcpdump -l -n -v -i any -c 1 "(icmp[0] = 3 or (icmp6 and ip6[40] = 1))"
+	wait_for 10 "tcpdump listens" grep -q "listening on" "$TMP/dump.err"
+	is "$what: error" "$(send "$from" udp "$to" 9)" "$error"
+	wait_for 5 "$what: seen" grep -q "$text" "$TMP/dump.out"
+	kill "$pid_dump" 2>/dev/null
+	wait "$pid_dump"
+	fails "$what: checksums" grep -qE "bad|wrong|incorrect" "$TMP/dump.out"
+	is "$what: counted" "$(packets_of)" 1
+}
+told "net, in" a 10.2.0.1 ENETUNREACH "10.1.0.2 > 10.1.0.1: ICMP net 10.2.0.1 unreachable" \
+	unreach net udp from any to any in
+told "host, in" a 10.2.0.1 EHOSTUNREACH "10.1.0.2 > 10.1.0.1: ICMP host 10.2.0.1 unreachable" \
+	reject udp from any to any in
+told "port, in" a 10.1.0.2 ECONNREFUSED "10.1.0.2 > 10.1.0.1: ICMP 10.1.0.2 udp port 9 unreachable" \
+	unreach port udp from any to any in
+told "filter-prohib, in" a 10.2.0.1 EHOSTUNREACH \
+	"10.1.0.2 > 10.1.0.1: ICMP host 10.2.0.1 unreachable - admin prohibited filter" \
+	unreach filter-prohib udp from any to any in
+told "host, through r, out" a 10.2.0.1 EHOSTUNREACH \
+	"10.2.0.1 > 10.1.0.1: ICMP host 10.2.0.1 unreachable" reject udp from any to any out
+told "port, from r" r 10.2.0.1 ECONNREFUSED "10.2.0.1 > 10.2.0.2: ICMP 10.2.0.1 udp port 9" \
+	unreach port udp from any to any out
+told "port, to itself, out" r 10.1.0.2 ECONNREFUSED "ICMP 10.1.0.2 udp port 9 unreachable" \
+	unreach port udp from any to any out
+told "port, to itself, in" r 127.0.0.1 ECONNREFUSED "ICMP 127.0.0.1 udp port 9 unreachable" \
+	unreach port udp from any to any in
+told "no-route, in" a fd02::1 ENETUNREACH "fd01::2 > fd01::1.*unreachable route fd02::1" \
+	unreach6 no-route udp from any to any in
+told "admin-prohib, in" a fd02::1 EACCES "fd01::2 > fd01::1.*unreachable prohibited fd02::1" \
+	unreach6 admin-prohib udp from any to any in
+told "port6, in" a fd01::2 ECONNREFUSED "fd01::2 > fd01::1.*unreachable port, fd01::2 udp port 9" \
+	unreach6 port udp from any to any in
+told "address, through r, out" a fd02::1 EHOSTUNREACH "fd02::1 > fd01::1.*unreachable address fd02::1" \
+	unreach6 address udp from any to any out
+told "port6, from r" r fd02::1 ECONNREFUSED "fd02::1 > fd02::2.*unreachable port" \
+	unreach6 port udp from any to any out
+
+# ---- ping, and long packets: the quotation is cut ----
+
+rule unreach host-prohib icmp from any to any
+like "ping shows it" "$(a ping -n -c 1 -W 1 -s 1400 10.2.0.1)" \
+	"From 10.1.0.2 icmp_seq=1 Destination Host Prohibited"
+rule unreach6 admin-prohib ipv6-icmp from any to any icmp6types 128
+like "ping -6 shows it" "$(a ping -n -c 1 -W 1 -s 1400 fd02::1)" \
+	"From fd01::2 icmp_seq=1 Destination unreachable: Administratively prohibited"
+
+# ---- to whom nobody answers ----
+
+# silent WHAT FILTER FROM COUNT COMMAND...: COMMAND's packets are counted by the rule, nothing comes back
+silent() {
+	local what=$1 filter=$2 from=$3 count=$4
+	shift 4
+	r ipfw -q zero
+	start dump "$from" tcpdump -l -n -i any -c 1 "($filter) or (udp port 7777)"
+	wait_for 10 "tcpdump listens" grep -q "listening on" "$TMP/dump.err"
+	send "$from" "$@" >/dev/null
+	is "$what: counted" "$(packets_of)" "$count"
+	ip netns exec "$NS-$from" python3 "$HERE/answer.py" udp 10.1.0.2 7777 >/dev/null
+	wait "$pid_dump"
+	like "$what: no answer" "$(<"$TMP/dump.out")" "\.7777: UDP"
+}
+rule unreach host ip4 from any to any in not dst-port 7777
+silent "an ICMP error" "icmp[0] = 3 and dst host 10.1.0.1" a 1 raw 10.1.0.2 icmp-error
+silent "a later fragment" "icmp[0] = 3 and dst host 10.1.0.1" a 1 raw 10.1.0.2 fragment
+silent "many: broadcast" "icmp[0] = 3 and dst host 10.1.0.1" a 1 udp 10.1.0.255 9
+silent "many: multicast" "icmp[0] = 3 and dst host 10.1.0.1" a 1 udp 224.0.0.1 9
+rule reset ip4 from any to any in not dst-port 7777
+silent "a reset" "tcp and dst host 10.1.0.1" a 1 raw 10.1.0.2 rst
+silent "UDP, by reset" "icmp[0] = 3 and dst host 10.1.0.1" a 1 udp 10.1.0.2 9
+rule unreach6 port ip6 from any to any proto ipv6-icmp icmp6types 1 in
+silent "an ICMPv6 error" "icmp6 and ip6[40] = 1 and src fd01::2" a 1 raw fd01::2 icmp6-error
+rule unreach host tcp from any to any in
+is "IPv6, by unreach: dropped" "$(send a connect fd01::2 80)" ETIMEDOUT
