@@ -269,7 +269,8 @@ static __always_inline int back_fitted(struct pass *p, const struct divert_back 
 }
 
 /* len: to be looked at; 0: only the device's own MTU counts. */
-static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib, __u16 len)
+static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib, __u16 len,
+				      __u32 flags)
 {
 	struct divert_packet *k = &p->desk->packet;
 	int v6 = k->field[DIVERT_F_FLAGS] & DIVERT_IS_V6;
@@ -292,16 +293,15 @@ static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib
 	}
 	if (fib_flags & FIB_MARK)
 		*(__u32 *)fib->smac = p->skb->mark;
-	return bpf_fib_lookup(p->skb, fib, sizeof(*fib), fib_flags);
+	return bpf_fib_lookup(p->skb, fib, sizeof(*fib), flags);
 }
 
 /* To the interface's egress, where its hook meets the packet again. */
 static __always_inline int back_leave(struct __sk_buff *skb, const struct divert_back *back,
-				      __u32 ifindex, struct bpf_redir_neigh *next)
+				      __u32 ifindex, struct bpf_redir_neigh *next, __u32 stats)
 {
-	count(back_stats(skb), DIVERT_N_WRITTEN_OUT);
-	entry_set(skb, back->tag, back->flags & DIVERT_BACK_LINK ? 0 : back->ifindex,
-		  back_stats(skb));
+	count(stats, DIVERT_N_WRITTEN_OUT);
+	entry_set(skb, back->tag, back->flags & DIVERT_BACK_LINK ? 0 : back->ifindex, stats);
 	hops_set(skb, back);
 	skb->priority = 0;
 	return bpf_redirect_neigh(ifindex, next, sizeof(*next), 0);
@@ -325,7 +325,7 @@ static __always_inline int back_link(struct pass *p, const struct divert_back *b
 		next.nh_family = AF_INET;
 		next.ipv4_nh = p->desk->packet.field[DIVERT_F_DST4];
 	}
-	return back_leave(p->skb, back, back->ifindex, &next);
+	return back_leave(p->skb, back, back->ifindex, &next, back_stats(p->skb));
 }
 
 /* Take the header off a frame; the link header is left as that of any packet on lo. */
@@ -361,9 +361,9 @@ static __noinline int back_out(struct __sk_buff *skb, int version, const struct 
 	if (back->flags & DIVERT_BACK_LINK)
 		return back_link(&p, back);
 	len = back_len(&p);
-	rc = back_route(&p, &fib, len);
+	rc = back_route(&p, &fib, len, fib_flags);
 	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED && back_fitted(&p, back)) {
-		rc = back_route(&p, &fib, 0);
+		rc = back_route(&p, &fib, 0, fib_flags);
 		if (len > fib.mtu_result)
 			rc = BPF_FIB_LKUP_RET_FRAG_NEEDED;
 	}
@@ -378,7 +378,7 @@ static __noinline int back_out(struct __sk_buff *skb, int version, const struct 
 		return back_no_route(skb, rc);
 	next.nh_family = fib.family;
 	__builtin_memcpy(next.ipv6_nh, fib.ipv6_dst, sizeof(next.ipv6_nh));
-	return back_leave(skb, back, fib.ifindex, &next);
+	return back_leave(skb, back, fib.ifindex, &next, back_stats(skb));
 }
 
 #endif

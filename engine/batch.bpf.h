@@ -9,18 +9,30 @@
 
 #include "back.bpf.h"
 
-struct batch_bytes {
+/* The processor's own, as the stack has no room. A hook that runs within this one does not touch it. */
+struct batch_desk {
+	__u32 stats;
+	__u32 ifindex; /* of the way in: the last that was looked at: there, up, with a link header */
+	__u32 oif;     /* of the way out: the last that has Ethernet's */
+	__u32 cause;   /* why a packet was refused */
+	int verdict;   /* for the frame, which is the last packet by then */
 	__u8 byte[DIVERT_BATCH_ROOM +
-		  DIVERT_BATCH_PACKET]; /* of records; the last may begin anywhere in ROOM */
+		  DIVERT_BATCH_PACKET]; /* records; the last may begin anywhere in ROOM */
 };
 
-/* The processor's own, as the stack has no room. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct batch_bytes);
+	__type(value, struct batch_desk);
 } batches SEC(".maps");
+
+static __always_inline struct batch_desk *batch_desk(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&batches, &zero);
+}
 
 /* Of a packet socket: the batch with a number that came last, and how many of its packets are written. */
 struct batch_written {
@@ -35,59 +47,39 @@ struct {
 	__type(value, struct batch_written);
 } batch_written SEC(".maps");
 
-struct batch {
-	struct __sk_buff *skb;
-	__u32 stats;
-	__u32 at, end; /* of the records */
-	__u32 n, done;
-	__u32 skip;    /* of done: before this frame */
-	__u32 ifindex; /* the last that was looked at: it is there, up, and has a link header */
-	__u32 error, cause;
-	__u16 numbered, guess;
-	__u32 failed; /* one of a numbered batch */
+/* Of a frame, or of one of its packets. */
+enum batch_how {
+	BATCH_LAST = 1 << 0,	 /* it goes as the frame itself */
+	BATCH_NUMBERED = 1 << 1, /* what cannot be written is lost */
 };
 
-static __always_inline int batch_iface(struct batch *b, __u32 ifindex)
+static __always_inline int batch_iface(struct __sk_buff *skb, struct batch_desk *d,
+				       const struct divert_back *back, __u32 how)
 {
 	struct net_device *dev;
 
-	if (ifindex == b->ifindex)
+	if (back->ifindex == d->ifindex)
 		return 0;
-	dev = skb_find_dev(b->skb, ifindex);
-	b->cause = b->guess ? DIVERT_N_CAUSES : DIVERT_N_NO_INTERFACE;
+	dev = skb_find_dev(skb, back->ifindex);
+	d->cause = back->flags & DIVERT_BACK_GUESS ? DIVERT_N_CAUSES : DIVERT_N_NO_INTERFACE;
 	if (!dev)
 		return ENXIO;
-	b->cause = DIVERT_N_IF_DOWN;
+	d->cause = DIVERT_N_IF_DOWN;
 	if (!(READ(AS(net_device, dev), flags) & IFF_UP_BIT))
 		return ENETDOWN;
 	/* no loss: it is to come on its own; where it cannot, its interface is another than it was */
-	b->cause = b->numbered ? DIVERT_N_NO_INTERFACE : DIVERT_N_CAUSES;
+	d->cause = how & BATCH_NUMBERED ? DIVERT_N_NO_INTERFACE : DIVERT_N_CAUSES;
 	if (!has_link_header(dev))
 		return EPROTOTYPE;
-	b->ifindex = ifindex;
+	d->ifindex = back->ifindex;
 	return 0;
 }
 
-/* 0, or an errno. */
-static __always_inline int batch_one(struct batch *b, struct divert_batched *r, __u32 len)
+/* The frame becomes this packet. 0, or an errno. */
+static __always_inline int batch_place(struct __sk_buff *skb, struct divert_batched *r, __u32 len)
 {
-	struct divert_back back = r->back;
-	struct __sk_buff *skb = b->skb;
 	__u32 last;
-	int rc;
 
-	b->cause = DIVERT_N_BAD_FRAME;
-	if (back.flags &
-	    (DIVERT_BACK_OUT | DIVERT_BACK_COUNT | DIVERT_BACK_QUERY | DIVERT_BACK_SET))
-		return EINVAL;
-	b->cause = DIVERT_N_LOOP;
-	if (back.hops > DIVERT_HOPS_MAX)
-		return ELOOP;
-	b->guess = back.flags & DIVERT_BACK_GUESS;
-	rc = batch_iface(b, back.ifindex);
-	if (rc)
-		return rc;
-	b->cause = DIVERT_N_BAD_FRAME;
 	__builtin_memset(&r->back, 0, sizeof(r->back));
 	len += ETH_HLEN;
 	if (skb->len != len && bpf_skb_change_tail(skb, len, 0))
@@ -96,39 +88,156 @@ static __always_inline int batch_one(struct batch *b, struct divert_batched *r, 
 	__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */
 	if (last >= DIVERT_BATCH_PACKET || bpf_skb_store_bytes(skb, 0, &r->back, last + 1, 0))
 		return ENOBUFS;
-	count(b->stats, DIVERT_N_WRITTEN_IN);
-	entry_set(skb, back.tag, back.ifindex, b->stats);
-	hops_set(skb, &back);
-	skb->mark = back.mark;
 	return 0;
+}
+
+static __always_inline int batch_in(struct __sk_buff *skb, struct batch_desk *d,
+				    struct divert_batched *r, const struct divert_back *back,
+				    __u32 len, __u32 how)
+{
+	int rc = batch_iface(skb, d, back, how);
+
+	if (rc)
+		return rc;
+	d->cause = DIVERT_N_BAD_FRAME;
+	rc = batch_place(skb, r, len);
+	if (rc)
+		return rc;
+	count(d->stats, DIVERT_N_WRITTEN_IN);
+	entry_set(skb, back->tag, back->ifindex, d->stats);
+	hops_set(skb, back);
+	skb->mark = back->mark;
+	if (how & BATCH_LAST)
+		d->verdict = bpf_redirect(back->ifindex, BPF_F_INGRESS);
+	else
+		bpf_clone_redirect(skb, back->ifindex, BPF_F_INGRESS);
+	return 0;
+}
+
+/* noinline: for the stack of back_route() */
+static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
+				const struct divert_back *back, int version, __u32 how)
+{
+	struct bpf_redir_neigh next = {};
+	struct bpf_fib_lookup fib = {};
+	struct pass p = {.skb = skb};
+	struct net_device *dev;
+	int rc;
+
+	if (pass_begin(&p))
+		return EINVAL;
+	p.desk->link_len = ETH_HLEN;
+	if (packet_read(&p, version, skb->len - ETH_HLEN, &p.desk->packet, &p.desk->shape))
+		return EINVAL;
+	skb->mark = back->mark;
+	rc = back_route(&p, &fib, p.desk->shape.len,
+			how & BATCH_LAST ? fib_flags : fib_flags & ~FIB_SKIP_NEIGH);
+	d->cause = how & BATCH_NUMBERED ? DIVERT_N_NO_ROUTE : DIVERT_N_CAUSES;
+	/* what is not plain comes on its own */
+	if (rc != BPF_FIB_LKUP_RET_SUCCESS &&
+	    !(rc == BPF_FIB_LKUP_RET_NO_NEIGH && how & BATCH_LAST))
+		return EHOSTUNREACH;
+	if (how & BATCH_LAST) {
+		next.nh_family = fib.family;
+		__builtin_memcpy(next.ipv6_nh, fib.ipv6_dst, sizeof(next.ipv6_nh));
+		d->verdict = back_leave(skb, back, fib.ifindex, &next, d->stats);
+		return 0;
+	}
+	if (fib.ifindex != d->oif) {
+		dev = skb_find_dev(skb, fib.ifindex);
+		if (!dev || READ(AS(net_device, dev), type) != ARPHRD_ETHER_TYPE)
+			return EPROTOTYPE;
+		d->oif = fib.ifindex;
+	}
+	/*
+	 * The neighbour is known, and nothing is asked of it; that its address is looked after is
+	 * for the last packet of each batch, which goes to it by way of the stack.
+	 */
+	if (bpf_skb_store_bytes(skb, 0, fib.dmac, ETH_ALEN, 0) ||
+	    bpf_skb_store_bytes(skb, ETH_ALEN, fib.smac, ETH_ALEN, 0))
+		return ENOBUFS;
+	count(d->stats, DIVERT_N_WRITTEN_OUT);
+	entry_set(skb, back->tag, back->ifindex, d->stats);
+	hops_set(skb, back);
+	bpf_clone_redirect(skb, fib.ifindex, 0);
+	return 0;
+}
+
+/* Send the packet of the record at this place. 0, or an errno. Not static: see struct desk. */
+__noinline int batch_write(struct __sk_buff *skb, __u32 at, __u32 how)
+{
+	struct batch_desk *d = batch_desk();
+	struct divert_batched *r;
+	struct divert_back back;
+	__u32 len;
+	int rc, version;
+
+	__asm__ volatile("" : "+r"(at));
+	if (!d || at >= DIVERT_BATCH_ROOM)
+		return EINVAL;
+	r = (void *)&d->byte[at];
+	back = r->back;
+	len = r->len;
+	d->cause = DIVERT_N_BAD_FRAME;
+	if (len < sizeof(struct packet_ip4) || len > DIVERT_BATCH_PACKET - sizeof(*r) ||
+	    back.flags & ~(DIVERT_BACK_FRAME | DIVERT_BACK_OUT | DIVERT_BACK_GUESS))
+		return EINVAL;
+	d->cause = DIVERT_N_LOOP;
+	if (back.hops > DIVERT_HOPS_MAX)
+		return ELOOP;
+	if (!(back.flags & DIVERT_BACK_OUT))
+		return batch_in(skb, d, r, &back, len, how);
+	version = r->protocol == bpf_htons(ETH_P_IPV6) ? 6 : 4;
+	d->cause = DIVERT_N_BAD_FRAME;
+	rc = batch_place(skb, r, len);
+	return rc ? rc : batch_out(skb, d, &back, version, how);
+}
+
+struct batch {
+	struct __sk_buff *skb;
+	__u32 at, end; /* of the records */
+	__u32 n, done;
+	__u32 skip; /* of done: before this frame */
+	__u32 error;
+	__u32 failed; /* one of a numbered batch */
+	__u32 how;
+};
+
+static __always_inline void batch_count(const struct batch_desk *d)
+{
+	__u32 cause = d->cause;
+
+	__asm__ volatile("" : "+r"(cause)); /* what is checked is what is used */
+	if (cause < DIVERT_N_CAUSES)
+		count(d->stats, cause);
 }
 
 static long batch_step(__u32 i, struct batch *b)
 {
-	struct batch_bytes *bytes;
+	struct batch_desk *d = batch_desk();
 	struct divert_batched *r;
-	__u32 zero = 0, len;
+	__u32 at = b->at, how = b->how, len;
 
-	bytes = bpf_map_lookup_elem(&batches, &zero);
-	if (!bytes)
+	__asm__ volatile("" : "+r"(at)); /* what is checked is what is used */
+	if (!d || at >= DIVERT_BATCH_ROOM)
 		return 1;
-	r = (void *)&bytes->byte[b->at & (DIVERT_BATCH_ROOM - 1)];
+	r = (void *)&d->byte[at];
 	len = r->len;
 	b->error = EINVAL;
-	b->cause = DIVERT_N_BAD_FRAME;
-	if (len < sizeof(struct packet_ip4) || len > DIVERT_BATCH_PACKET - sizeof(*r) ||
-	    b->at + sizeof(*r) + len > b->end)
+	d->cause = DIVERT_N_BAD_FRAME;
+	if (len > DIVERT_BATCH_PACKET || at + sizeof(*r) + len > b->end)
 		return 1;
-	b->at += sizeof(*r) + len;
+	b->at = at + sizeof(*r) + len;
 	if (i >= b->skip) {
-		b->error = batch_one(b, r, len);
-		if (b->error && !b->numbered)
+		if (i + 1 >= b->n)
+			how |= BATCH_LAST;
+		b->error = batch_write(b->skb, at, how);
+		if (b->error && !(how & BATCH_NUMBERED))
 			return 1;
 		if (b->error) {
-			count(b->stats, b->cause);
+			batch_count(d);
 			b->failed = 1;
-		} else if (i + 1 < b->n) /* the last one goes as the frame itself */
-			bpf_clone_redirect(b->skb, b->ifindex, BPF_F_INGRESS);
+		}
 		b->done = i + 1;
 	}
 	return i + 1 >= b->n;
@@ -137,33 +246,35 @@ static long batch_step(__u32 i, struct batch *b)
 /* noinline: for its stack. */
 static __noinline int back_batch(struct __sk_buff *skb, const struct divert_back *back)
 {
-	struct batch b = {
-		.skb = skb,
-		.stats = back_stats(skb),
-		.n = back->tag,
-		.numbered = back->ifindex != 0,
-	};
-	__u32 zero = 0, last = skb->len - ETH_HLEN - 1;
-	struct batch_bytes *bytes = bpf_map_lookup_elem(&batches, &zero);
+	struct batch b = {.skb = skb, .n = back->tag};
 	struct batch_written *written = NULL;
+	__u32 last = skb->len - ETH_HLEN - 1;
+	struct batch_desk *d = batch_desk();
 	struct bpf_sock *sk = skb->sk;
 
-	if (!bytes || b.n > DIVERT_BATCH_MAX)
+	if (!d || b.n > DIVERT_BATCH_MAX)
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
-	if (sk && b.numbered)
-		written = bpf_sk_storage_get(&batch_written, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (b.numbered && !written)
-		return back_refuse(skb, DIVERT_N_BAD_FRAME, ENOMEM);
-	if (written && written->number == back->ifindex)
-		b.skip = b.done = written->n;
+	if (back->ifindex) {
+		b.how = BATCH_NUMBERED;
+		if (sk)
+			written = bpf_sk_storage_get(&batch_written, sk, NULL,
+						     BPF_SK_STORAGE_GET_F_CREATE);
+		if (!written)
+			return back_refuse(skb, DIVERT_N_BAD_FRAME, ENOMEM);
+		if (written->number == back->ifindex)
+			b.skip = b.done = written->n;
+	}
 	if (b.skip >= b.n)
 		return TC_ACT_STOLEN;
 	__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */
-	if (last >= DIVERT_BATCH_ROOM || bpf_skb_load_bytes(skb, ETH_HLEN, bytes, last + 1))
+	if (last >= DIVERT_BATCH_ROOM || bpf_skb_load_bytes(skb, ETH_HLEN, d->byte, last + 1))
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
 	b.end = last + 1;
+	d->stats = back_stats(skb);
+	d->ifindex = d->oif = 0;
+	d->verdict = TC_ACT_STOLEN;
 	skb->priority = 0;
 	bpf_loop(DIVERT_BATCH_MAX, batch_step, &b, 0);
 	if (written) {
@@ -171,14 +282,10 @@ static __noinline int back_batch(struct __sk_buff *skb, const struct divert_back
 		written->n = b.done;
 	}
 	if (!b.error && b.done == b.n && !b.failed)
-		return bpf_redirect(b.ifindex, BPF_F_INGRESS);
-	if (b.numbered) {
-		if (!b.error && b.done == b.n)
-			bpf_clone_redirect(skb, b.ifindex, BPF_F_INGRESS);
-		return TC_ACT_SHOT;
-	}
-	if (b.cause < DIVERT_N_CAUSES)
-		count(b.stats, b.cause);
+		return d->verdict;
+	if (written) /* a last one that is good needs the verdict; what failed before it, the next to find */
+		return !b.error && b.done == b.n ? d->verdict : TC_ACT_SHOT;
+	batch_count(d);
 	return back_answer(skb, b.done << 16 | b.error);
 }
 

@@ -116,6 +116,8 @@ static __always_inline int back_frame(struct __sk_buff *skb, int version, struct
 
 	if (back_header(skb, back))
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+	if ((back->flags & DIVERT_BACK_BATCH) == DIVERT_BACK_BATCH)
+		return back_batch(skb, back);
 	if (back->flags & DIVERT_BACK_QUERY) {
 		ring = bpf_map_lookup_elem(&sockets, &back->ifindex);
 		return ring && ring_alive(ring) ? TC_ACT_SHOT : TC_ACT_STOLEN;
@@ -127,8 +129,6 @@ static __always_inline int back_frame(struct __sk_buff *skb, int version, struct
 	}
 	if (back->flags & DIVERT_BACK_SET)
 		return back_set(skb, back);
-	if (skb->protocol == bpf_htons(DIVERT_BATCH_ETHERTYPE))
-		return back_batch(skb, back);
 	if (back->hops > DIVERT_HOPS_MAX)
 		return back_refuse(skb, DIVERT_N_LOOP, ELOOP);
 	if (!(back->flags & DIVERT_BACK_OUT))

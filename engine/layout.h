@@ -88,6 +88,7 @@ enum divert_back_flags {
 	DIVERT_BACK_COUNT = 1 << 5, /* no packet: add mark to the count of the cause in ifindex */
 	DIVERT_BACK_QUERY = 1 << 6, /* no packet: refuse if the socket in slot ifindex is held */
 	DIVERT_BACK_SET = 1 << 7,   /* no packet: a setting, enum divert_set in tag */
+	DIVERT_BACK_BATCH = DIVERT_BACK_COUNT | DIVERT_BACK_QUERY, /* many: struct divert_batched */
 };
 
 /* What DIVERT_BACK_SET sets, to mark: so that options work without privilege, too. */
@@ -115,7 +116,7 @@ struct divert_back {
 } __attribute__((packed));
 
 /*
- * Many packets in one frame, inbound: the Ethernet type tells, and tag how many there are. Each is
+ * Many packets in one frame, of one direction and one IP version: tag says how many. Each is
  * a frame of its own with its length ahead. Where one is refused those before it are on their way, and their
  * number is in the upper half of the error. The frame is to be longer than a page: then it costs
  * least to make it the first packet, and so on.
@@ -123,10 +124,9 @@ struct divert_back {
  * With a number of its own in ifindex, a batch may come again, with more packets at its end: each packet is
  * written once. What cannot be written is counted and left out, and the frame refused at the end.
  */
-#define DIVERT_BATCH_ETHERTYPE 0x88b6 /* IEEE 802: for local experiments, the other one */
-#define DIVERT_BATCH_MAX       32     /* packets */
-#define DIVERT_BATCH_PACKET    2048   /* bytes of the longest, with its header below */
-#define DIVERT_BATCH_ROOM      16384  /* bytes of all of them */
+#define DIVERT_BATCH_MAX    32	  /* packets */
+#define DIVERT_BATCH_PACKET 2048  /* bytes of the longest, with its header below */
+#define DIVERT_BATCH_ROOM   16384 /* bytes of all of them */
 
 struct divert_batched {
 	__u16 len; /* bytes of the packet that follows, host order */

@@ -10,6 +10,15 @@
 #define PAGE                                                                                       \
 	4096 /* a frame longer than that lies in pages of its own, and what is cut off it is free */
 
+/* The kernel half takes one direction's packets in turn, and those of one IP version. */
+static bool like_first(const struct batch *b, const struct divert_batched *head)
+{
+	const struct divert_batched *first = (const void *)b->record;
+
+	return head->protocol == first->protocol &&
+	       !((head->back.flags ^ first->back.flags) & DIVERT_BACK_OUT);
+}
+
 bool batch_add(struct batch *b, const struct outgoing *o)
 {
 	struct divert_batched head = {
@@ -21,13 +30,17 @@ bool batch_add(struct batch *b, const struct outgoing *o)
 	uint8_t *to = b->record + at;
 	size_t i;
 
-	if (b->n == DIVERT_BATCH_MAX || o->gso_size ||
+	if (b->n == DIVERT_BATCH_MAX || o->gso_size || (b->n && !like_first(b, &head)) ||
 	    sizeof(head) + o->len > DIVERT_BATCH_PACKET ||
 	    at + sizeof(head) + o->len > DIVERT_BATCH_ROOM)
 		return false;
 	to = mempcpy(to, &head, sizeof(head));
 	for (i = 1; i < o->iovs; i++) /* behind the frame's header */
 		to = mempcpy(to, o->iov[i].iov_base, o->iov[i].iov_len);
+	if (!b->n) {
+		b->frame.back.flags = DIVERT_BACK_FRAME | DIVERT_BACK_BATCH;
+		b->frame.protocol = head.protocol;
+	}
 	b->at[b->n++] = at;
 	b->at[b->n] = to - b->record;
 	return true;
@@ -48,8 +61,8 @@ int batch_send(const struct dsock *s, struct batch *b)
 	b->n = 0;
 	if (!b->left)
 		return 0;
-	back_frame(&b->frame, DIVERT_BATCH_ETHERTYPE);
 	b->frame.back.tag = b->left;
+	b->frame.back.ifindex = 0;
 	if (syscall(SYS_sendto, s->back, &b->frame, len, MSG_DONTWAIT, NULL, 0) >= 0) {
 		b->left = 0;
 		return 0;

@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "batch.h"
 #include "ring.h"
 #include "socket.h"
@@ -37,7 +39,6 @@ static struct deferred *make(void)
 	if (!d)
 		return NULL;
 	d->wait.tv_nsec = WAIT_NS;
-	back_frame(&d->batch.frame, DIVERT_BATCH_ETHERTYPE);
 	d->batch.frame.back.ifindex = 1;
 	/* a filter of system calls may end the process at one that it does not know */
 	d->cannot = prctl(PR_GET_SECCOMP) != 0 || io_uring_queue_init(4, &d->ring, 0);
@@ -93,17 +94,48 @@ static int64_t tick(void)
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-bool defer_may(const struct dsock *s, uint32_t ifindex)
+/* Where the packet goes, as a number: an interface, or source and destination. Never 0. */
+static uint32_t place(const struct outgoing *o, const struct destination *to)
 {
-	return ifindex == s->passed && ring_ready(&s->ring) && socket_alone() &&
-	       s->passed_tick == tick();
+	uint32_t word, i, n, h = 1;
+	const uint8_t *at;
+
+	if (!to->out)
+		return to->ifindex;
+	at = o->packet + (o->packet[0] >> 4 == 6 ? 8 : 12);
+	n = o->packet[0] >> 4 == 6 ? 8 : 2;
+	for (i = 0; i < n; i++, at += sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		h = (h ^ word) * 0x9e3779b1u;
+		h ^= h >> 15;
+	}
+	return h | 1u << 31;
 }
 
-void defer_passed(struct dsock *s, uint32_t ifindex)
+bool defer_may(const struct dsock *s, const struct outgoing *o, const struct destination *to)
 {
-	s->passed = ifindex;
-	if (ifindex)
-		s->passed_tick = tick();
+	uint32_t where = place(o, to);
+	const struct passed *p = &s->passed[where % PASSED];
+
+	return p->where == where && o->len <= p->len && ring_ready(&s->ring) && socket_alone() &&
+	       o->frame.back.hops <= DIVERT_HOPS_MAX && p->tick == tick();
+}
+
+void defer_passed(struct dsock *s, const struct outgoing *o, const struct destination *to)
+{
+	uint32_t where = place(o, to);
+	struct passed *p = &s->passed[where % PASSED];
+	int64_t now = tick();
+
+	if (p->where != where || p->tick != now || p->len < o->len)
+		p->len = o->len;
+	p->where = where;
+	p->tick = now;
+}
+
+void defer_failed(struct dsock *s)
+{
+	memset(s->passed, 0, sizeof(s->passed));
 }
 
 bool defer_add(struct dsock *s, const struct outgoing *o)
@@ -136,8 +168,8 @@ void defer_flush(struct dsock *s)
 	rc = syscall(SYS_sendto, s->back, &d->batch.frame, len, MSG_DONTWAIT, NULL, 0);
 	if (rc < 0 && errno == EAGAIN) /* no room for a moment */
 		rc = syscall(SYS_sendto, s->back, &d->batch.frame, len, 0, NULL, 0);
-	/* the next one finds out on its own why it does not go, and is told */
-	defer_passed(s, rc < 0 ? 0 : s->passed);
+	if (rc < 0) /* the next one finds out on its own why it does not go, and is told */
+		defer_failed(s);
 	d->batch.n = 0;
 	d->batch.frame.back.tag = 0;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);

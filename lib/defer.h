@@ -2,9 +2,10 @@
 /*
  * Packets that a program writes one by one while more wait to be read: they go to the kernel
  * together, before it has read the last, and at the latest after a quarter of a millisecond,
- * whatever the program does meanwhile: the kernel sends them then, by io_uring(7). Inbound only, to an
- * interface that took another packet within the same tick of the clock: one that is lost after all was lost as
- * if the interface had gone down behind sendto(2), and is counted as such.
+ * whatever the program does meanwhile: the kernel sends them then, by io_uring(7). Only to an
+ * interface, and outbound to a destination, that took another packet (as long) within the same tick of the
+ * clock: one that is lost after all was lost as if the interface had gone down behind sendto(2), and is
+ * counted as such.
  */
 #ifndef LIB_DEFER_H
 #define LIB_DEFER_H
@@ -12,13 +13,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct destination;
 struct dsock;
 struct outgoing;
 
-/* Is the packet's turn now? Else it may be given to defer_add(). Processes with threads do not wait. */
-bool defer_may(const struct dsock *s, uint32_t ifindex);
-/* The interface took a packet that was sent at once; 0: one did not go. */
-void defer_passed(struct dsock *s, uint32_t ifindex);
+/* May it be given to defer_add()? Processes with threads do not wait. */
+bool defer_may(const struct dsock *s, const struct outgoing *o, const struct destination *to);
+/* A packet was sent at once, and went; or it could not go. */
+void defer_passed(struct dsock *s, const struct outgoing *o, const struct destination *to);
+void defer_failed(struct dsock *s);
 /* false: it is to go at once. */
 bool defer_add(struct dsock *s, const struct outgoing *o);
 /* Those that wait go now. */

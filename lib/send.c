@@ -416,7 +416,19 @@ static int push_any(struct dsock *s, int fd, struct outgoing *o, struct destinat
 /* May it go together with others? What is seldom goes on its own. */
 static bool can_wait(const struct dsock *s, struct outgoing *o, const struct destination *to)
 {
-	if (to->out || o->gso_size || NEED_TYPE(to->ifindex) == to->ifindex)
+	const uint8_t *dst;
+	size_t len;
+
+	if (o->gso_size)
+		return false;
+	if (to->out) {
+		dst = address_of(o, 1, &len);
+		if (recall_needs_link(o->packet) || iface_is_local(dst, len))
+			return false;
+		o->frame.back.flags |= DIVERT_BACK_OUT;
+		return true;
+	}
+	if (NEED_TYPE(to->ifindex) == to->ifindex)
 		return false;
 	if (to->guessed)
 		o->frame.back.flags |= DIVERT_BACK_GUESS;
@@ -443,8 +455,7 @@ ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs
 	if (to.out)
 		outgoing_fix_header(&o);
 	outgoing_gather(&o, iov, iovs);
-	if (!order->batch && defer_may(s, to.ifindex) && o.frame.back.hops <= DIVERT_HOPS_MAX &&
-	    can_wait(s, &o, &to)) {
+	if (!order->batch && defer_may(s, &o, &to) && can_wait(s, &o, &to)) {
 		o.frame.back.flags &= ~DIVERT_BACK_GUESS; /* it is not tried again */
 		if (defer_add(s, &o))
 			return o.given;
@@ -453,11 +464,14 @@ ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs
 	if (order->batch) {
 		if (can_wait(s, &o, &to) && batch_add(order->batch, &o))
 			return o.given;
+		o.frame.back.flags &= ~(DIVERT_BACK_OUT | DIVERT_BACK_GUESS);
 		if (batch_send(s, order->batch))
 			return -EINPROGRESS;
 	}
 	rc = push_any(s, fd, &o, &to, order, flags);
-	if (!to.out)
-		defer_passed(s, rc ? 0 : o.frame.back.ifindex);
+	if (rc)
+		defer_failed(s);
+	else
+		defer_passed(s, &o, &to);
 	return rc ? rc : (ssize_t)o.given;
 }

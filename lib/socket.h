@@ -46,6 +46,13 @@ struct shared {
 	struct in_addr multicast_addr; /* by which it was said */
 };
 
+/* Where a packet went, how long it was, and when (lib/defer.c). */
+#define PASSED 64
+struct passed {
+	uint32_t where, len;
+	int64_t tick;
+};
+
 struct dsock {
 	uint32_t users; /* calls under way and descriptors: the last one out frees it */
 	struct dsock *next_free;
@@ -59,8 +66,7 @@ struct dsock {
 	struct whole *whole; /* fragments being put together; NULL as long as there was none */
 
 	struct deferred *deferred; /* packets that wait to be sent; NULL as long as none did */
-	uint32_t passed;	   /* interface that took the last packet; 0: none (lib/defer.c) */
-	int64_t passed_tick;	   /* when */
+	struct passed passed[PASSED];
 
 	int back;      /* inner: packet socket of the way back */
 	int back_gso;  /* inner: another, for large packets */
