@@ -47,6 +47,8 @@ struct {
 	__type(value, struct batch_written);
 } batch_written SEC(".maps");
 
+#define BATCH_HEAD (ETH_HLEN + DIVERT_BATCH_BLANK)
+
 /* Of a frame, or of one of its packets. */
 enum batch_how {
 	BATCH_LAST = 1 << 0,	 /* it goes as the frame itself */
@@ -248,7 +250,7 @@ static __noinline int back_batch(struct __sk_buff *skb, const struct divert_back
 {
 	struct batch b = {.skb = skb, .n = back->tag};
 	struct batch_written *written = NULL;
-	__u32 last = skb->len - ETH_HLEN - 1;
+	__u32 last = skb->len - BATCH_HEAD - 1;
 	struct batch_desk *d = batch_desk();
 	struct bpf_sock *sk = skb->sk;
 
@@ -269,7 +271,7 @@ static __noinline int back_batch(struct __sk_buff *skb, const struct divert_back
 	if (b.skip >= b.n)
 		return TC_ACT_STOLEN;
 	__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */
-	if (last >= DIVERT_BATCH_ROOM || bpf_skb_load_bytes(skb, ETH_HLEN, d->byte, last + 1))
+	if (last >= DIVERT_BATCH_ROOM || bpf_skb_load_bytes(skb, BATCH_HEAD, d->byte, last + 1))
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
 	b.end = last + 1;
 	d->stats = back_stats(skb);

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,6 +41,8 @@ bool batch_add(struct batch *b, const struct outgoing *o)
 	if (!b->n) {
 		b->frame.back.flags = DIVERT_BACK_FRAME | DIVERT_BACK_BATCH;
 		b->frame.protocol = head.protocol;
+		memset(b->blank, 0, sizeof(b->blank));
+		b->blank[DIVERT_BATCH_NEXT] = IPPROTO_NONE;
 	}
 	b->at[b->n++] = at;
 	b->at[b->n] = to - b->record;
@@ -48,7 +51,7 @@ bool batch_add(struct batch *b, const struct outgoing *o)
 
 size_t batch_frame_len(const struct batch *b)
 {
-	size_t len = sizeof(b->frame) + (b->n ? b->at[b->n] : 0);
+	size_t len = sizeof(b->frame) + sizeof(b->blank) + (b->n ? b->at[b->n] : 0);
 
 	return len > PAGE ? len : PAGE + 1;
 }

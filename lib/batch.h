@@ -17,6 +17,7 @@ struct batch {
 	uint32_t len;			   /* bytes of records, so far */
 	uint32_t at[DIVERT_BATCH_MAX + 1]; /* where each record begins; [n]: where the next will */
 	struct divert_frame frame;
+	uint8_t blank[DIVERT_BATCH_BLANK];
 	uint8_t record[DIVERT_BATCH_ROOM];
 } __attribute__((packed, aligned(8)));
 

@@ -12,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -27,8 +26,9 @@ struct deferred {
 	struct batch batch; /* frame.back.tag: how many of them are whole */
 	struct io_uring ring;
 	struct __kernel_timespec wait;
-	bool cannot; /* no ring: none of them waits */
-	bool armed;  /* the kernel will send */
+	bool cannot;   /* no ring: none of them waits */
+	bool armed;    /* the kernel will send, or has */
+	uint32_t time; /* how often it was armed: the time that passes, in steps of that */
 };
 
 static struct deferred *make(void)
@@ -61,37 +61,36 @@ static bool begin(struct dsock *s)
 	return s->deferred && !s->deferred->cannot;
 }
 
+/* Is there a moment left before the kernel sends? */
+static bool is_armed(const struct deferred *d)
+{
+	return d && d->armed && !io_uring_cq_ready(&d->ring);
+}
+
 /* Have the kernel send what will be there then; once. */
 static bool arm(const struct dsock *s, struct deferred *d)
 {
-	unsigned int left = io_uring_cq_ready(&d->ring);
+	unsigned int seen = io_uring_cq_ready(&d->ring);
 	struct io_uring_sqe *wait, *send;
 
-	if (left == 2)
-		d->armed = false;
-	if (d->armed)
-		return true;
-	io_uring_cq_advance(&d->ring, left);
+	if (d->armed && seen < 2)
+		return !seen;
+	io_uring_cq_advance(&d->ring, seen);
 	wait = io_uring_get_sqe(&d->ring);
 	send = io_uring_get_sqe(&d->ring);
-	if (!wait || !send)
+	d->armed = wait && send;
+	if (!d->armed)
 		return false;
 	io_uring_prep_timeout(wait, &d->wait, 0, IORING_TIMEOUT_ETIME_SUCCESS);
 	wait->flags |= IOSQE_IO_LINK;
 	io_uring_prep_send(send, s->back, &d->batch.frame,
-			   sizeof(d->batch.frame) + sizeof(d->batch.record), MSG_DONTWAIT);
+			   sizeof(d->batch.frame) + sizeof(d->batch.blank) +
+				   sizeof(d->batch.record),
+			   MSG_DONTWAIT);
 	d->armed = io_uring_submit(&d->ring) == 2;
 	d->cannot = !d->armed;
+	d->time++;
 	return d->armed;
-}
-
-/* Changes every few milliseconds; to read it costs next to nothing. */
-static int64_t tick(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
 /* Where the packet goes, as a number: an interface, or source and destination. Never 0. */
@@ -117,20 +116,22 @@ bool defer_may(const struct dsock *s, const struct outgoing *o, const struct des
 	uint32_t where = place(o, to);
 	const struct passed *p = &s->passed[where % PASSED];
 
-	return p->where == where && o->len <= p->len && ring_ready(&s->ring) && socket_alone() &&
-	       o->frame.back.hops <= DIVERT_HOPS_MAX && p->tick == tick();
+	return is_armed(s->deferred) && p->where == where && p->time == s->deferred->time &&
+	       o->len <= p->len && ring_ready(&s->ring) && socket_alone() &&
+	       o->frame.back.hops <= DIVERT_HOPS_MAX;
 }
 
 void defer_passed(struct dsock *s, const struct outgoing *o, const struct destination *to)
 {
 	uint32_t where = place(o, to);
 	struct passed *p = &s->passed[where % PASSED];
-	int64_t now = tick();
 
-	if (p->where != where || p->tick != now || p->len < o->len)
+	if (!ring_ready(&s->ring) || !socket_alone() || !begin(s) || !arm(s, s->deferred))
+		return;
+	if (p->where != where || p->time != s->deferred->time || p->len < o->len)
 		p->len = o->len;
 	p->where = where;
-	p->tick = now;
+	p->time = s->deferred->time;
 }
 
 void defer_failed(struct dsock *s)
@@ -140,11 +141,8 @@ void defer_failed(struct dsock *s)
 
 bool defer_add(struct dsock *s, const struct outgoing *o)
 {
-	struct deferred *d;
+	struct deferred *d = s->deferred;
 
-	if (!begin(s) || !arm(s, s->deferred))
-		return false;
-	d = s->deferred;
 	if (!batch_add(&d->batch, o)) {
 		defer_flush(s);
 		if (!batch_add(&d->batch, o))

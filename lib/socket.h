@@ -49,8 +49,7 @@ struct shared {
 /* Where a packet went, how long it was, and when (lib/defer.c). */
 #define PASSED 64
 struct passed {
-	uint32_t where, len;
-	int64_t tick;
+	uint32_t where, len, time;
 };
 
 struct dsock {

@@ -42,6 +42,7 @@ match how:
     case "read":
         sys.stdin.read()
     case "down": # not on the way any more
+        time.sleep(0.05) # what waited has left
         os.system("ip link set r0 down")
         for packet, addr in packets[written:]:
             try:
