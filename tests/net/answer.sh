@@ -129,7 +129,47 @@ rule unreach6 admin-prohib ipv6-icmp from any to any icmp6types 128
 like "ping -6 shows it" "$(a ping -n -c 1 -W 1 -s 1400 fd02::1)" \
 	"From fd01::2 icmp_seq=1 Destination unreachable: Administratively prohibited"
 
-# ---- to whom nobody answers ----
+# ---- headers of other lengths than the answer's; a link without a header ----
+
+rule reset tcp from any to any 83
+start dump a tcpdump -l -n -S -v -i any -c 1 "tcp and dst host 10.1.0.1"
+wait_for 10 "tcpdump listens" grep -q "listening on" "$TMP/dump.err"
+send a raw 10.1.0.2 options >/dev/null
+wait_for 5 "IP options: answered" grep -q "length 0" "$TMP/dump.out"
+like "IP options: the reset" "$(<"$TMP/dump.out")" \
+	"length 40\).*Flags \[R\.\], cksum 0x[0-9a-f]* \(correct\), seq 0, ack 7006,"
+kill "$pid_dump" 2>/dev/null
+wait "$pid_dump"
+
+if [ -c /dev/net/tun ]; then
+	make_ns t
+	start tun r python3 "$HERE/tunpair.py" "$NS-r" tun0 "$NS-t" t0 "$TMP/tun.ready"
+	wait_for 10 "the pair of tunnels" test -s "$TMP/tun.ready"
+	for x in "r tun0 2" "t t0 1"; do
+		read -r ns dev last <<<"$x"
+		add_addr "$ns" "$dev" "10.5.0.$last/24"
+		add_addr "$ns" "$dev" "fd05::$last/64"
+		ip -n "$NS-$ns" link set "$dev" up
+	done
+	works "tun: pings" ping_ t 10.5.0.2
+	refused "tun: reset, in" t 10.5.0.2 reset tcp from any to any 80 in
+	refused "tun: reset, out" r 10.5.0.1 reset tcp from any to any 80 out
+	refused "tun: reset6, in" t fd05::2 reset6 tcp from any to any 80 in
+	refused "tun: reset6, out" r fd05::1 reset6 tcp from any to any 80 out
+	told "tun: port, in" t 10.5.0.2 ECONNREFUSED "10.5.0.2 > 10.5.0.1: ICMP 10.5.0.2 udp port 9" \
+		unreach port udp from any to any in
+	told "tun: port, out" r 10.5.0.1 ECONNREFUSED "10.5.0.1 > 10.5.0.2: ICMP 10.5.0.1 udp port 9" \
+		unreach port udp from any to any out
+	stop tun
+else
+	echo "skip tun: no /dev/net/tun"
+fi
+
+# ---- the log, and to whom nobody answers ----
+
+rule unreach host log udp from any to any 9 in
+send a udp 10.1.0.2 9 >/dev/null
+like "log" "$(r ipfw log)" ": 100 Unreach 1 UDP 10.1.0.1:[0-9]* 10.1.0.2:9 in via r0"
 
 # silent WHAT FILTER FROM COUNT COMMAND...: COMMAND's packets are counted by the rule, nothing comes back
 silent() {

@@ -5,7 +5,7 @@ connect ADDR PORT          the errno, and whether it came at once; ETIMEDOUT aft
 serve ADDR PORT            accept one connection, read it to its end
 midst ADDR PORT COMMAND... connect, run COMMAND, send: the errno
 udp ADDR PORT              send a datagram, the errno that follows within a second, or nothing
-raw ADDR WHAT              send an IP packet: icmp-error, icmp6-error, fragment, rst
+raw ADDR WHAT              send an IP packet: icmp-error, icmp6-error, fragment, rst, options (a TCP SYN, 5 bytes)
 """
 import errno
 import socket
@@ -82,7 +82,7 @@ def udp(addr, port):
 
 def raw(addr, what):
     v6 = what == "icmp6-error"
-    proto, frag = 1, 0
+    proto, frag, options = 1, 0, b""
     if v6:
         # the kernel fills the checksum in
         with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as s:
@@ -92,12 +92,16 @@ def raw(addr, what):
         data = struct.pack("!BBHI", 3, 3, 0, 0) + bytes(28)
     elif what == "fragment":
         proto, frag, data = 17, 8, bytes(40)
+    elif what == "options":
+        options = bytes(40)
+        data = struct.pack("!HHIIBBHHH", 5000, 83, 7000, 0, 0x50, 2, 100, 0, 0) + bytes(5)
+        proto = 6
     else:
         proto, data = 6, struct.pack("!HHIIBBHHH", 5000, 80, 1, 0, 0x50, 4, 0, 0, 0)
-    head = struct.pack("!BBHHHBBHII", 0x45, 0, 0, 1, frag, 64, proto, 0, 0,
+    head = struct.pack("!BBHHHBBHII", 0x45 + len(options) // 4, 0, 0, 1, frag, 64, proto, 0, 0,
                        struct.unpack("!I", socket.inet_aton(addr))[0])
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
-        s.sendto(head + data, (addr, 0))
+        s.sendto(head + options + data, (addr, 0))
     return "sent"
 
 
