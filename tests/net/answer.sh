@@ -165,6 +165,21 @@ else
 	echo "skip tun: no /dev/net/tun"
 fi
 
+# ---- a checksum that was to be completed is not, in the midst of the answer ----
+
+if command -v ethtool >/dev/null && r ethtool -K r0 tx off >/dev/null; then
+	told "no offload: port, in" a 10.1.0.2 ECONNREFUSED "ICMP 10.1.0.2 udp port 9" \
+		unreach port udp from any to any in
+	told "no offload: port6, in" a fd01::2 ECONNREFUSED "unreachable port, fd01::2 udp port 9" \
+		unreach6 port udp from any to any in
+	refused "no offload: unreach, through r, out" a 10.2.0.1 unreach port tcp from any to any 80 out
+	refused "no offload: reset, in" a 10.1.0.2 reset tcp from any to any 80 in
+	refused "no offload: reset6, through r, out" a fd02::1 reset6 tcp from any to any 80 out
+	r ethtool -K r0 tx on >/dev/null
+else
+	echo "skip no offload: no ethtool"
+fi
+
 # ---- the log, and to whom nobody answers ----
 
 rule unreach host log udp from any to any 9 in
