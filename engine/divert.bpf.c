@@ -114,7 +114,7 @@ static __always_inline int back_frame(struct __sk_buff *skb, int version, struct
 {
 	void *ring;
 
-	if (back_header(skb, back))
+	if (back_header(skb, back) || !(back->flags & DIVERT_BACK_FRAME))
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
 	if ((back->flags & DIVERT_BACK_BATCH) == DIVERT_BACK_BATCH)
 		return back_batch(skb, back);

@@ -39,6 +39,8 @@ static struct deferred *make(void)
 	if (!d)
 		return NULL;
 	d->wait.tv_nsec = WAIT_NS;
+	d->batch.frame.back.flags =
+		DIVERT_BACK_FRAME | DIVERT_BACK_BATCH; /* the kernel may find it empty */
 	d->batch.frame.back.ifindex = 1;
 	/* a filter of system calls may end the process at one that it does not know */
 	d->cannot = prctl(PR_GET_SECCOMP) != 0 || io_uring_queue_init(4, &d->ring, 0);
