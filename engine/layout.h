@@ -116,20 +116,20 @@ struct divert_back {
 } __attribute__((packed));
 
 /*
- * Many packets in one frame, of one direction and one IP version: tag says how many. Each is
- * a frame of its own with its length ahead. Where one is refused those before it are on their way, and their
- * number is in the upper half of the error. The frame is to be longer than a page: then it costs
- * least to make it the first packet, and so on. The blank is for whoever sends the frame: he looks for the
- * transport header, and a packet could not be shorter than where he found one.
+ * Many packets in one frame, of one direction and one IP version: tag says how many. Each is a
+ * frame of its own with its length ahead. Where one is refused those before it are on their way, and
+ * their number is in the upper half of the error. The frame lies in a page with all that the kernel
+ * adds, as each packet is accounted to its receiver with what the frame took. The blank is for whoever
+ * sends the frame: he looks for the transport header, and no packet could be shorter than that.
  *
- * With a number of its own in ifindex, a batch may come again, with more packets at its end: each packet is
+ * With a number of its own in ifindex, a batch may come again, with more packets at its end: each is
  * written once. What cannot be written is counted and left out, and the frame refused at the end.
  */
-#define DIVERT_BATCH_BLANK  40	  /* bytes ahead of them, nothing to IPv4 and the end to IPv6: */
-#define DIVERT_BATCH_NEXT   6	  /* but for a "no next header" here, they are 0 */
-#define DIVERT_BATCH_MAX    32	  /* packets */
-#define DIVERT_BATCH_PACKET 2048  /* bytes of the longest, with its header below */
-#define DIVERT_BATCH_ROOM   16384 /* bytes of all of them */
+#define DIVERT_BATCH_BLANK  40	 /* bytes ahead of them, nothing to IPv4 and the end to IPv6: */
+#define DIVERT_BATCH_NEXT   6	 /* but for a "no next header" here, they are 0 */
+#define DIVERT_BATCH_MAX    32	 /* packets */
+#define DIVERT_BATCH_PACKET 2048 /* bytes of the longest, with its header below */
+#define DIVERT_BATCH_ROOM   3584 /* bytes of all of them */
 
 struct divert_batched {
 	__u16 len; /* bytes of the packet that follows, host order */

@@ -8,9 +8,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define PAGE                                                                                       \
-	4096 /* a frame longer than that lies in pages of its own, and what is cut off it is free */
-
 /* The kernel half takes one direction's packets in turn, and those of one IP version. */
 static bool like_first(const struct batch *b, const struct divert_batched *head)
 {
@@ -51,9 +48,7 @@ bool batch_add(struct batch *b, const struct outgoing *o)
 
 size_t batch_frame_len(const struct batch *b)
 {
-	size_t len = sizeof(b->frame) + sizeof(b->blank) + (b->n ? b->at[b->n] : 0);
-
-	return len > PAGE ? len : PAGE + 1;
+	return sizeof(b->frame) + sizeof(b->blank) + (b->n ? b->at[b->n] : 0);
 }
 
 int batch_send(const struct dsock *s, struct batch *b)
