@@ -122,6 +122,7 @@ static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
 {
 	struct bpf_redir_neigh next = {};
 	struct bpf_fib_lookup fib = {};
+	__u32 flags = fib_flags, len;
 	struct pass p = {.skb = skb};
 	struct net_device *dev;
 	int rc;
@@ -132,8 +133,15 @@ static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
 	if (packet_read(&p, version, skb->len - ETH_HLEN, &p.desk->packet, &p.desk->shape))
 		return EINVAL;
 	skb->mark = back->mark;
-	rc = back_route(&p, &fib, p.desk->shape.len,
-			how & BATCH_LAST ? fib_flags : fib_flags & ~FIB_SKIP_NEIGH);
+	if (!(how & BATCH_LAST))
+		flags &= ~FIB_SKIP_NEIGH; /* its address is needed here */
+	len = p.desk->shape.len;
+	rc = back_route(&p, &fib, len, flags);
+	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED && back_fitted(&p, back)) {
+		rc = back_route(&p, &fib, 0, flags);
+		if (len > fib.mtu_result)
+			rc = BPF_FIB_LKUP_RET_FRAG_NEEDED;
+	}
 	d->cause = how & BATCH_NUMBERED ? DIVERT_N_NO_ROUTE : DIVERT_N_CAUSES;
 	/* what is not plain comes on its own */
 	if (rc != BPF_FIB_LKUP_RET_SUCCESS &&
