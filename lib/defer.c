@@ -44,11 +44,14 @@ static struct deferred *make(void)
 	d->batch.frame.back.ifindex = 1;
 	/* a filter of system calls may end the process at one that it does not know */
 	d->cannot = prctl(PR_GET_SECCOMP) != 0 || io_uring_queue_init(4, &d->ring, 0);
-	if (d->cannot)
+	if (d->cannot) {
+		d->ring.ring_fd = -1;
 		return d;
+	}
 	fd = table_take_inner(d->ring.ring_fd);
 	if (fd < 0) {
 		io_uring_queue_exit(&d->ring);
+		d->ring.ring_fd = -1;
 		d->cannot = true;
 		return d;
 	}
@@ -95,44 +98,26 @@ static bool arm(const struct dsock *s, struct deferred *d)
 	return d->armed;
 }
 
-/* Where the packet goes, as a number: an interface, or source and destination. Never 0. */
-static uint32_t place(const struct outgoing *o, const struct destination *to)
-{
-	uint32_t word, i, n, h = 1;
-	const uint8_t *at;
-
-	if (!to->out)
-		return to->ifindex;
-	at = o->packet + (o->packet[0] >> 4 == 6 ? 8 : 12);
-	n = o->packet[0] >> 4 == 6 ? 8 : 2;
-	for (i = 0; i < n; i++, at += sizeof(word)) {
-		memcpy(&word, at, sizeof(word));
-		h = (h ^ word) * 0x9e3779b1u;
-		h ^= h >> 15;
-	}
-	return h | 1u << 31;
-}
-
 bool defer_may(const struct dsock *s, const struct outgoing *o, const struct destination *to)
 {
-	uint32_t where = place(o, to);
-	const struct passed *p = &s->passed[where % PASSED];
+	const struct passed *p = &s->passed[to->ifindex % PASSED];
 
-	return is_armed(s->deferred) && p->where == where && p->time == s->deferred->time &&
-	       o->len <= p->len && ring_ready(&s->ring) && socket_alone() &&
-	       o->frame.back.hops <= DIVERT_HOPS_MAX;
+	return !to->out && is_armed(s->deferred) && p->ifindex == to->ifindex &&
+	       p->time == s->deferred->time && o->len <= p->len && ring_ready(&s->ring) &&
+	       socket_alone() && o->frame.back.hops <= DIVERT_HOPS_MAX;
 }
 
 void defer_passed(struct dsock *s, const struct outgoing *o, const struct destination *to)
 {
-	uint32_t where = place(o, to);
-	struct passed *p = &s->passed[where % PASSED];
+	struct passed *p = &s->passed[to->ifindex % PASSED];
 
-	if (!ring_ready(&s->ring) || !socket_alone() || !begin(s) || !arm(s, s->deferred))
+	/* outbound a neighbour may not be known yet, and nobody would be told */
+	if (to->out || !ring_ready(&s->ring) || !socket_alone() || !begin(s) ||
+	    !arm(s, s->deferred))
 		return;
-	if (p->where != where || p->time != s->deferred->time || p->len < o->len)
+	if (p->ifindex != to->ifindex || p->time != s->deferred->time || p->len < o->len)
 		p->len = o->len;
-	p->where = where;
+	p->ifindex = to->ifindex;
 	p->time = s->deferred->time;
 }
 
@@ -184,7 +169,7 @@ void defer_free(struct dsock *s)
 	s->deferred = NULL;
 	if (!d)
 		return;
-	if (!d->cannot) {
+	if (d->ring.ring_fd >= 0) {
 		table_close_inner(&d->ring.ring_fd); /* -1 then */
 		io_uring_queue_exit(&d->ring);
 	}
@@ -195,6 +180,6 @@ void defer_move(struct dsock *s, int from, int to)
 {
 	struct deferred *d = s->deferred;
 
-	if (d && !d->cannot && d->ring.ring_fd == from)
+	if (d && d->ring.ring_fd == from)
 		d->ring.ring_fd = d->ring.enter_ring_fd = to;
 }

@@ -471,7 +471,7 @@ ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs
 	rc = push_any(s, fd, &o, &to, order, flags);
 	if (rc)
 		defer_failed(s);
-	else if (!to.out) /* outbound a neighbour may not be known yet, and nobody would be told */
+	else
 		defer_passed(s, &o, &to);
 	return rc ? rc : (ssize_t)o.given;
 }
