@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Packets at random. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "packet.h"
+#include "rules/rules.h"
+
+uint64_t random_seed = 1;
+
+uint32_t random_chance(uint32_t below)
+{
+	random_seed = random_seed * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(random_seed >> 33) % below;
+}
+
+static const char *const addrs4[] = {"10.0.0.1", "10.0.0.2", "10.0.1.1", "192.0.2.7",
+				     "192.0.2.200"};
+static const char *const addrs6[] = {"fd00::1", "fd00::2", "fd00:0:0:1::1", "2001:db8::7"};
+static const char *const ifaces[] = {"eth0", "eth1", "tun0", "lo"};
+static const uint8_t protos[] = {1, 6, 6, 6, 17, 17, 47, 58, 132};
+static const uint16_t ports[] = {0, 22, 53, 80, 1000, 1001, 65535};
+
+static void put(struct random_bytes *b, const void *bytes, unsigned int n)
+{
+	memcpy(b->byte + b->n, bytes, n);
+	b->n += n;
+}
+
+static void put8(struct random_bytes *b, uint8_t v)
+{
+	put(b, &v, 1);
+}
+
+static void put16(struct random_bytes *b, uint16_t v)
+{
+	v = htons(v);
+	put(b, &v, 2);
+}
+
+static void put32(struct random_bytes *b, uint32_t v)
+{
+	v = htonl(v);
+	put(b, &v, 4);
+}
+
+static void put_option(struct random_bytes *b, uint8_t kind, unsigned int len)
+{
+	while (!random_chance(3))
+		put8(b, 1);
+	put8(b, kind);
+	put8(b, len);
+	while (len-- > 2)
+		put8(b, random_chance(256));
+}
+
+static void put_padding(struct random_bytes *b, unsigned int from)
+{
+	while ((b->n - from) % 4)
+		put8(b, 0);
+}
+
+static void put_ip_options(struct random_bytes *b, unsigned int bits)
+{
+	unsigned int from = b->n;
+
+	if (bits & DIVERT_IPOPT_RR)
+		put_option(b, 7, 3);
+	if (bits & DIVERT_IPOPT_TS)
+		put_option(b, 68, 4);
+	if (bits & DIVERT_IPOPT_LSRR)
+		put_option(b, 131, 3);
+	if (bits & DIVERT_IPOPT_SSRR)
+		put_option(b, 137, 3);
+	put_padding(b, from);
+}
+
+static void put_tcp(struct random_bytes *b, const struct random_sample *s)
+{
+	unsigned int at = b->n, from = at + 20;
+
+	put16(b, s->sport);
+	put16(b, s->dport);
+	put32(b, s->seq);
+	put32(b, s->ack);
+	put8(b, 0);
+	put8(b, s->tcp_flags);
+	put16(b, s->window);
+	put32(b, 0);
+	if (s->tcp_options & DIVERT_TCPOPT_WINDOW)
+		put_option(b, 3, 3);
+	if (s->tcp_options & DIVERT_TCPOPT_MSS) {
+		put16(b, 0x0204);
+		put16(b, s->mss);
+	}
+	if (s->tcp_options & DIVERT_TCPOPT_SACK)
+		put_option(b, 4, 2);
+	if (s->tcp_options & DIVERT_TCPOPT_TS)
+		put_option(b, 8, 10);
+	if (s->tcp_options & DIVERT_TCPOPT_CC)
+		put_option(b, 11, 6);
+	put_padding(b, from);
+	while (b->n - at > 60) /* more NOPs than there is room for */
+		b->n -= 4;
+	b->byte[at + 12] = (b->n - at) / 4 << 4;
+}
+
+static void put_transport(struct random_bytes *b, const struct random_sample *s)
+{
+	static const unsigned char zero[64];
+
+	if (s->frag_offset)
+		put(b, zero, 8);
+	else if (s->proto == 6)
+		put_tcp(b, s);
+	else if (s->proto == 17 || s->proto == 132) {
+		put16(b, s->sport);
+		put16(b, s->dport);
+		put32(b, 0);
+	} else {
+		put8(b, s->type);
+		put8(b, s->code);
+		put(b, zero, 6);
+	}
+	put(b, zero, s->data);
+}
+
+static void make4(struct random_bytes *b, const struct random_sample *s)
+{
+	static const unsigned char zero[2];
+
+	put16(b, 0x4500 | s->tos);
+	put16(b, 0);
+	put16(b, s->id);
+	put16(b, (s->offset_bits & RULE_FRAG_RF ? 0x8000 : 0) |
+			 (s->offset_bits & RULE_FRAG_DF ? 0x4000 : 0) |
+			 (s->offset_bits & RULE_FRAG_MF ? 0x2000 : 0) | s->frag_offset);
+	put8(b, s->ttl);
+	put8(b, s->proto);
+	put(b, zero, 2);
+	put(b, s->src, 4);
+	put(b, s->dst, 4);
+	put_ip_options(b, s->ip_options);
+	b->byte[0] = 0x40 | b->n / 4;
+	put_transport(b, s);
+	b->byte[2] = b->n >> 8;
+	b->byte[3] = b->n;
+}
+
+/* An extension header of 8 bytes; next is where the type of it stands, and then that of what follows. */
+static unsigned int put_ext(struct random_bytes *b, unsigned int next, uint8_t header,
+			    uint8_t third)
+{
+	unsigned int at = b->n;
+
+	b->byte[next] = header;
+	put8(b, 0);
+	put8(b, 0);
+	put8(b, third);
+	put8(b, 0);
+	put32(b, 0);
+	return at;
+}
+
+static void make6(struct random_bytes *b, const struct random_sample *s)
+{
+	unsigned int next = 6, frag;
+
+	put32(b, 6u << 28 | (uint32_t)s->tos << 20 | s->flow);
+	put16(b, 0);
+	put8(b, 0);
+	put8(b, s->ttl);
+	put(b, s->src, 16);
+	put(b, s->dst, 16);
+	if (s->ext & DIVERT_EXT_HOPOPT)
+		next = put_ext(b, next, 0, 0);
+	if (s->ext & DIVERT_EXT_ROUTE)
+		next = put_ext(b, next, 43,
+			       s->ext & DIVERT_EXT_RTHDR0   ? 0
+			       : s->ext & DIVERT_EXT_RTHDR2 ? 2
+							    : 4);
+	if (s->ext & DIVERT_EXT_DSTOPT)
+		next = put_ext(b, next, 60, 0);
+	if (s->ext & DIVERT_EXT_AH)
+		next = put_ext(b, next, 51, 0);
+	if (s->ext & DIVERT_EXT_FRAG) {
+		frag = put_ext(b, next, 44, s->frag_offset >> 5);
+		b->byte[frag + 3] = s->frag_offset << 3 | 1;
+		next = frag;
+	}
+	b->byte[next] = s->proto;
+	put_transport(b, s);
+	b->byte[4] = (b->n - 40) >> 8;
+	b->byte[5] = b->n - 40;
+}
+
+void random_sample(struct random_sample *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->six = random_chance(2);
+	if (s->six) {
+		inet_pton(AF_INET6, RANDOM_PICK(addrs6), s->src);
+		inet_pton(AF_INET6, RANDOM_PICK(addrs6), s->dst);
+		s->ext = random_chance(2) ? 0 : random_chance(32);
+		if (s->ext & DIVERT_EXT_ROUTE)
+			s->ext |= random_chance(2)   ? DIVERT_EXT_RTHDR0
+				  : random_chance(2) ? DIVERT_EXT_RTHDR2
+						     : 0;
+		if (s->ext & DIVERT_EXT_FRAG && random_chance(2))
+			s->frag_offset = 1 + random_chance(300);
+		s->flow = random_chance(3);
+	} else {
+		inet_pton(AF_INET, RANDOM_PICK(addrs4), s->src);
+		inet_pton(AF_INET, RANDOM_PICK(addrs4), s->dst);
+		s->ip_options = random_chance(4) ? 0 : random_chance(16);
+		s->offset_bits = random_chance(8) << 1;
+		s->frag_offset = random_chance(4) ? 0 : 1 + random_chance(300);
+	}
+	s->proto = RANDOM_PICK(protos);
+	s->ttl = 1 + random_chance(3);
+	s->tos = random_chance(2) ? random_chance(256) : 46 << 2;
+	s->type = random_chance(2) ? 8 : 128;
+	s->code = random_chance(3);
+	s->tcp_flags = random_chance(64);
+	s->sport = RANDOM_PICK(ports);
+	s->dport = RANDOM_PICK(ports);
+	s->id = random_chance(4);
+	s->window = random_chance(4);
+	s->tcp_options = random_chance(2) ? 0 : random_chance(32);
+	s->mss = 1000 + random_chance(3);
+	s->data = random_chance(3);
+	s->seq = random_chance(3);
+	s->ack = random_chance(3);
+	s->mark = random_chance(4);
+	s->random = random_chance(1u << 31) * 2;
+	s->uid = random_chance(3) - 1;
+	s->gid = random_chance(3) - 1;
+	s->nobody = random_chance(2);
+	s->tag = random_chance(3) ? 0 : random_chance(40);
+	s->out = random_chance(2);
+	s->forwarded = s->out && random_chance(2);
+	s->recv = !s->out || s->forwarded ? RANDOM_PICK(ifaces) : NULL;
+	s->xmit = s->out ? RANDOM_PICK(ifaces) : NULL;
+	if (!random_chance(3))
+		s->back = s->out ? DIVERT_IS_BACK_OUT : DIVERT_IS_BACK_IN;
+}
+
+void random_packet(struct random_bytes *b, struct random_sample *s)
+{
+	b->n = 0;
+	if (s->six)
+		make6(b, s);
+	else
+		make4(b, s);
+	s->len = b->n;
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Rule sets at random. */
+#include <stdio.h>
+#include <string.h>
+
+#include "packet.h"
+#include "ruleset.h"
+
+const char *const random_own[2] = {"10.0.0.1", "fd00::1"};
+
+/* Of every interface whose name begins with e. */
+bool random_iface_has(const char *name, const char *addr)
+{
+	return name && *name == 'e' && !strcmp(addr, "10.0.0.1");
+}
+
+const struct random_entry random_entry[RANDOM_ENTRIES] = {
+	{"ta", "10.0.0.0/8", 5}, {"ta", "10.0.0.0/24", 10}, {"ta", "10.0.0.2", 25},
+	{"ta", "fd00::/64", 5},	 {"ta", "fd00::1", 10},	    {"tn", "53", 5},
+	{"tn", "0", 10},	 {"tn", "46", 25},	    {"tn", "1", 5},
+	{"ti", "eth0", 5},	 {"ti", "lo", 10},
+};
+
+static const char *const actions[] = {
+	"allow",   "deny",	 "count",	    "count",	 "count",
+	"count",   "divert 5",	 "divert tablearg", "skipto 20", "skipto tablearg",
+	"call 25", "call 5",	 "call tablearg",   "return",	 "reass",
+	"reject",  "unreach6 4", "reset",
+};
+
+static const char *const places[] = {
+	"any",
+	"any",
+	"any",
+	"10.0.0.1",
+	"10.0.0.0/24",
+	"not 10.0.0.2",
+	"10.0.0.0:255.255.0.255",
+	"10.0.0.0/24{1,5-9}",
+	"10.0.0.2,192.0.2.0/24{7,200},fd00::1",
+	"fd00::/64",
+	"::/0",
+	"me",
+	"not me",
+	"me6",
+	"table(ta)",
+	"table(ta,10)",
+	"me,10.0.1.1,table(ta,5)",
+	"{ 10.0.0.1 or not fd00::1 }",
+	"{ me or 192.0.2.7 or table(ta) }",
+	"0.0.0.0/0",
+};
+
+static const char *const heads[] = {
+	"ip",
+	"ip",
+	"ip",
+	"ip4",
+	"ip6",
+	"tcp",
+	"udp",
+	"icmp",
+	"ipv6-icmp",
+	"not tcp",
+	"{ tcp or udp }",
+	"{ ip6 or not udp }",
+	"47",
+};
+
+static const char *const options[] = {
+	"in",
+	"out",
+	"via eth0",
+	"via eth*",
+	"not via lo",
+	"recv tun0",
+	"xmit eth1",
+	"recv *",
+	"via table(ti)",
+	"recv table(ti,5)",
+	"not xmit table(ti)",
+	"via 10.0.0.1",
+	"recv fd00::1",
+	"xmit 10.0.0.1",
+	"{ in or via eth0 }",
+	"proto tcp",
+	"not proto 17",
+	"src-ip me",
+	"dst-ip 10.0.0.0/8",
+	"src-ip 10.0.0.1,fd00::2",
+	"src-port 53",
+	"dst-port 22,53,80,1000,1001,3",
+	"not dst-port 0-100",
+	"{ src-port 80 or dst-port 80 }",
+	"icmptypes 8",
+	"icmp6types 128",
+	"icmpcodes 1-2",
+	"not icmptypes 0",
+	"diverted",
+	"diverted-loopback",
+	"not diverted-output",
+	"fwmark 1",
+	"fwmark 0x2/0x2",
+	"established",
+	"setup",
+	"not setup",
+	"tcpflags syn,!ack",
+	"tcpflags fin",
+	"not tcpflags psh,!urg",
+	"tcpoptions mss",
+	"tcpoptions window,!sack",
+	"tcpoptions !ts,!cc",
+	"tcpseq 1",
+	"tcpack 2",
+	"tcpwin 1-2",
+	"tcpmss 1000-1001",
+	"not tcpmss 1000",
+	"tcpdatalen 0",
+	"tcpdatalen 1-9",
+	"ipid 1",
+	"ipid 2-3",
+	"iplen 20-41",
+	"iplen 42-500",
+	"ipttl 2",
+	"not ipttl 1-2",
+	"iptos lowdelay",
+	"iptos throughput,!reliability",
+	"ipprecedence 5",
+	"ipprecedence 0,1,2",
+	"dscp ef",
+	"dscp be,af11,46",
+	"not dscp ef",
+	"ipoptions rr",
+	"ipoptions ts,!lsrr",
+	"ipoptions !ssrr",
+	"frag",
+	"not frag",
+	"frag mf",
+	"frag df,!offset",
+	"frag rf,offset",
+	"not frag !mf",
+	"ext6hdr frag",
+	"ext6hdr hopopt,rthdr0",
+	"ext6hdr rthdr2",
+	"not ext6hdr route",
+	"ext6hdr dstopt,ah",
+	"flow-id 1",
+	"flow-id 0,2",
+	"uid 0",
+	"not uid 1",
+	"gid 1",
+	"lookup src-ip ta",
+	"lookup dst-ip table(ta,10)",
+	"lookup dst-port tn",
+	"not lookup src-port tn",
+	"lookup uid tn",
+	"lookup dscp tn",
+	"lookup fwmark table(tn,10)",
+	"{ lookup src-ip ta or not established or frag }",
+	"{ frag mf or dst-port 80 or dst-ip me }",
+	"ip6",
+	"not ip4",
+	"ipversion 6",
+};
+
+static struct rule *random_rule(void)
+{
+	char line[512], *at = line;
+	struct rules_error err;
+	unsigned int i, n;
+	struct rule *r;
+
+	do {
+		at = line + sprintf(line, "%u set %u ", 1 + random_chance(30), random_chance(3));
+		if (!random_chance(10))
+			at += sprintf(at, "prob 0.%u ", 1 + random_chance(9));
+		at += sprintf(at, "%s ", RANDOM_PICK(actions));
+		at += sprintf(at, "%s from %s", RANDOM_PICK(heads), RANDOM_PICK(places));
+		if (!random_chance(8))
+			at += sprintf(at, " %s", random_chance(2) ? "53" : "not 1000-65535");
+		at += sprintf(at, " to %s", RANDOM_PICK(places));
+		n = random_chance(4);
+		for (i = 0; i < n; i++)
+			at += sprintf(at, " %s", RANDOM_PICK(options));
+		if (strstr(line, "divert") == strstr(line, "di") && !random_chance(2))
+			at += sprintf(at, " bypass");
+	} while (rule_parse(line, &r, &err)); /* contradictions are refused */
+	return r;
+}
+
+int random_rules(struct rules *s)
+{
+	struct rules_error err;
+	unsigned int i, n = 1 + random_chance(16);
+
+	rules_init(s);
+	if (!rules_table_add(s, "ta", RULES_TABLE_ADDR, &err) ||
+	    !rules_table_add(s, "tn", RULES_TABLE_NUMBER, &err) ||
+	    !rules_table_add(s, "ti", RULES_TABLE_IFACE, &err))
+		return -1;
+	for (i = 0; i < n; i++)
+		if (rules_add(s, random_rule(), &err))
+			return -1;
+	if (!random_chance(3))
+		s->disabled = 1u << random_chance(3);
+	return 0;
+}
