@@ -13,7 +13,9 @@
 
 /* ---- between lo and the hook: cb[], which travels with the packet ---- */
 
-#define ENTRY_BACK 0x10000u /* of cb[2], whose low 16 bits are the tag */
+/* Of cb[2], whose low 16 bits are the tag. */
+#define ENTRY_BACK  0x10000u
+#define ENTRY_ALONE 0x20000u /* back_alone() */
 
 /* volatile: the verifier wants each word written on its own */
 static __always_inline void entry_set(volatile struct __sk_buff *skb, __u16 tag, __u32 recv_ifindex,
@@ -27,23 +29,29 @@ static __always_inline void entry_set(volatile struct __sk_buff *skb, __u16 tag,
 }
 
 /*
- * Was the packet written back? A packet of another namespace, or left-overs of
- * the stack in cb[], do not know the key. It serves once, and is wiped.
+ * Was the packet written back: ENTRY_BACK, ENTRY_ALONE, 0? A packet of another namespace, or left-overs
+ * of the stack in cb[], do not know the key. It serves once, and is wiped.
  */
 static __always_inline int entry_take(volatile struct __sk_buff *skb, __u32 *tag,
 				      __u32 *recv_ifindex)
 {
-	if (skb->cb[0] != entry_key[0] || skb->cb[1] != entry_key[1] || !(skb->cb[2] & ENTRY_BACK))
+	__u32 entry;
+
+	if (skb->cb[0] != entry_key[0] || skb->cb[1] != entry_key[1])
+		return 0;
+	entry = skb->cb[2] & (ENTRY_BACK | ENTRY_ALONE);
+	if (!entry)
 		return 0;
 	*tag = skb->cb[2] & 0xffff;
 	*recv_ifindex = skb->cb[3];
 	/* what was written and never came here was lost on the way: see DIVERT_N_LOST */
-	count(skb->cb[4], DIVERT_N_ENTERED);
+	if (entry == ENTRY_BACK)
+		count(skb->cb[4], DIVERT_N_ENTERED);
 	skb->cb[0] = 0;
 	skb->cb[1] = 0;
 	skb->cb[2] = 0;
 	skb->cb[3] = 0;
-	return 1;
+	return entry;
 }
 
 /*
@@ -193,6 +201,24 @@ static __always_inline int has_link_header(struct net_device *dev)
 	return type == ARPHRD_ETHER_TYPE || type == ARPHRD_LOOPBACK_TYPE;
 }
 
+static __always_inline int is_ethernet(struct net_device *dev)
+{
+	return READ(AS(net_device, dev), type) == ARPHRD_ETHER_TYPE;
+}
+
+/*
+ * A copy of the packet goes out by way of lo once more, on its own: only a program's verdict, not a
+ * clone, waits for a neighbour. Nobody is told what becomes of it; a loss is counted.
+ */
+static __always_inline void back_alone(struct __sk_buff *skb, const struct divert_back *back,
+				       __u32 stats)
+{
+	entry_set(skb, back->tag, back->ifindex, stats);
+	skb->cb[2] = ENTRY_ALONE | back->tag;
+	hops_set(skb, back);
+	bpf_clone_redirect(skb, LO_IFINDEX, 0);
+}
+
 static __always_inline int back_in(struct __sk_buff *skb, const struct divert_back *back)
 {
 	struct net_device *dev = skb_find_dev(skb, back->ifindex);
@@ -220,6 +246,8 @@ static __always_inline int back_no_route(struct __sk_buff *skb, int rc)
 {
 	switch (rc) {
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+		if (!skb->sk)
+			return back_refuse(skb, DIVERT_N_TOO_BIG, EMSGSIZE);
 		return back_answer(skb, EMSGSIZE); /* the library cuts it, or counts it */
 	case BPF_FIB_LKUP_RET_UNREACHABLE:
 		return back_refuse(skb, DIVERT_N_NO_ROUTE, EHOSTUNREACH);
@@ -235,6 +263,8 @@ static __always_inline int back_no_route(struct __sk_buff *skb, int rc)
 	 * a broadcast or a multicast destination from none. The library knows
 	 * how to ask, and comes again if there is a way.
 	 */
+	if (!skb->sk)
+		return back_refuse(skb, DIVERT_N_NO_ROUTE, ENETUNREACH);
 	return back_refuse(skb, DIVERT_N_UNROUTED, ENETUNREACH);
 }
 
@@ -269,8 +299,7 @@ static __always_inline int back_fitted(struct pass *p, const struct divert_back 
 }
 
 /* len: to be looked at; 0: only the device's own MTU counts. */
-static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib, __u16 len,
-				      __u32 flags)
+static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib, __u16 len)
 {
 	struct divert_packet *k = &p->desk->packet;
 	int v6 = k->field[DIVERT_F_FLAGS] & DIVERT_IS_V6;
@@ -293,7 +322,7 @@ static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib
 	}
 	if (fib_flags & FIB_MARK)
 		*(__u32 *)fib->smac = p->skb->mark;
-	return bpf_fib_lookup(p->skb, fib, sizeof(*fib), flags);
+	return bpf_fib_lookup(p->skb, fib, sizeof(*fib), fib_flags);
 }
 
 /* To the interface's egress, where its hook meets the packet again. */
@@ -342,17 +371,18 @@ static __always_inline int back_header(struct __sk_buff *skb, struct divert_back
 
 /*
  * TC_ACT_OK: to this host itself, and it is for the caller to go on with it as on its way out
- * over lo. noinline: what it needs leaves the stack before the rules do.
+ * over lo. noinline: what it needs leaves the stack before the rules do. Not static: see struct desk.
  */
-static __noinline int back_out(struct __sk_buff *skb, int version, const struct divert_back *back)
+__noinline int back_out(struct __sk_buff *skb, int version, const struct divert_back *back)
 {
 	struct pass p = {.skb = skb};
 	struct bpf_redir_neigh next = {};
 	struct bpf_fib_lookup fib = {};
+	struct net_device *dev;
 	__u32 len;
 	int rc;
 
-	if (pass_begin(&p))
+	if (!back || pass_begin(&p))
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
 	p.desk->link_len = ETH_HLEN;
 	if (packet_read(&p, version, skb->len - ETH_HLEN, &p.desk->packet, &p.desk->shape))
@@ -361,9 +391,9 @@ static __noinline int back_out(struct __sk_buff *skb, int version, const struct 
 	if (back->flags & DIVERT_BACK_LINK)
 		return back_link(&p, back);
 	len = back_len(&p);
-	rc = back_route(&p, &fib, len, fib_flags);
+	rc = back_route(&p, &fib, len);
 	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED && back_fitted(&p, back)) {
-		rc = back_route(&p, &fib, 0, fib_flags);
+		rc = back_route(&p, &fib, 0);
 		if (len > fib.mtu_result)
 			rc = BPF_FIB_LKUP_RET_FRAG_NEEDED;
 	}
@@ -376,6 +406,13 @@ static __noinline int back_out(struct __sk_buff *skb, int version, const struct 
 	}
 	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return back_no_route(skb, rc);
+	if (rc == BPF_FIB_LKUP_RET_NO_NEIGH && skb->sk) {
+		dev = skb_find_dev(skb, fib.ifindex);
+		if (dev && is_ethernet(dev)) { /* others have no neighbours */
+			back_alone(skb, back, back_stats(skb));
+			return back_answer(skb, EINPROGRESS);
+		}
+	}
 	next.nh_family = fib.family;
 	__builtin_memcpy(next.ipv6_nh, fib.ipv6_dst, sizeof(next.ipv6_nh));
 	return back_leave(skb, back, fib.ifindex, &next, back_stats(skb));

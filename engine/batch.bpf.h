@@ -122,10 +122,10 @@ static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
 {
 	struct bpf_redir_neigh next = {};
 	struct bpf_fib_lookup fib = {};
-	__u32 flags = fib_flags, len;
 	struct pass p = {.skb = skb};
 	struct net_device *dev;
-	int rc;
+	__u32 len;
+	int rc, good;
 
 	if (pass_begin(&p))
 		return EINVAL;
@@ -133,31 +133,30 @@ static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
 	if (packet_read(&p, version, skb->len - ETH_HLEN, &p.desk->packet, &p.desk->shape))
 		return EINVAL;
 	skb->mark = back->mark;
-	if (!(how & BATCH_LAST))
-		flags &= ~FIB_SKIP_NEIGH; /* its address is needed here */
 	len = p.desk->shape.len;
-	rc = back_route(&p, &fib, len, flags);
+	rc = back_route(&p, &fib, len);
 	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED && back_fitted(&p, back)) {
-		rc = back_route(&p, &fib, 0, flags);
+		rc = back_route(&p, &fib, 0);
 		if (len > fib.mtu_result)
 			rc = BPF_FIB_LKUP_RET_FRAG_NEEDED;
 	}
-	d->cause = how & BATCH_NUMBERED ? DIVERT_N_NO_ROUTE : DIVERT_N_CAUSES;
-	/* what is not plain comes on its own */
-	if (rc != BPF_FIB_LKUP_RET_SUCCESS &&
-	    !(rc == BPF_FIB_LKUP_RET_NO_NEIGH && how & BATCH_LAST))
-		return EHOSTUNREACH;
-	if (how & BATCH_LAST) {
+	good = rc == BPF_FIB_LKUP_RET_SUCCESS || rc == BPF_FIB_LKUP_RET_NO_NEIGH;
+	d->cause = DIVERT_N_CAUSES;
+	if (!good && !(how & BATCH_NUMBERED))
+		return EHOSTUNREACH; /* it is to come on its own, and be told why */
+	if (good && how & BATCH_LAST) {
 		next.nh_family = fib.family;
 		__builtin_memcpy(next.ipv6_nh, fib.ipv6_dst, sizeof(next.ipv6_nh));
 		d->verdict = back_leave(skb, back, fib.ifindex, &next, d->stats);
 		return 0;
 	}
-	if (fib.ifindex != d->oif) {
+	if (rc == BPF_FIB_LKUP_RET_SUCCESS && fib.ifindex != d->oif) {
 		dev = skb_find_dev(skb, fib.ifindex);
-		if (!dev || READ(AS(net_device, dev), type) != ARPHRD_ETHER_TYPE)
-			return EPROTOTYPE;
-		d->oif = fib.ifindex;
+		d->oif = dev && is_ethernet(dev) ? fib.ifindex : 0;
+	}
+	if (rc != BPF_FIB_LKUP_RET_SUCCESS || !d->oif) {
+		back_alone(skb, back, d->stats);
+		return 0;
 	}
 	/*
 	 * The neighbour is known, and nothing is asked of it; that its address is looked after is

@@ -137,6 +137,21 @@ static __always_inline int back_frame(struct __sk_buff *skb, int version, struct
 		       : back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
 }
 
+/* What back_alone() has sent here. */
+static __always_inline int alone(struct __sk_buff *skb, int version, __u32 tag, __u32 recv_ifindex)
+{
+	struct divert_back back = {
+		.flags = DIVERT_BACK_FRAME | DIVERT_BACK_OUT,
+		.hops = skb_hops(skb),
+		.tag = tag,
+		.ifindex = recv_ifindex,
+		.mark = skb->mark,
+	};
+
+	skb->priority = skb->cb[4];
+	return back_out(skb, version, &back);
+}
+
 SEC("tc")
 int divert_out(struct __sk_buff *skb)
 {
@@ -153,6 +168,8 @@ int divert_out(struct __sk_buff *skb)
 		recv_ifindex = back.ifindex;
 	} else if (version) {
 		known = entry_take(skb, &tag, &recv_ifindex);
+		if (known == ENTRY_ALONE)
+			return alone(skb, version, tag, recv_ifindex);
 	}
 	if (!version || (!known && skb_dev_is_port(skb)) ||
 	    rules_ask(skb, version, 1, tag) == RULES_NONE)

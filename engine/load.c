@@ -33,7 +33,7 @@ static uint32_t fib_flags(void)
 
 	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2)
 		return 0;
-	return (major * 1000 + minor >= 6003 ? 4u : 0) | (major * 1000 + minor >= 6010 ? 32u : 0);
+	return major * 1000 + minor >= 6010 ? 32u : 0;
 }
 
 static int make_secrets(struct divert_identity *id)

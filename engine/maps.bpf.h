@@ -11,8 +11,7 @@ const volatile __u32 entry_key[2] = {}; /* in the cb[] of a packet between lo an
 
 /* Of bpf_fib_lookup(), as far as the kernel knows them. */
 const volatile __u32 fib_flags = 0;
-#define FIB_SKIP_NEIGH 4u  /* 6.3 */
-#define FIB_MARK       32u /* 6.10; the mark stands where smac does */
+#define FIB_MARK 32u /* 6.10; the mark stands where smac does */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

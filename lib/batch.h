@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Packets that are written together, inbound: one frame and one system call for many. */
+/* Packets that are written together: one frame and one system call for many. */
 #ifndef LIB_BATCH_H
 #define LIB_BATCH_H
 
@@ -21,7 +21,7 @@ struct batch {
 	uint8_t record[DIVERT_BATCH_ROOM];
 } __attribute__((packed, aligned(8)));
 
-/* Put an inbound packet behind the others. false: it cannot go so, or there is no room. */
+/* Put a packet behind the others. false: it cannot go so, or there is no room. */
 bool batch_add(struct batch *b, const struct outgoing *o);
 
 /* Bytes of the frame with them. */

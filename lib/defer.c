@@ -98,26 +98,47 @@ static bool arm(const struct dsock *s, struct deferred *d)
 	return d->armed;
 }
 
+/*
+ * Where the packet goes, as a number: an interface, or what routes are usually chosen by (addresses,
+ * type of service, fwmark). Never 0.
+ */
+static uint32_t place(const struct outgoing *o, const struct destination *to)
+{
+	bool v6 = o->packet[0] >> 4 == 6;
+	const uint8_t *at = o->packet + (v6 ? 8 : 12);
+	uint32_t word, i, h;
+
+	if (!to->out)
+		return to->ifindex;
+	h = o->frame.back.mark ^ (v6 ? (o->packet[0] << 8 | o->packet[1]) & 0xff0 : o->packet[1]);
+	for (i = v6 ? 8 : 2; i; i--, at += sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		h = (h ^ word) * 0x9e3779b1u;
+		h ^= h >> 15;
+	}
+	return h | 1u << 31;
+}
+
 bool defer_may(const struct dsock *s, const struct outgoing *o, const struct destination *to)
 {
-	const struct passed *p = &s->passed[to->ifindex % PASSED];
+	uint32_t where = place(o, to);
+	const struct passed *p = &s->passed[where % PASSED];
 
-	return !to->out && is_armed(s->deferred) && p->ifindex == to->ifindex &&
-	       p->time == s->deferred->time && o->len <= p->len && ring_ready(&s->ring) &&
-	       socket_alone() && o->frame.back.hops <= DIVERT_HOPS_MAX;
+	return is_armed(s->deferred) && p->where == where && p->time == s->deferred->time &&
+	       o->len <= p->len && ring_ready(&s->ring) && socket_alone() &&
+	       o->frame.back.hops <= DIVERT_HOPS_MAX;
 }
 
 void defer_passed(struct dsock *s, const struct outgoing *o, const struct destination *to)
 {
-	struct passed *p = &s->passed[to->ifindex % PASSED];
+	uint32_t where = place(o, to);
+	struct passed *p = &s->passed[where % PASSED];
 
-	/* outbound a neighbour may not be known yet, and nobody would be told */
-	if (to->out || !ring_ready(&s->ring) || !socket_alone() || !begin(s) ||
-	    !arm(s, s->deferred))
+	if (!ring_ready(&s->ring) || !socket_alone() || !begin(s) || !arm(s, s->deferred))
 		return;
-	if (p->ifindex != to->ifindex || p->time != s->deferred->time || p->len < o->len)
+	if (p->where != where || p->time != s->deferred->time || p->len < o->len)
 		p->len = o->len;
-	p->ifindex = to->ifindex;
+	p->where = where;
 	p->time = s->deferred->time;
 }
 

@@ -2,10 +2,9 @@
 /*
  * Packets that a program writes one by one while more wait to be read: they go to the kernel
  * together, before it has read the last, and at the latest after a quarter of a millisecond,
- * whatever the program does meanwhile: the kernel sends them then, by io_uring(7). Inbound only, to an
- * interface that took another packet (as long) within the same quarter
- * of a millisecond: one that is lost after all was lost as if the interface had gone down behind sendto(2), and is
- * counted as such.
+ * whatever the program does meanwhile: the kernel sends them then, by io_uring(7). Only where another
+ * (as long) went, to a neighbour that was known, within the same quarter of a millisecond: one that
+ * is lost after all was lost as if the interface had gone down behind sendto(2), and is counted as such.
  */
 #ifndef LIB_DEFER_H
 #define LIB_DEFER_H

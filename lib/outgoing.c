@@ -60,6 +60,7 @@ int outgoing_check(struct outgoing *o, const struct iovec *iov, size_t iovs, uin
 	back_frame(&o->frame, 0);
 	o->copied = 0;
 	o->gso_size = 0;
+	o->plain = false;
 	o->given = len;
 	if (iovs > IOV_MAX_HERE || len > sndbuf || len > PACKET_MAX)
 		return -EMSGSIZE;

@@ -4,6 +4,7 @@
 #define LIB_OUTGOING_H
 
 #include <linux/virtio_net.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -25,6 +26,7 @@ struct outgoing {
 	uint32_t len;
 	size_t given;	   /* bytes that the program has given for it */
 	uint32_t gso_size; /* to be cut into segments of so much payload; 0: a single packet */
+	bool plain;	   /* it went whole, where routes lead, to a neighbour that is known */
 };
 
 /*

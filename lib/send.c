@@ -64,18 +64,24 @@ static ssize_t send_frame(int back, const struct outgoing *o, int flags)
 	return syscall(SYS_sendto, back, whole, n, flags, NULL, 0);
 }
 
-static int push(const struct dsock *s, int fd, const struct outgoing *o, int flags)
+static int push(const struct dsock *s, int fd, struct outgoing *o, int flags)
 {
 	int back = o->gso_size ? s->back_gso : s->back, error;
+	ssize_t n = send_frame(back, o, MSG_DONTWAIT);
 
 	/* whether it may wait is asked only when it would have to */
-	if (send_frame(back, o, MSG_DONTWAIT) >= 0)
+	if (n < 0 && errno == EAGAIN && !nonblocking(fd, flags))
+		n = send_frame(back, o, 0);
+	if (n >= 0) {
+		o->plain = !(o->frame.back.flags & DIVERT_BACK_OUT) ||
+			   !(o->frame.back.flags & (DIVERT_BACK_LINK | DIVERT_BACK_LOCAL));
 		return 0;
-	if (errno == EAGAIN && !nonblocking(fd, flags) && send_frame(back, o, 0) >= 0)
-		return 0;
+	}
 	error = errno;
 	if (error == ENOBUFS) {
 		error = socket_refusal(s, back);
+		if (error == EINPROGRESS) /* it waits for its neighbour */
+			return 0;
 		return error ? -error : -ENOBUFS;
 	}
 	return error == ENXIO ? -ENETDOWN : -error;
@@ -471,7 +477,7 @@ ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs
 	rc = push_any(s, fd, &o, &to, order, flags);
 	if (rc)
 		defer_failed(s);
-	else
+	else if (o.plain)
 		defer_passed(s, &o, &to);
 	return rc ? rc : (ssize_t)o.given;
 }

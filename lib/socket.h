@@ -46,10 +46,10 @@ struct shared {
 	struct in_addr multicast_addr; /* by which it was said */
 };
 
-/* An interface that took a packet, how long that was, and when (lib/defer.c). */
+/* Where a packet went, how long it was, and when (lib/defer.c). */
 #define PASSED 64
 struct passed {
-	uint32_t ifindex, len, time;
+	uint32_t where, len, time;
 };
 
 struct dsock {

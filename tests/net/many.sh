@@ -48,6 +48,16 @@ sends "outbound between inbound" 50 0-49 "r0*20" "out*3" "r0*20" "out*7"
 sends "wrong checksum" 7 "0-2 4-6" "r0*3" bad "r0*3"
 sends "no such interface" "40 EADDRNOTAVAIL 9" "0-39 41-49" "r0*40" :9999 "r0*9"
 sends "not a packet" "33 EINVAL 2" "0-32 34-35" "r0*33" short "r0*2"
+
+# a clone cannot wait for its neighbour: each goes on its own then
+r ip neigh flush dev r1
+sends "outbound, to a neighbour that is not known" 60 0-59 "out*60"
+r ip route add 10.2.0.1 dev tun0
+r ipfw -q add 200 count udp from any to any 9 out xmit tun0
+is "outbound, without link header" "$(many "out*40")" 40
+is "outbound, without link header: they leave" "$(r ipfw show 200 | awk '{print $2}')" 40
+r ip route del 10.2.0.1 dev tun0
+
 r ip link set tun0 down
 sends "an interface that is down" "5 ENETDOWN ENETDOWN 5" "0-4 7-11" "r0*5" "tun0*2" "r0*5"
 is "rule counter" "$(r ipfw show 100 | awk '{print $2}')" 364

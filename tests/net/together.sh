@@ -7,11 +7,11 @@
 . "$(dirname "$0")/lib.sh"
 make_router
 r ping -q -c 1 10.2.0.1 >/dev/null # the neighbour is known
-r ipfw add 100 divert 2000 udp from any to any 9 in recv r0 >/dev/null
 
 cat >"$TMP/some.py" <<'END'
 import ctypes, errno, os, select, signal, socket, sys, threading, time
-how, read, written = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+how, read, written, iface = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+sent = sys.argv[5]
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
 s.bind(("0.0.0.0", 2000))
 print("ready", flush=True)
@@ -21,10 +21,9 @@ if how == "fork" and os.fork():
     os.wait()
     os._exit(0)
 ctypes.CDLL(None).prctl(1, signal.SIGKILL) # a child ends with its parent
-packets = [s.recvfrom(2000)]
-if how != "each":
-    time.sleep(0.5) # by now all that a sends wait
-packets += [s.recvfrom(2000) for i in range(1, read)]
+while how != "each" and not os.path.exists(sent): # all that a sends wait
+    time.sleep(0.01)
+packets = [s.recvfrom(2000) for i in range(read)]
 for packet, addr in packets[:written]:
     assert s.sendto(packet, addr) == len(packet)
 match how:
@@ -43,13 +42,13 @@ match how:
         sys.stdin.read()
     case "down": # not on the way any more
         time.sleep(0.05) # what waited has left
-        os.system("ip link set r0 down")
+        os.system(f"ip link set {iface} down")
         for packet, addr in packets[written:]:
             try:
                 s.sendto(packet, addr)
             except OSError as e:
                 print(errno.errorcode[e.errno], flush=True)
-        os.system("ip link set r0 up")
+        os.system(f"ip link set {iface} up")
         print("end", flush=True)
         signal.pause()
     case "system":
@@ -70,17 +69,18 @@ writes() {
 	mkfifo "$TMP/in$cases"
 	sleep 60 >"$TMP/in$cases" &
 	pids+=($!)
-	start "$name" r divert-run python3 "$TMP/some.py" "$how" "$2" "$3" <"$TMP/in$cases"
+	start "$name" r divert-run python3 "$TMP/some.py" "$how" "$2" "$3" "$iface" "$TMP/sent$cases" <"$TMP/in$cases"
 	wait_for 10 "$name reads" grep -q ready "$TMP/$name.out"
 	a python3 -c '
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for i in range(50):
     s.sendto(bytes([i]) * 20, ("10.2.0.1", 9))'
+	touch "$TMP/sent$cases"
 	arrived() { [ "$(tcpdump -n -r "$TMP/$name.pcap" 2>/dev/null | wc -l)" -ge "$want" ]; }
 	want=$3
-	wait_for 10 "$how, $2 read, $3 written: they arrive" arrived
-	is "$how, $2 read, $3 written: once, and in order" \
+	wait_for 10 "$side, $how, $2 read, $3 written: they arrive" arrived
+	is "$side, $how, $2 read, $3 written: once, and in order" \
 		"$(tcpdump -n -x -r "$TMP/$name.pcap" 2>/dev/null |
 			awk '$1 == "0x0010:" {printf "%d ", "0x" substr($8, 1, 2)}')" \
 		"$(seq -s ' ' 0 $(($3 - 1))) "
@@ -89,12 +89,24 @@ for i in range(50):
 	stop "wire$cases"
 }
 
-for how in pause spin poll read system exec exit _exit close thread fork; do
-	writes "$how" 40 2
-	writes "$how" 40 37
-done
-writes pause 50 50
+# both RULE-OPTIONS INTERFACE ERROR
+both() {
+	side=$1 iface=$3
+	r ipfw -q flush
+	r ipfw -q add 100 divert 2000 udp from any to any 9 "$1" "$2" "$3"
+	for how in pause spin poll read system exec exit _exit close thread fork; do
+		writes "$how" 40 2
+		writes "$how" 40 37
+	done
+	writes pause 50 50
 
-# the sender is told of each that cannot go
-writes down 40 7
-is "down: told" "$(sort "$TMP/down$cases.out" | uniq -c | xargs)" "33 ENETDOWN 1 end 1 ready"
+	# the sender is told of each that cannot go
+	writes down 40 7
+	is "$1, down: told" "$(sort "$TMP/down$cases.out" | uniq -c | xargs)" "33 $4 1 end 1 ready"
+}
+both in recv r0 ENETDOWN
+both out xmit r1 ENETUNREACH
+
+# a neighbour that is not known is asked for, and all wait for it
+r ip neigh flush dev r1
+writes pause 40 37
