@@ -186,6 +186,8 @@ static void make6(struct random_bytes *b, const struct random_sample *s)
 	if (s->ext & DIVERT_EXT_FRAG) {
 		frag = put_ext(b, next, 44, s->frag_offset >> 5);
 		b->byte[frag + 3] = s->frag_offset << 3 | 1;
+		b->n -= 4;
+		put32(b, s->fragment_id);
 		next = frag;
 	}
 	b->byte[next] = s->proto;
@@ -235,7 +237,7 @@ void random_sample(struct random_sample *s)
 	s->random = random_chance(1u << 31) * 2;
 	s->uid = random_chance(3) - 1;
 	s->gid = random_chance(3) - 1;
-	s->nobody = random_chance(2);
+	s->nobody = random_chance(2) ? ~0ull : 0;
 	s->tag = random_chance(3) ? 0 : random_chance(40);
 	s->out = random_chance(2);
 	s->forwarded = s->out && random_chance(2);

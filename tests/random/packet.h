@@ -16,15 +16,16 @@ uint32_t random_chance(uint32_t below);
 #define RANDOM_PICK(list) ((list)[random_chance(sizeof(list) / sizeof(*(list)))])
 
 struct random_sample {
-	bool six, out, forwarded, nobody;
+	bool six, out, forwarded;
 	uint8_t proto, ttl, tos, type, code, tcp_flags,
 		offset_bits; /* as enum rule_frag, no offset */
 	uint16_t sport, dport, id, window, mss, ip_options, tcp_options, ext, data, frag_offset,
 		tag;
-	uint32_t seq, ack, flow, mark, back, random, len;
-	int64_t uid, gid; /* -1: none */
+	uint32_t seq, ack, flow, mark, back, random, len, fragment_id; /* of IPv6; of IPv4: id */
+	int64_t uid, gid;					       /* -1: none */
 	unsigned char src[16], dst[16];
 	const char *recv, *xmit; /* NULL: none */
+	uint64_t nobody; /* bit i: nobody listens at port i for it; at others nobody ever does */
 	uint32_t tablearg;
 };
 
@@ -32,6 +33,11 @@ struct random_bytes {
 	unsigned char byte[RANDOM_PACKET_MAX];
 	unsigned int n;
 };
+
+static inline bool random_nobody(const struct random_sample *s, uint16_t port)
+{
+	return port >= 64 || s->nobody >> port & 1;
+}
 
 void random_sample(struct random_sample *s);
 

@@ -155,8 +155,11 @@ static bool is_iface(const struct rule_match *m, struct random_sample *s, const 
 	case RULE_IFACE_PREFIX:
 		return !strncmp(name, m->iface.name, strlen(m->iface.name));
 	case RULE_IFACE_ADDR:
-		inet_ntop(AF_INET, &m->iface.addr.ip, text, sizeof(text));
-		return m->iface.addr.kind == RULE_ADDR_4 && random_iface_has(name, text);
+		if (m->iface.addr.kind == RULE_ADDR_4)
+			inet_ntop(AF_INET, &m->iface.addr.ip, text, sizeof(text));
+		else
+			inet_ntop(AF_INET6, &m->iface.addr.ip6, text, sizeof(text));
+		return random_iface_has(name, text);
 	case RULE_IFACE_TABLE:
 		return table_has_word(m->iface.table, s, name);
 	}
@@ -320,11 +323,30 @@ static bool has_bypass(const struct rule *r)
 	return false;
 }
 
+/*
+ * Errors, what only may be one, resets and later fragments are not answered (RFC 1122, 3.2.2; RFC
+ * 4443, 2.4), and no packet in the other family's words. Of ICMP there are types 8 and 128 here:
+ * in one family each is a query, in the other it is an error, or unknown.
+ */
+static bool is_told(const struct random_sample *s, uint32_t answer)
+{
+	if (!(answer & DIVERT_ANSWER_V6) == s->six || s->frag_offset)
+		return false;
+	if (answer & DIVERT_ANSWER_RESET)
+		return s->proto == 6 && !(s->tcp_flags & 4);
+	if (s->proto == (s->six ? 58 : 1))
+		return s->type == (s->six ? 128 : 8);
+	return true;
+}
+
 void plain_run(const struct rules *set, struct random_sample *s, struct plain_met *met)
 {
 	unsigned int stack[DIVERT_CALLS_MAX], depth = 0, i = first_from(set, s->tag + 1), to;
+	struct plain_copy copy;
 	const struct rule *r;
+	bool nobody;
 
+	met->n = met->copies = met->port = 0;
 	while (i < set->n) {
 		r = set->rule[i];
 		if (set->disabled & 1u << r->set || !plain_applies(r, s)) {
@@ -350,13 +372,22 @@ void plain_run(const struct rules *set, struct random_sample *s, struct plain_me
 		case RULE_ANSWER:
 			met->verdict = PLAIN_ANSWERED;
 			met->port = r->arg;
+			met->told = is_told(s, r->arg);
 			return;
 		case RULE_DIVERT:
 			met->port = r->tablearg ? (uint16_t)s->tablearg : r->arg;
-			if (!s->nobody || !has_bypass(r)) {
-				met->verdict = s->nobody ? PLAIN_DROPPED : PLAIN_DIVERTED;
+			nobody = random_nobody(s, met->port);
+			if (!nobody || !has_bypass(r)) {
+				met->verdict = nobody ? PLAIN_DROPPED : PLAIN_DIVERTED;
 				return;
 			}
+			i++;
+			break;
+		case RULE_TEE:
+			copy.rule = r->number;
+			copy.port = r->tablearg ? (uint16_t)s->tablearg : r->arg;
+			if (!random_nobody(s, copy.port))
+				met->copy[met->copies++] = copy;
 			i++;
 			break;
 		case RULE_SKIPTO:
@@ -376,7 +407,6 @@ void plain_run(const struct rules *set, struct random_sample *s, struct plain_me
 			break;
 		case RULE_COUNT:
 		case RULE_REASS:
-		case RULE_TEE:
 			i++;
 			break;
 		}

@@ -11,7 +11,7 @@
 
 #define PLAIN_MET_MAX 256 /* rules that a packet meets, calls within calls included */
 
-/* What became of a packet, and the counters of the rules that it met, in order. */
+/* What became of a packet, the counters of the rules that it met, and the copies that were made. */
 struct plain_met {
 	uint32_t counter[PLAIN_MET_MAX];
 	unsigned int n;
@@ -25,6 +25,11 @@ struct plain_met {
 		PLAIN_VERDICTS
 	} verdict;
 	uint32_t rule, port;
+	bool told; /* answered: and the sender hears of it */
+	struct plain_copy {
+		uint32_t rule, port;
+	} copy[PLAIN_MET_MAX];
+	unsigned int copies;
 };
 
 void plain_run(const struct rules *set, struct random_sample *s, struct plain_met *met);

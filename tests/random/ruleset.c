@@ -8,10 +8,11 @@
 
 const char *const random_own[2] = {"10.0.0.1", "fd00::1"};
 
-/* Of every interface whose name begins with e. */
+/* The one of every interface whose name begins with e, the other of tun0. */
 bool random_iface_has(const char *name, const char *addr)
 {
-	return name && *name == 'e' && !strcmp(addr, "10.0.0.1");
+	return name && ((*name == 'e' && !strcmp(addr, random_own[0])) ||
+			(*name == 't' && !strcmp(addr, random_own[1])));
 }
 
 const struct random_entry random_entry[RANDOM_ENTRIES] = {
@@ -25,7 +26,8 @@ static const char *const actions[] = {
 	"allow",   "deny",	 "count",	    "count",	 "count",
 	"count",   "divert 5",	 "divert tablearg", "skipto 20", "skipto tablearg",
 	"call 25", "call 5",	 "call tablearg",   "return",	 "reass",
-	"reject",  "unreach6 4", "reset",
+	"reject",  "unreach6 4", "reset",	    "reset6",	 "unreach port",
+	"tee 5",   "tee 25",	 "tee tablearg",    "divert 10", "divert 25",
 };
 
 static const char *const places[] = {
@@ -82,6 +84,7 @@ static const char *const options[] = {
 	"via 10.0.0.1",
 	"recv fd00::1",
 	"xmit 10.0.0.1",
+	"not via fd00::1",
 	"{ in or via eth0 }",
 	"proto tcp",
 	"not proto 17",
@@ -163,7 +166,7 @@ static const char *const options[] = {
 	"ipversion 6",
 };
 
-static struct rule *random_rule(void)
+static struct rule *random_rule(bool prob)
 {
 	char line[512], *at = line;
 	struct rules_error err;
@@ -172,7 +175,7 @@ static struct rule *random_rule(void)
 
 	do {
 		at = line + sprintf(line, "%u set %u ", 1 + random_chance(30), random_chance(3));
-		if (!random_chance(10))
+		if (!random_chance(10) && prob)
 			at += sprintf(at, "prob 0.%u ", 1 + random_chance(9));
 		at += sprintf(at, "%s ", RANDOM_PICK(actions));
 		at += sprintf(at, "%s from %s", RANDOM_PICK(heads), RANDOM_PICK(places));
@@ -188,7 +191,7 @@ static struct rule *random_rule(void)
 	return r;
 }
 
-int random_rules(struct rules *s)
+int random_rules(struct rules *s, bool prob)
 {
 	struct rules_error err;
 	unsigned int i, n = 1 + random_chance(16);
@@ -199,7 +202,7 @@ int random_rules(struct rules *s)
 	    !rules_table_add(s, "ti", RULES_TABLE_IFACE, &err))
 		return -1;
 	for (i = 0; i < n; i++)
-		if (rules_add(s, random_rule(), &err))
+		if (rules_add(s, random_rule(prob), &err))
 			return -1;
 	if (!random_chance(3))
 		s->disabled = 1u << random_chance(3);

@@ -18,7 +18,7 @@ extern const struct random_entry {
 	uint32_t value;
 } random_entry[RANDOM_ENTRIES];
 
-/* A rule set, with the tables. -1: its rules or tables are not what they should be. */
-int random_rules(struct rules *s);
+/* A rule set, with the tables; prob: rules may have it. -1: they are not what they should be. */
+int random_rules(struct rules *s, bool prob);
 
 #endif

@@ -228,8 +228,10 @@ static void run_graph(const struct rules_compiled *c, struct random_bytes *b,
 	struct packet_shape shape = {0};
 	struct divert_packet p = {0};
 	const struct divert_insn *in;
-	bool arg;
+	struct plain_copy copy;
+	bool arg, nobody;
 
+	met->n = met->copies = met->port = 0;
 	p.field[DIVERT_F_FLAGS] =
 		(s->out ? DIVERT_IS_OUT : 0) | s->back | (s->forwarded ? DIVERT_IS_FORWARDED : 0);
 	p.field[DIVERT_F_MARK] = s->mark;
@@ -270,10 +272,17 @@ static void run_graph(const struct rules_compiled *c, struct random_bytes *b,
 			break;
 		case DIVERT_OP_DIVERT:
 			met->port = arg ? (uint16_t)p.field[DIVERT_F_TABLEARG] : in->action.port;
-			if (s->nobody && in->action.flags & DIVERT_ACT_BYPASS)
+			nobody = random_nobody(s, met->port);
+			if (nobody && in->action.flags & DIVERT_ACT_BYPASS)
 				break;
-			met->verdict = s->nobody ? PLAIN_DROPPED : PLAIN_DIVERTED;
+			met->verdict = nobody ? PLAIN_DROPPED : PLAIN_DIVERTED;
 			return;
+		case DIVERT_OP_TEE:
+			copy.rule = in->rule;
+			copy.port = arg ? (uint16_t)p.field[DIVERT_F_TABLEARG] : in->action.port;
+			if (!random_nobody(s, copy.port))
+				met->copy[met->copies++] = copy;
+			break;
 		case DIVERT_OP_CALL:
 			if (depth == DIVERT_CALLS_MAX) {
 				next = pc + 1;
@@ -292,6 +301,13 @@ static void run_graph(const struct rules_compiled *c, struct random_bytes *b,
 }
 
 /* ---- both, and the difference ---- */
+
+static bool is_same(const struct plain_met *a, const struct plain_met *b)
+{
+	return a->verdict == b->verdict && a->rule == b->rule && a->port == b->port &&
+	       a->n == b->n && !memcmp(a->counter, b->counter, a->n * sizeof(*a->counter)) &&
+	       a->copies == b->copies && !memcmp(a->copy, b->copy, a->copies * sizeof(*a->copy));
+}
 
 static void explain(const struct rules *s, const struct random_sample *p, const struct plain_met *a,
 		    const struct plain_met *b, uint64_t from)
@@ -328,19 +344,15 @@ static void test_random(void **state)
 	random_seed = setting("RANDOM_SEED", 1);
 	while (done < pairs) {
 		from = random_seed;
-		assert_int_equal(random_rules(&s), 0);
+		assert_int_equal(random_rules(&s, true), 0);
 		set_entries(&s);
 		assert_int_equal(rules_compile(&s, &c), 0);
 		for (i = 0; i < PACKETS; i++, done++) {
 			random_sample(&p);
 			random_packet(&b, &p);
-			graph.n = plain.n = graph.port = plain.port = 0;
 			run_graph(&c, &b, &p, &graph);
 			plain_run(&s, &p, &plain);
-			if (graph.verdict != plain.verdict || graph.n != plain.n ||
-			    memcmp(graph.counter, plain.counter,
-				   graph.n * sizeof(*graph.counter)) ||
-			    graph.rule != plain.rule || graph.port != plain.port)
+			if (!is_same(&graph, &plain))
 				explain(&s, &p, &graph, &plain, from);
 			verdicts[graph.verdict]++;
 		}
