@@ -85,12 +85,12 @@ $(B)/lib/%.so: $(B)/lib/%.so.0
 
 TOOL_LDFLAGS := -Wl,-rpath,'$$ORIGIN/../lib' -pthread $(LDFLAGS)
 
-$(B)/bin/ipfw: $(call tool_objects,ipfw) $(TOOLS_COMMON) $(B)/obj/lib/dead.o $(B)/librules.a $(B)/libengine.a
+$(B)/bin/ipfw: $(call tool_objects,ipfw) $(TOOLS_COMMON) $(B)/obj/lib/change.o $(B)/librules.a $(B)/libengine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
-$(B)/bin/ipchains: $(call tool_objects,ipchains) $(TOOLS_COMMON) $(B)/obj/lib/change.o $(B)/obj/lib/dead.o \
-		$(B)/librules.a $(B)/libengine.a
+$(B)/bin/ipchains: $(call tool_objects,ipchains) $(TOOLS_COMMON) $(B)/obj/lib/change.o \
+		$(B)/obj/lib/chainset.o $(B)/librules.a $(B)/libengine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 

@@ -2,36 +2,48 @@
 #include "change.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "dead.h"
-
-static int refuse(struct rules_error *err, int error, const char *format, ...)
-{
-	va_list args;
-
-	err->status = error;
-	va_start(args, format);
-	vsnprintf(err->text, sizeof(err->text), format, args);
-	va_end(args);
-	return -1;
-}
 
 static int refuse_engine(struct rules_error *err, int rc)
 {
 	if (rc == -EPERM || rc == -EACCES)
-		return refuse(err, EPERM,
-			      "Operation not permitted: needs root (CAP_NET_ADMIN, CAP_NET_RAW, "
-			      "CAP_BPF and CAP_PERFMON)");
-	return refuse(err, -rc, "%s", engine_error());
+		return rules_fail(err, EPERM,
+				  "Operation not permitted: needs root (CAP_NET_ADMIN, "
+				  "CAP_NET_RAW, "
+				  "CAP_BPF and CAP_PERFMON)");
+	return rules_fail(err, -rc, "%s", engine_error());
 }
 
 /* ---- taking it out ---- */
 
-static int load(struct change *c, struct rules_error *err)
+struct dead {
+	struct engine *engine;
+	int rc;
+};
+
+static bool is_dead(const struct rule *r, void *arg)
+{
+	struct dead *d = arg;
+	int rc;
+
+	if (!r->owner || d->rc < 0)
+		return false;
+	rc = engine_slot_alive(d->engine, r->owner - 1);
+	if (rc < 0)
+		d->rc = rc;
+	return !rc;
+}
+
+/* Rules that went with a process which has ended: the kernel half passes them by, here they go. */
+static int drop_dead(struct change *c)
+{
+	struct dead d = {.engine = &c->engine};
+
+	c->replaced = rules_delete_if(&c->rules, is_dead, &d) > 0;
+	return d.rc;
+}
+
+static int load(struct change *c, bool afresh, struct rules_error *err)
 {
 	char *source = NULL;
 	uint32_t len = 0;
@@ -41,12 +53,13 @@ static int load(struct change *c, struct rules_error *err)
 		return refuse_engine(err, rc);
 	rc = rules_load(&c->rules, source, len, err);
 	free(source);
+	if (rc && afresh)
+		return 0;
 	if (rc) {
 		err->status = EPROTO;
 		return -1;
 	}
-	rc = drop_dead(&c->engine, &c->rules);
-	c->replaced = rc > 0;
+	rc = drop_dead(c);
 	return rc < 0 ? refuse_engine(err, rc) : 0;
 }
 
@@ -56,19 +69,20 @@ struct change *change_open(unsigned int flags, struct rules_error *err)
 	int rc;
 
 	if (!c) {
-		refuse(err, ENOMEM, "out of memory");
+		rules_fail(err, ENOMEM, "out of memory");
 		return NULL;
 	}
 	rules_init(&c->rules);
-	c->write = flags & ENGINE_LOCK;
-	rc = engine_open(&c->engine, flags);
+	if (flags & CHANGE_ALONE)
+		return c;
+	rc = engine_open(&c->engine, flags & (ENGINE_LOAD | ENGINE_LOCK));
 	if (rc == -ENOENT && !(flags & ENGINE_LOAD))
 		return c;
 	c->open = !rc;
 	if (rc)
 		refuse_engine(err, rc);
 	else
-		rc = load(c, err);
+		rc = load(c, flags & CHANGE_AFRESH, err);
 	if (!rc)
 		return c;
 	change_close(c);
@@ -127,11 +141,11 @@ static int put(struct change *c, struct rules_error *err)
 	int rc = rules_compile(&c->rules, &code);
 
 	if (rc < 0)
-		return refuse(err, -rc, "%s",
-			      rc == -E2BIG ? "the rule set is too large" : "out of memory");
+		return rules_fail(err, -rc, "%s",
+				  rc == -E2BIG ? "the rule set is too large" : "out of memory");
 	rc = rules_save(&c->rules, &r.source, &r.source_len);
 	if (rc < 0) {
-		rc = refuse(err, ENOMEM, "out of memory");
+		rc = rules_fail(err, ENOMEM, "out of memory");
 		goto out;
 	}
 	r.insn = code.insn;
@@ -147,13 +161,30 @@ out:
 	return rc;
 }
 
+struct warning {
+	void (*tell)(const char *name, const char *why, void *arg);
+	bool told;
+};
+
+static void warn(const char *name, const char *why, void *arg)
+{
+	struct warning *w = arg;
+
+	w->told = true;
+	if (w->tell)
+		w->tell(name, why, NULL);
+}
+
 int change_commit(struct change *c, void (*tell)(const char *name, const char *why, void *arg),
 		  struct rules_error *err)
 {
+	struct warning w = {.tell = tell};
+
 	if (!c->open)
 		return 0;
 	/* interfaces that appeared since; one that cannot be hooked does not keep the rules away */
-	engine_attach(&c->engine, 0, tell, NULL);
+	if (engine_attach(&c->engine, 0, warn, &w) < 0 && !w.told)
+		warn("", engine_error(), &w);
 	if (add_ports(c, err) || zero_fresh(c, err) || put(c, err))
 		return -1;
 	c->replaced = false;

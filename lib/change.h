@@ -9,16 +9,17 @@
 struct change {
 	struct engine engine;
 	bool open;     /* false: there is no engine, and so no rule */
-	bool write;    /* others are kept out */
 	bool replaced; /* rules without owner were dropped from the one in place */
 	struct rules rules;
 	uint8_t fresh[DIVERT_RULES_MAX]; /* counters that are to be set to 0 */
 };
 
-/*
- * flags: of engine_open(). Rules whose owner has ended are left out. NULL: failed, and the error
- * says why, its status an errno.
- */
+enum change_flags {			     /* beside those of engine_open() */
+		    CHANGE_AFRESH = 1 << 16, /* if what is in place cannot be read, nothing is */
+		    CHANGE_ALONE = 1 << 17,  /* no engine is looked for: changes go nowhere */
+};
+
+/* Rules whose owner has ended are left out. NULL: failed; the error says why, its status an errno. */
 struct change *change_open(unsigned int flags, struct rules_error *err);
 
 /* Put the rule set in place. 0 or -1. Warn of interfaces that cannot be hooked, if tell is given. */

@@ -11,8 +11,7 @@
 
 #include "include/compat/linux/ip_fw.h" /* takes a macro of the former's back */
 
-#include "change.h"
-#include "rules/chains.h"
+#include "chainset.h"
 
 /* A label: NUL-terminated, or it is none. */
 static int read_label(char to[CHAIN_NAME_MAX + 1], const char *from)
@@ -170,30 +169,8 @@ static int read_option(struct asked *a, int name, const void *value, socklen_t l
 
 /* ---- doing it ---- */
 
-static int zero_rule(struct change *c, const struct chain_rule *r)
-{
-	unsigned int i;
-	int rc;
-
-	for (i = 0; i < r->slots; i++) {
-		rc = engine_counter_zero(&c->engine, r->slot[i]);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
-static int zero(struct change *c, const struct chain *chain)
-{
-	unsigned int i;
-	int rc = zero_rule(c, &chain->end);
-
-	for (i = 0; i < chain->n && !rc; i++)
-		rc = zero_rule(c, chain->rule[i]);
-	return rc;
-}
-
-static int test(struct chains *chains, struct chain *chain, const struct ip_fwtest *t)
+static int test(struct chains *chains, struct chain *chain, const struct ip_fwtest *t,
+		struct rules_error *err)
 {
 	static const int errors[] = {
 		[CHAIN_PASSED] = ENFILE,	 [CHAIN_ACCEPTED] = 0,
@@ -201,7 +178,6 @@ static int test(struct chains *chains, struct chain *chain, const struct ip_fwte
 		[CHAIN_DIVERTED] = ECONNABORTED,
 	};
 	char packet[offsetof(struct ip_fwpkt, fwp_via)], iface[sizeof(t->fwt_packet.fwp_vianame)];
-	struct rules_error err = {.status = EINVAL};
 	struct chain_verdict v;
 	struct iphdr ip;
 
@@ -209,52 +185,40 @@ static int test(struct chains *chains, struct chain *chain, const struct ip_fwte
 	memcpy(packet, &t->fwt_packet, sizeof(packet));
 	memcpy(&ip, packet, sizeof(ip));
 	if (ip.ihl != sizeof(ip) / 4)
-		return -EINVAL;
+		return -1;
 	ip.version = 4;
 	ip.tot_len = htons(sizeof(packet));
 	memcpy(packet, &ip, sizeof(ip));
 	memcpy(iface, t->fwt_packet.fwp_vianame, sizeof(iface));
 	iface[sizeof(iface) - 1] = 0;
-	if (chain_test(chains, chain, packet, sizeof(packet), iface, &v, &err))
-		return -err.status;
-	return -errors[v.is];
+	if (chain_test(chains, chain, packet, sizeof(packet), iface, &v, err))
+		return -1;
+	err->status = errors[v.is];
+	return err->status ? -1 : 0;
 }
 
-static int run(struct change *c, struct chains *chains, struct asked *a, const void *value)
+static int run(struct chainset *s, struct asked *a, const void *value, struct rules_error *err)
 {
-	struct rules_error err = {.status = EINVAL};
 	struct chain *chain;
 	struct ip_fwtest t;
 
-	if (a->c.op == 'Z' || a->c.op == 'C') {
-		chain = chains_find(chains, a->c.chain, &err);
+	if (a->c.op == 'Z')
+		return chainset_zero(s, a->c.chain, err);
+	if (a->c.op == 'C') {
+		chain = chains_find(&s->chains, a->c.chain, err);
 		if (!chain)
-			return -ENOENT;
-		if (a->c.op == 'Z')
-			return zero(c, chain);
+			return -1;
 		memcpy(&t, value, sizeof(t));
-		return test(chains, chain, &t);
+		return test(&s->chains, chain, &t, err);
 	}
 	a->c.spec = &a->spec;
-	if (chain_command_run(chains, &a->c, &err))
-		return -err.status;
-	if (!c->open)
-		return 0;
-	if (chains_apply(chains, &c->rules, c->fresh, &err) || change_commit(c, NULL, &err))
-		return -err.status;
-	return 0;
-}
-
-static unsigned int open_flags(char op)
-{
-	return op == 'C' ? 0 : strchr("DFXZ", op) ? ENGINE_LOCK : ENGINE_LOAD | ENGINE_LOCK;
+	return chain_command_run(&s->chains, &a->c, err) || chainset_commit(s, NULL, err) ? -1 : 0;
 }
 
 int divert_firewall(int name, const void *value, socklen_t len)
 {
 	struct rules_error err = {.status = EINVAL};
-	struct chains chains;
-	struct change *c;
+	struct chainset s;
 	struct asked a;
 	int rc = read_option(&a, name, value, len);
 
@@ -262,20 +226,10 @@ int divert_firewall(int name, const void *value, socklen_t len)
 		errno = -rc;
 		return -1;
 	}
-	c = change_open(open_flags(a.c.op), &err);
-	if (!c) {
-		errno = err.status;
-		return -1;
-	}
-	if (chains_load(&chains, &c->rules, &err)) {
-		rc = -err.status;
-	} else {
-		rc = run(c, &chains, &a, value);
-		chains_free(&chains);
-	}
-	change_close(c);
+	rc = chainset_open(&s, chainset_flags(a.c.op), &err) || run(&s, &a, value, &err);
+	chainset_close(&s);
 	if (!rc)
 		return 0;
-	errno = -rc;
+	errno = err.status;
 	return -1;
 }

@@ -24,8 +24,6 @@ struct parser {
 /* Every one of these answers 0, or -1 with the error filled in, unless it says otherwise. */
 
 /* rules/words.c */
-int rules_fail(struct rules_error *err, int status, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
 int parser_open(struct parser *p, const char *line, struct rules_error *err);
 void parser_close(struct parser *p);
 const char *parser_peek(const struct parser *p);		/* NULL at the end */

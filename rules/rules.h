@@ -28,6 +28,10 @@ struct rules_error {
 	char text[1024]; /* names the word that could not be read; no newline */
 };
 
+/* Fill it in. -1, always. */
+int rules_fail(struct rules_error *err, int status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* ---- a rule ---- */
 
 enum rule_action {

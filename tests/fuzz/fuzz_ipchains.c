@@ -1,4 +1,4 @@
-// sources: rules/*.c
+// sources: rules/*.c lib/chainset.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * ipchains' command lines, one a line; or, behind a NUL, setsockopt(2)s of Linux 2.2: a byte of
@@ -60,6 +60,11 @@ int engine_counter_zero(struct engine *e, uint32_t counter)
 {
 	must(counter > 0 && counter < DIVERT_RULES_MAX);
 	return 0;
+}
+
+const char *engine_error(void)
+{
+	return "";
 }
 
 /* ---- lines ---- */

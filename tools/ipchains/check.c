@@ -35,7 +35,7 @@ static void make_packet(const struct chain_spec *s, uint8_t packet[PACKET_LEN])
 	}
 }
 
-int check_packets(struct session *s, const struct chain_command *c, struct rules_error *err)
+int check_packets(struct chainset *s, const struct chain_command *c, struct rules_error *err)
 {
 	static const char *const words[] = {
 		[CHAIN_PASSED] = "passed through chain",

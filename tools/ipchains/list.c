@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ipchains -L, laid out as ipchains 1.3 did. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <string.h>
 
@@ -164,7 +165,24 @@ static void put_header(FILE *f, const struct chain_command *c)
 	fputs("source                destination           ports\n", f);
 }
 
-static int put_rule(struct session *s, const struct chain_command *c, FILE *f,
+/* A rule's counters, all of its places together. */
+static int get_count(struct chainset *s, const struct chain_rule *r,
+		     struct divert_rule_counter *sum, struct rules_error *err)
+{
+	struct divert_rule_counter one;
+	unsigned int i;
+
+	memset(sum, 0, sizeof(*sum));
+	for (i = 0; i < r->slots; i++) {
+		if (engine_counter_get(&s->change->engine, r->slot[i], &one) < 0)
+			return rules_fail(err, EIO, "%s", engine_error());
+		sum->packets += one.packets;
+		sum->bytes += one.bytes;
+	}
+	return 0;
+}
+
+static int put_rule(struct chainset *s, const struct chain_command *c, FILE *f,
 		    const struct chain_rule *r, unsigned int number, struct rules_error *err)
 {
 	const struct chain_spec *spec = &r->spec;
@@ -173,7 +191,7 @@ static int put_rule(struct session *s, const struct chain_command *c, FILE *f,
 	if (c->lines)
 		fprintf(f, "%-4u ", number);
 	if (c->verbose) {
-		if (session_count(s, r, &sum, err))
+		if (get_count(s, r, &sum, err))
 			return -1;
 		put_count(f, sum.packets, c->exact);
 		put_count(f, sum.bytes, c->exact);
@@ -192,7 +210,7 @@ static int put_rule(struct session *s, const struct chain_command *c, FILE *f,
 	return 0;
 }
 
-static int put_title(struct session *s, const struct chain_command *c, FILE *f,
+static int put_title(struct chainset *s, const struct chain_command *c, FILE *f,
 		     const struct chain *chain, struct rules_error *err)
 {
 	struct divert_rule_counter sum;
@@ -204,7 +222,7 @@ static int put_title(struct session *s, const struct chain_command *c, FILE *f,
 	}
 	fprintf(f, "Chain %s (policy %s", chain->name, chain->policy);
 	if (c->verbose) {
-		if (session_count(s, &chain->end, &sum, err))
+		if (get_count(s, &chain->end, &sum, err))
 			return -1;
 		fprintf(f, ": %llu packets, %llu bytes", (unsigned long long)sum.packets,
 			(unsigned long long)sum.bytes);
@@ -213,7 +231,7 @@ static int put_title(struct session *s, const struct chain_command *c, FILE *f,
 	return 0;
 }
 
-static int put_chain(struct session *s, const struct chain_command *c, FILE *f,
+static int put_chain(struct chainset *s, const struct chain_command *c, FILE *f,
 		     const struct chain *chain, struct rules_error *err)
 {
 	unsigned int i;
@@ -228,7 +246,7 @@ static int put_chain(struct session *s, const struct chain_command *c, FILE *f,
 	return 0;
 }
 
-int list_chains(struct session *s, const struct chain_command *c, FILE *out,
+int list_chains(struct chainset *s, const struct chain_command *c, FILE *out,
 		struct rules_error *err)
 {
 	const struct chain *chain;

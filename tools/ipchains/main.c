@@ -57,6 +57,11 @@ int complain(const char *program, const struct rules_error *err)
 	return err->status == EPROTO ? STATUS_VERSION : STATUS_OTHER;
 }
 
+void warn_interface(const char *name, const char *why, void *arg)
+{
+	fprintf(stderr, "ipchains: warning: %s\n", why); /* which names it */
+}
+
 static int look_up(const char *name, struct in_addr *addr, int max)
 {
 	const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_RAW};
@@ -73,11 +78,11 @@ static int look_up(const char *name, struct in_addr *addr, int max)
 
 static int list(const struct chain_command *c, struct rules_error *err)
 {
-	struct session s;
+	struct chainset s;
 	char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
-	int rc = session_open(&s, c->zero ? ENGINE_LOCK : 0, err);
+	int rc = chainset_open(&s, c->zero ? ENGINE_LOCK : 0, err);
 
 	if (!f && !rc) {
 		strcpy(err->text, "out of memory");
@@ -90,34 +95,27 @@ static int list(const struct chain_command *c, struct rules_error *err)
 	if (!rc)
 		fputs(text, stdout);
 	if (!rc && c->zero)
-		rc = session_zero(&s, c->chain, err);
+		rc = chainset_zero(&s, c->chain, err);
 	free(text);
-	session_close(&s);
+	chainset_close(&s);
 	return rc;
-}
-
-static unsigned int open_flags(char op)
-{
-	if (op == 'C')
-		return 0;
-	/* without rules there is nothing to delete, and no need for an engine */
-	if (op == 'D' || op == 'F' || op == 'X' || op == 'Z')
-		return ENGINE_LOCK;
-	return ENGINE_LOAD | ENGINE_LOCK;
 }
 
 static int run(const struct chain_command *c, struct rules_error *err)
 {
-	struct session s;
-	int rc = session_open(&s, open_flags(c->op), err);
+	struct chainset s;
+	int rc = chainset_open(&s, chainset_flags(c->op), err);
 
 	if (!rc && c->op == 'C')
 		rc = check_packets(&s, c, err);
 	else if (!rc && c->op == 'Z')
-		rc = session_zero(&s, c->chain, err);
+		rc = chainset_zero(&s, c->chain, err);
 	else if (!rc)
-		rc = chain_command_run(&s.chains, c, err) || session_commit(&s, err) ? -1 : 0;
-	session_close(&s);
+		rc = chain_command_run(&s.chains, c, err) ||
+				     chainset_commit(&s, warn_interface, err)
+			     ? -1
+			     : 0;
+	chainset_close(&s);
 	return rc;
 }
 

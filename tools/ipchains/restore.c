@@ -20,7 +20,7 @@ static int fail(struct rules_error *err, int error, const char *what, const char
 }
 
 /* ":user -" */
-static int before_head(struct session *s, const struct options *o, const char *line,
+static int before_head(struct chainset *s, const struct options *o, const char *line,
 		       struct rules_error *err)
 {
 	char name[CHAIN_NAME_MAX + 1];
@@ -39,7 +39,7 @@ static int before_head(struct session *s, const struct options *o, const char *l
 	return 0;
 }
 
-static int before_rule(struct session *s, const struct options *o, const char *line,
+static int before_rule(struct chainset *s, const struct options *o, const char *line,
 		       struct rules_error *err)
 {
 	const char *at = strstr(line, " -j ");
@@ -51,7 +51,7 @@ static int before_rule(struct session *s, const struct options *o, const char *l
 	return chains_new(&s->chains, name, err);
 }
 
-static int restore_line(struct session *s, const struct options *o, const char *line,
+static int restore_line(struct chainset *s, const struct options *o, const char *line,
 			struct rules_error *err)
 {
 	if (*line == ':' ? before_head(s, o, line, err) : before_rule(s, o, line, err))
@@ -59,7 +59,7 @@ static int restore_line(struct session *s, const struct options *o, const char *
 	return chains_read_line(&s->chains, line, err);
 }
 
-static int restore(struct session *s, const struct options *o, struct rules_error *err)
+static int restore(struct chainset *s, const struct options *o, struct rules_error *err)
 {
 	char *line = NULL, text[sizeof(err->text)];
 	unsigned int number = 0;
@@ -84,7 +84,7 @@ int restore_main(int argc, char **argv)
 {
 	struct rules_error err = {.status = EIO};
 	struct options o = {0};
-	struct session s;
+	struct chainset s;
 	int i, rc;
 
 	for (i = 1; i < argc; i++) {
@@ -99,11 +99,11 @@ int restore_main(int argc, char **argv)
 			return STATUS_PARAMETER;
 		}
 	}
-	rc = session_open(&s, ENGINE_LOAD | ENGINE_LOCK, &err);
+	rc = chainset_open(&s, ENGINE_LOAD | ENGINE_LOCK, &err);
 	if (!rc)
 		rc = restore(&s, &o, &err);
 	if (!rc)
-		rc = session_commit(&s, &err);
-	session_close(&s);
+		rc = chainset_commit(&s, warn_interface, &err);
+	chainset_close(&s);
 	return rc ? complain("ipchains-restore", &err) : STATUS_OK;
 }

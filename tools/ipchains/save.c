@@ -26,7 +26,7 @@ static int put_rules(const struct chain *chain)
 	return 0;
 }
 
-static int save(const struct session *s, const char *name, struct rules_error *err)
+static int save(const struct chainset *s, const char *name, struct rules_error *err)
 {
 	const struct chain *chain;
 	int rc = 0;
@@ -55,7 +55,7 @@ int save_main(int argc, char **argv)
 {
 	struct rules_error err = {.status = EIO};
 	const char *name = NULL;
-	struct session s;
+	struct chainset s;
 	int i, rc;
 
 	for (i = 1; i < argc; i++) {
@@ -67,9 +67,9 @@ int save_main(int argc, char **argv)
 		}
 		name = argv[i];
 	}
-	rc = session_open(&s, 0, &err);
+	rc = chainset_open(&s, 0, &err);
 	if (!rc)
 		rc = save(&s, name, &err);
-	session_close(&s);
+	chainset_close(&s);
 	return rc ? complain("ipchains-save", &err) : STATUS_OK;
 }

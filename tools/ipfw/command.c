@@ -114,14 +114,15 @@ static const struct name *find_name(const char *word, struct rules_error *err)
 		return found;
 	for (i = 0; i < sizeof(absent) / sizeof(*absent); i++)
 		if (!strcmp(word, absent[i].name)) {
-			fail(err, EX_USAGE, "%s: ipdivert does not have this command: %s", word,
-			     absent[i].instead);
+			rules_fail(err, EX_USAGE, "%s: ipdivert does not have this command: %s",
+				   word, absent[i].instead);
 			return NULL;
 		}
-	fail(err, EX_USAGE,
-	     "%s: unknown command; expected add, delete, list, show, zero, resetlog, flush, set, "
-	     "table, enable, disable or log",
-	     word);
+	rules_fail(err, EX_USAGE,
+		   "%s: unknown command; expected add, delete, list, show, zero, resetlog, flush, "
+		   "set, "
+		   "table, enable, disable or log",
+		   word);
 	return NULL;
 }
 
@@ -174,7 +175,8 @@ int read_flags(const char *word, struct options *o, struct rules_error *err)
 {
 	for (; *word; word++)
 		if (!take_flag(*word, o))
-			return fail(err, EX_USAGE, "-%c: unknown flag; --help lists them", *word);
+			return rules_fail(err, EX_USAGE, "-%c: unknown flag; --help lists them",
+					  *word);
 	return 0;
 }
 
@@ -196,7 +198,7 @@ static int parse_span(struct command *c, const char *word, struct rules_error *e
 	char *end;
 
 	if (!span)
-		return fail(err, EX_OSERR, "out of memory");
+		return rules_fail(err, EX_OSERR, "out of memory");
 	c->span = span;
 	span += c->n;
 	if (!parse_rule_number(word, &end, &span->first))
@@ -209,8 +211,8 @@ static int parse_span(struct command *c, const char *word, struct rules_error *e
 	c->n++;
 	return 0;
 bad:
-	return fail(err, EX_DATAERR, "%s: not a rule number: expected 1 to 65535, or a range",
-		    word);
+	return rules_fail(err, EX_DATAERR, "%s: not a rule number: expected 1 to 65535, or a range",
+			  word);
 }
 
 static int parse_spans(struct command *c, char *line, struct rules_error *err)
@@ -224,19 +226,19 @@ static int parse_spans(struct command *c, char *line, struct rules_error *err)
 		word = next_word(&line);
 		set = word ? strtoul(word, &end, 10) : 0;
 		if (!word || !isdigit((unsigned char)*word) || *end || set >= RULES_SETS)
-			return fail(err, EX_DATAERR, "%s: not a set: expected 0 to 31",
-				    word ? word : "set");
+			return rules_fail(err, EX_DATAERR, "%s: not a set: expected 0 to 31",
+					  word ? word : "set");
 		c->set = set;
 		word = next_word(&line);
 	}
 	for (; word; word = next_word(&line)) {
 		if (c->op == CMD_FLUSH)
-			return fail(err, EX_USAGE, "%s: flush takes no argument", word);
+			return rules_fail(err, EX_USAGE, "%s: flush takes no argument", word);
 		if (parse_span(c, word, err))
 			return -1;
 	}
 	if (c->op == CMD_DELETE && !c->n && c->set == NO_SET)
-		return fail(err, EX_USAGE, "missing rule number after delete");
+		return rules_fail(err, EX_USAGE, "missing rule number after delete");
 	return 0;
 }
 
@@ -249,7 +251,7 @@ static int keep_words(struct command *c, const char *line, struct rules_error *e
 	c->copy = rest = strdup(line);
 	c->word = calloc(strlen(line) / 2 + 2, sizeof(*c->word));
 	if (!c->copy || !c->word)
-		return fail(err, EX_OSERR, "out of memory");
+		return rules_fail(err, EX_OSERR, "out of memory");
 	while ((word = next_word(&rest)))
 		c->word[n++] = word;
 	return 0;
@@ -260,10 +262,10 @@ static int parse_switch(struct command *c, char *line, struct rules_error *err)
 	char *word = next_word(&line);
 
 	if (!word || strcmp(word, "firewall"))
-		return fail(err, EX_USAGE, "%s: only firewall can be enabled and disabled",
-			    word ? word : "missing word");
+		return rules_fail(err, EX_USAGE, "%s: only firewall can be enabled and disabled",
+				  word ? word : "missing word");
 	word = next_word(&line);
-	return word ? fail(err, EX_USAGE, "%s: not expected here", word) : 0;
+	return word ? rules_fail(err, EX_USAGE, "%s: not expected here", word) : 0;
 }
 
 static int parse_arguments(struct command *c, char *line, struct rules_error *err)
@@ -325,7 +327,7 @@ int script_add(struct script *s, const char *line, unsigned int number, struct o
 	struct command *c;
 
 	if (!copy)
-		return fail(err, EX_OSERR, "out of memory");
+		return rules_fail(err, EX_OSERR, "out of memory");
 	word = next_word(&rest);
 	while (word && *word == '-' && !(rc = read_flags(word + 1, &options, err)))
 		word = next_word(&rest);
@@ -336,23 +338,23 @@ int script_add(struct script *s, const char *line, unsigned int number, struct o
 	rc = -1;
 	word = take_set(word, &rest, &set);
 	if (!word) {
-		fail(err, EX_USAGE, "missing command after set");
+		rules_fail(err, EX_USAGE, "missing command after set");
 		goto out;
 	}
 	name = find_name(word, err);
 	if (!name)
 		goto out;
 	if (set != NO_SET && name->op >= CMD_ENABLE) {
-		fail(err, EX_USAGE, "%s: not for one set", name->name);
+		rules_fail(err, EX_USAGE, "%s: not for one set", name->name);
 		goto out;
 	}
 	if (set != NO_SET && name->op == CMD_ADD) {
-		fail(err, EX_USAGE, "set: it stands behind add and the number");
+		rules_fail(err, EX_USAGE, "set: it stands behind add and the number");
 		goto out;
 	}
 	c = calloc(1, sizeof(*c));
 	if (!c) {
-		fail(err, EX_OSERR, "out of memory");
+		rules_fail(err, EX_OSERR, "out of memory");
 		goto out;
 	}
 	*s->tail = c;

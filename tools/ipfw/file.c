@@ -39,9 +39,9 @@ static int preprocessed(pid_t pid, const char *name, struct rules_error *err)
 
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return fail(err, EX_OSERR, "%s: %s", name, strerror(errno));
+			return rules_fail(err, EX_OSERR, "%s: %s", name, strerror(errno));
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return fail(err, EX_UNAVAILABLE, "%s: the preprocessor failed", name);
+		return rules_fail(err, EX_UNAVAILABLE, "%s: the preprocessor failed", name);
 	return 0;
 }
 
@@ -62,19 +62,19 @@ int script_read(struct script *s, struct options options, unsigned int *line,
 	else
 		f = strcmp(s->file, "-") ? fopen(s->file, "re") : stdin;
 	if (!f)
-		return fail(err, EX_UNAVAILABLE, "%s", strerror(errno));
+		return rules_fail(err, EX_UNAVAILABLE, "%s", strerror(errno));
 	options.force = true; /* nobody to be asked */
 	while (!rc && (len = getline(&text, &room, f)) >= 0) {
 		number++;
 		if (strlen(text) != (size_t)len)
-			rc = fail(err, EX_DATAERR, "a NUL character in the line");
+			rc = rules_fail(err, EX_DATAERR, "a NUL character in the line");
 		else
 			rc = script_add(s, text, number, options, err);
 	}
 	if (rc)
 		*line = number;
 	else if (ferror(f))
-		rc = fail(err, EX_UNAVAILABLE, "%s", strerror(errno));
+		rc = rules_fail(err, EX_UNAVAILABLE, "%s", strerror(errno));
 	free(text);
 	if (f != stdin)
 		fclose(f);

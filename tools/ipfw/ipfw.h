@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#include "engine/engine.h"
-#include "rules/rules.h"
+#include "lib/change.h"
 
 struct options {
 	bool quiet;	     /* -q */
@@ -77,24 +76,17 @@ struct script {
 
 /* A rule set being worked on. */
 struct session {
-	struct engine engine;
-	bool open;
-	struct rules rules;
+	struct change *change;
 	bool changed;			/* the rules */
-	uint8_t zero[DIVERT_RULES_MAX]; /* counters to be cleared: enum zero */
+	uint8_t zero[DIVERT_RULES_MAX]; /* counters to be cleared, once the rules are there */
 	struct table_op *first, **tail; /* what is to be done with tables */
 	FILE *out;			/* what is to be said if all goes well */
 };
 
 enum zero {
-	ZERO_NEW = 1 << 0,   /* the slot of a rule added */
-	ZERO_ASKED = 1 << 1, /* ipfw zero */
-	ZERO_LOG = 1 << 2,   /* ipfw resetlog */
+	ZERO_ASKED = 1 << 0, /* ipfw zero */
+	ZERO_LOG = 1 << 1,   /* ipfw resetlog */
 };
-
-/* tools/ipfw/fail.c: -1, with the message for main() to print */
-int fail(struct rules_error *err, int status, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
 
 /* tools/ipfw/command.c */
 void script_init(struct script *s, const char *file);
@@ -132,7 +124,8 @@ void tables_free(struct session *s);
 int run_log(struct session *s, const struct command *c, struct rules_error *err);
 
 /* tools/ipfw/commit.c */
-int session_open(struct session *s, const struct script *script, struct rules_error *err);
+int session_open(struct session *s, const struct script *script, bool check,
+		 struct rules_error *err);
 int session_commit(struct session *s, struct rules_error *err);
 void session_close(struct session *s);
 

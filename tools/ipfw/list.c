@@ -25,18 +25,19 @@ bool span_has_rules(const struct rules *r, const struct span *span, int set)
 int no_such_rule(const struct span *span, struct rules_error *err)
 {
 	if (span->first == span->last)
-		return fail(err, EX_UNAVAILABLE, "rule %u: no such rule", span->first);
-	return fail(err, EX_UNAVAILABLE, "rules %u-%u: no such rules", span->first, span->last);
+		return rules_fail(err, EX_UNAVAILABLE, "rule %u: no such rule", span->first);
+	return rules_fail(err, EX_UNAVAILABLE, "rules %u-%u: no such rules", span->first,
+			  span->last);
 }
 
 static int get_counter(struct session *s, uint32_t slot, struct divert_rule_counter *sum,
 		       struct rules_error *err)
 {
 	memset(sum, 0, sizeof(*sum));
-	if (!s->open || s->zero[slot] & (ZERO_NEW | ZERO_ASKED))
+	if (!s->change->open || s->change->fresh[slot] || s->zero[slot] & ZERO_ASKED)
 		return 0;
-	if (engine_counter_get(&s->engine, slot, sum) < 0)
-		return fail(err, EX_OSERR, "%s", engine_error());
+	if (engine_counter_get(&s->change->engine, slot, sum) < 0)
+		return rules_fail(err, EX_OSERR, "%s", engine_error());
 	return 0;
 }
 
@@ -86,7 +87,7 @@ static int print_rule(struct session *s, const struct listing *l, unsigned int n
 	unsigned int set = r ? r->set : RULES_SET_RESERVED;
 	char *text = NULL;
 
-	if (r && r->set != RULES_SET_RESERVED && s->rules.disabled >> r->set & 1) {
+	if (r && r->set != RULES_SET_RESERVED && s->change->rules.disabled >> r->set & 1) {
 		if (!o->sets)
 			return 0;
 		fputs("# DISABLED ", s->out);
@@ -104,7 +105,7 @@ static int print_rule(struct session *s, const struct listing *l, unsigned int n
 	if (r && o->print) {
 		text = rule_print(r, o->print);
 		if (!text)
-			return fail(err, EX_OSERR, "out of memory");
+			return rules_fail(err, EX_OSERR, "out of memory");
 	}
 	fprintf(s->out, "%s\n", text ? text : r ? r->text : RULES_DEFAULT_TEXT);
 	free(text);
@@ -117,8 +118,9 @@ static int measure(struct session *s, struct listing *l, struct rules_error *err
 	struct divert_rule_counter sum;
 	unsigned int i;
 
-	for (i = 0; i <= s->rules.n; i++) {
-		if (get_counter(s, i < s->rules.n ? s->rules.rule[i]->counter : 0, &sum, err))
+	for (i = 0; i <= s->change->rules.n; i++) {
+		if (get_counter(s, i < s->change->rules.n ? s->change->rules.rule[i]->counter : 0,
+				&sum, err))
 			return -1;
 		if (digits(sum.packets) > l->packets)
 			l->packets = digits(sum.packets);
@@ -134,8 +136,8 @@ static int print_span(struct session *s, const struct listing *l, const struct s
 	const struct rule *r;
 	unsigned int i;
 
-	for (i = 0; i < s->rules.n; i++) {
-		r = s->rules.rule[i];
+	for (i = 0; i < s->change->rules.n; i++) {
+		r = s->change->rules.rule[i];
 		if (is_in(r, span, l->set) && print_rule(s, l, r->number, r, err))
 			return -1;
 	}
@@ -160,7 +162,7 @@ int list_rules(struct session *s, const struct command *c, struct rules_error *e
 		return print_span(s, &l, &all, err);
 	for (i = 0; i < c->n; i++)
 		if (c->span[i].last != RULES_DEFAULT &&
-		    !span_has_rules(&s->rules, &c->span[i], c->set))
+		    !span_has_rules(&s->change->rules, &c->span[i], c->set))
 			return no_such_rule(&c->span[i], err);
 	for (i = 0; i < c->n; i++)
 		if (print_span(s, &l, &c->span[i], err))

@@ -109,16 +109,16 @@ int run_log(struct session *s, const struct command *c, struct rules_error *err)
 	int rc;
 
 	if (c->word[0] && (!follow || c->word[1]))
-		return fail(err, EX_USAGE, "%s: log takes -f only", c->word[follow]);
-	if (!s->open)
+		return rules_fail(err, EX_USAGE, "%s: log takes -f only", c->word[follow]);
+	if (!s->change->open)
 		return 0;
 	for (;;) {
-		while ((rc = engine_log_read(&s->engine, &serial, &e)) > 0)
+		while ((rc = engine_log_read(&s->change->engine, &serial, &e)) > 0)
 			print(&e, offset);
 		if (rc < 0)
-			return fail(err, EX_OSERR, "%s", engine_error());
+			return rules_fail(err, EX_OSERR, "%s", engine_error());
 		if (fflush(stdout))
-			return fail(err, EX_IOERR, "writing the output failed");
+			return rules_fail(err, EX_IOERR, "writing the output failed");
 		if (!follow)
 			return 0;
 		/* the log is written by the kernel half: there is nothing to wait on */

@@ -52,7 +52,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct rules_
 			break;
 		case 'p': /* all but the last word behind it is its command line */
 			if (optind >= argc)
-				return fail(err, EX_USAGE, "missing file after -p %s", optarg);
+				return rules_fail(err, EX_USAGE, "missing file after -p %s",
+						  optarg);
 			o->preprocessor = argv + optind - 1;
 			*o->preprocessor = optarg;
 			break;
@@ -66,10 +67,10 @@ static int parse_options(int argc, char **argv, struct options *o, struct rules_
 			exit(EX_OK);
 		case '?':
 			if (optopt)
-				return fail(err, EX_USAGE, "-%c: unknown flag; --help lists them",
-					    optopt);
-			return fail(err, EX_USAGE, "%s: unknown flag; --help lists them",
-				    argv[optind - 1]);
+				return rules_fail(err, EX_USAGE,
+						  "-%c: unknown flag; --help lists them", optopt);
+			return rules_fail(err, EX_USAGE, "%s: unknown flag; --help lists them",
+					  argv[optind - 1]);
 		default:
 			flag[0] = c;
 			if (read_flags(flag, o, err))
@@ -116,7 +117,7 @@ static int read_arguments(struct script *s, char **word, struct options o, unsig
 	}
 	text = join(word);
 	if (!text)
-		return fail(err, EX_OSERR, "out of memory");
+		return rules_fail(err, EX_OSERR, "out of memory");
 	rc = script_add(s, text, 0, o, err);
 	free(text);
 	return rc;

@@ -23,10 +23,11 @@ static int run_add(struct session *s, struct command *c, struct rules_error *err
 
 	/* the last line of ipfw list, given back */
 	if (r->number != RULES_DEFAULT || strcmp(r->text, RULES_DEFAULT_TEXT)) {
-		if (rules_add(&s->rules, r, err))
+		if (rules_add(&s->change->rules, r, err))
 			return -1;
 		c->rule = NULL;
-		s->zero[r->counter] = ZERO_NEW;
+		s->change->fresh[r->counter] = 1;
+		s->zero[r->counter] = 0;
 		s->changed = true;
 	}
 	if (!c->options.quiet) {
@@ -45,12 +46,12 @@ static int refuse_chain(const struct session *s, const struct span *span, struct
 	const struct rule *r;
 	unsigned int i;
 
-	for (i = 0; i < s->rules.n; i++) {
-		r = s->rules.rule[i];
+	for (i = 0; i < s->change->rules.n; i++) {
+		r = s->change->rules.rule[i];
 		if (r->chain && r->number >= span->first && r->number <= span->last)
-			return fail(err, EX_UNAVAILABLE,
-				    "rule %u: part of a chain, use ipchains: %s", r->number,
-				    r->comment ? r->comment : "");
+			return rules_fail(err, EX_UNAVAILABLE,
+					  "rule %u: part of a chain, use ipchains: %s", r->number,
+					  r->comment ? r->comment : "");
 	}
 	return 0;
 }
@@ -61,20 +62,21 @@ static int run_delete(struct session *s, const struct command *c, struct rules_e
 
 	for (i = 0; i < c->n; i++) {
 		if (c->span[i].first == RULES_DEFAULT)
-			return fail(err, EX_UNAVAILABLE,
-				    "rule 65535: the default rule cannot be deleted");
-		if (!span_has_rules(&s->rules, &c->span[i], c->set))
+			return rules_fail(err, EX_UNAVAILABLE,
+					  "rule 65535: the default rule cannot be deleted");
+		if (!span_has_rules(&s->change->rules, &c->span[i], c->set))
 			return no_such_rule(&c->span[i], err);
 		if (c->set == NO_SET && refuse_chain(s, &c->span[i], err))
 			return -1;
 	}
-	if (!c->n && !rules_delete_set(&s->rules, c->set, 1, RULES_DEFAULT))
-		return fail(err, EX_UNAVAILABLE, "set %d: no rules in it", c->set);
+	if (!c->n && !rules_delete_set(&s->change->rules, c->set, 1, RULES_DEFAULT))
+		return rules_fail(err, EX_UNAVAILABLE, "set %d: no rules in it", c->set);
 	for (i = 0; i < c->n; i++) {
 		if (c->set == NO_SET)
-			rules_delete(&s->rules, c->span[i].first, c->span[i].last);
+			rules_delete(&s->change->rules, c->span[i].first, c->span[i].last);
 		else
-			rules_delete_set(&s->rules, c->set, c->span[i].first, c->span[i].last);
+			rules_delete_set(&s->change->rules, c->set, c->span[i].first,
+					 c->span[i].last);
 	}
 	s->changed = true;
 	return 0;
@@ -85,8 +87,8 @@ static void mark_span(struct session *s, const struct span *span, int set, enum 
 	const struct rule *r;
 	unsigned int i;
 
-	for (i = 0; i < s->rules.n; i++) {
-		r = s->rules.rule[i];
+	for (i = 0; i < s->change->rules.n; i++) {
+		r = s->change->rules.rule[i];
 		if (r->number >= span->first && r->number <= span->last &&
 		    (set == NO_SET || r->set == set))
 			s->zero[r->counter] |= what;
@@ -105,7 +107,7 @@ static int run_zero(struct session *s, const struct command *c, struct rules_err
 
 	for (i = 0; i < c->n; i++)
 		if (c->span[i].last != RULES_DEFAULT &&
-		    !span_has_rules(&s->rules, &c->span[i], c->set))
+		    !span_has_rules(&s->change->rules, &c->span[i], c->set))
 			return no_such_rule(&c->span[i], err);
 	for (i = 0; i < c->n; i++) {
 		mark_span(s, &c->span[i], c->set, what);
@@ -132,9 +134,9 @@ static int run_zero(struct session *s, const struct command *c, struct rules_err
 static int run_flush(struct session *s, const struct command *c)
 {
 	if (c->set == NO_SET)
-		rules_flush_sets(&s->rules);
+		rules_flush_sets(&s->change->rules);
 	else
-		rules_delete_set(&s->rules, c->set, 1, RULES_DEFAULT);
+		rules_delete_set(&s->change->rules, c->set, 1, RULES_DEFAULT);
 	s->changed = true;
 	if (!c->options.quiet && !c->options.check)
 		fprintf(s->out, c->set == NO_SET ? "Flushed all rules.\n" : "Flushed set.\n");
@@ -158,7 +160,7 @@ static int run(struct session *s, struct command *c, struct rules_error *err)
 		return run_flush(s, c);
 	case CMD_ENABLE:
 	case CMD_DISABLE:
-		s->rules.off = c->op == CMD_DISABLE;
+		s->change->rules.off = c->op == CMD_DISABLE;
 		s->changed = true;
 		return 0;
 	case CMD_SET:
@@ -186,14 +188,13 @@ int script_run(const struct script *script, struct options options, unsigned int
 		return 0;
 	}
 	if (!s)
-		return fail(err, EX_OSERR, "out of memory");
-	rules_init(&s->rules);
+		return rules_fail(err, EX_OSERR, "out of memory");
 	s->out = open_memstream(&text, &len);
 	if (!s->out) {
-		fail(err, EX_OSERR, "out of memory");
+		rules_fail(err, EX_OSERR, "out of memory");
 		goto out;
 	}
-	if (!options.check && session_open(s, script, err))
+	if (session_open(s, script, options.check, err))
 		goto out;
 	for (c = script->first; c; c = c->next) {
 		/* only numbers are checked where the rules are not looked at */
@@ -208,9 +209,9 @@ int script_run(const struct script *script, struct options options, unsigned int
 	rc = options.check ? 0 : session_commit(s, err);
 out:
 	if (s->out && fclose(s->out) && !rc)
-		rc = fail(err, EX_OSERR, "out of memory");
+		rc = rules_fail(err, EX_OSERR, "out of memory");
 	if (!rc && (fputs(text, stdout) == EOF || fflush(stdout)))
-		rc = fail(err, EX_IOERR, "writing the output failed");
+		rc = rules_fail(err, EX_IOERR, "writing the output failed");
 	free(text);
 	tables_free(s);
 	session_close(s);

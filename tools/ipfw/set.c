@@ -12,10 +12,11 @@ static int parse_number(const char *word, uint32_t max, uint32_t *v, const char 
 	char *end;
 
 	if (!word)
-		return fail(err, EX_USAGE, "missing %s", what);
+		return rules_fail(err, EX_USAGE, "missing %s", what);
 	n = strtoul(word, &end, 10);
 	if (*end || end == word || *word == '-' || *word == '+' || n > max)
-		return fail(err, EX_DATAERR, "%s: not a %s: expected 0 to %u", word, what, max);
+		return rules_fail(err, EX_DATAERR, "%s: not a %s: expected 0 to %u", word, what,
+				  max);
 	*v = n;
 	return 0;
 }
@@ -38,11 +39,11 @@ static int parse_switch(struct command *c, char *word, char *line, struct rules_
 		if (parse_number(word, RULES_SETS - 1, &v, "set", err))
 			return -1;
 		if (v == RULES_SET_RESERVED)
-			return fail(err, EX_DATAERR, "31: this set is always enabled");
+			return rules_fail(err, EX_DATAERR, "31: this set is always enabled");
 		*mask |= 1u << v;
 	}
 	if (!c->sets.enable && !c->sets.disable)
-		return fail(err, EX_USAGE, "missing set");
+		return rules_fail(err, EX_USAGE, "missing set");
 	return 0;
 }
 
@@ -59,11 +60,11 @@ static int parse_move(struct command *c, char *line, struct rules_error *err)
 		return -1;
 	word = next_word(&line);
 	if (!word || strcmp(word, "to"))
-		return fail(err, EX_USAGE, "%s: expected to", word ? word : "set move");
+		return rules_fail(err, EX_USAGE, "%s: expected to", word ? word : "set move");
 	if (parse_number(next_word(&line), RULES_SETS - 1, &c->sets.to, "set", err))
 		return -1;
 	word = next_word(&line);
-	return word ? fail(err, EX_USAGE, "%s: not expected here", word) : 0;
+	return word ? rules_fail(err, EX_USAGE, "%s: not expected here", word) : 0;
 }
 
 int parse_set(struct command *c, char *line, struct rules_error *err)
@@ -71,9 +72,10 @@ int parse_set(struct command *c, char *line, struct rules_error *err)
 	char *word = next_word(&line);
 
 	if (!word)
-		return fail(err, EX_USAGE,
-			    "missing word after set; expected show, enable, disable, move, swap "
-			    "or a number");
+		return rules_fail(err, EX_USAGE,
+				  "missing word after set; expected show, enable, disable, move, "
+				  "swap "
+				  "or a number");
 	if (!strcmp(word, "show")) {
 		c->sets.op = SET_SHOW;
 	} else if (!strcmp(word, "enable") || !strcmp(word, "disable")) {
@@ -86,11 +88,12 @@ int parse_set(struct command *c, char *line, struct rules_error *err)
 		    parse_number(next_word(&line), RULES_SETS - 1, &c->sets.to, "set", err))
 			return -1;
 	} else {
-		return fail(err, EX_USAGE,
-			    "%s: expected show, enable, disable, move, swap or a number", word);
+		return rules_fail(err, EX_USAGE,
+				  "%s: expected show, enable, disable, move, swap or a number",
+				  word);
 	}
 	word = next_word(&line);
-	return word ? fail(err, EX_USAGE, "%s: not expected here", word) : 0;
+	return word ? rules_fail(err, EX_USAGE, "%s: not expected here", word) : 0;
 }
 
 static void show(struct session *s)
@@ -99,13 +102,13 @@ static void show(struct session *s)
 	unsigned int i;
 
 	for (i = 0; i < RULES_SET_RESERVED; i++)
-		if (s->rules.disabled >> i & 1) {
+		if (s->change->rules.disabled >> i & 1) {
 			fprintf(s->out, "%s %u", disabled ? "" : "disable", i);
 			disabled = true;
 		}
 	fprintf(s->out, "%senable", disabled ? " " : "");
 	for (i = 0; i < RULES_SET_RESERVED; i++)
-		if (!(s->rules.disabled >> i & 1)) {
+		if (!(s->change->rules.disabled >> i & 1)) {
 			fprintf(s->out, " %u", i);
 			enabled = true;
 		}
@@ -123,12 +126,13 @@ int run_set(struct session *s, const struct command *c, struct rules_error *err)
 		return 0;
 	}
 	if (c->sets.op == SET_SWITCH) {
-		s->rules.disabled = (s->rules.disabled | c->sets.disable) & ~c->sets.enable;
+		s->change->rules.disabled =
+			(s->change->rules.disabled | c->sets.disable) & ~c->sets.enable;
 		s->changed = true;
 		return 0;
 	}
-	for (i = 0; i < s->rules.n; i++) {
-		r = s->rules.rule[i];
+	for (i = 0; i < s->change->rules.n; i++) {
+		r = s->change->rules.rule[i];
 		if (r->chain)
 			continue;
 		if (c->sets.op == SET_MOVE_RULE ? r->number == from : r->set == from) {
@@ -139,7 +143,7 @@ int run_set(struct session *s, const struct command *c, struct rules_error *err)
 		}
 	}
 	if (c->sets.op == SET_MOVE_RULE && !n)
-		return fail(err, EX_UNAVAILABLE, "rule %u: no such rule", from);
+		return rules_fail(err, EX_UNAVAILABLE, "rule %u: no such rule", from);
 	s->changed = true;
 	return 0;
 }

@@ -44,20 +44,21 @@ static int what_of(const struct command *c, enum table_what *what, struct rules_
 	unsigned int i;
 
 	if (!c->word[0])
-		return fail(err, EX_USAGE, "missing name after table");
+		return rules_fail(err, EX_USAGE, "missing name after table");
 	if (!c->word[1])
-		return fail(err, EX_USAGE,
-			    "missing word after %s; expected create, destroy, add, delete, lookup, "
-			    "list, info or flush",
-			    c->word[0]);
+		return rules_fail(err, EX_USAGE,
+				  "missing word after %s; expected create, destroy, add, delete, "
+				  "lookup, "
+				  "list, info or flush",
+				  c->word[0]);
 	for (i = 0; i < N_NAMES; i++)
 		if (!strcmp(c->word[1], names[i].name)) {
 			*what = names[i].what;
 			return 0;
 		}
-	return fail(err, EX_USAGE,
-		    "%s: expected create, destroy, add, delete, lookup, list, info or flush",
-		    c->word[1]);
+	return rules_fail(err, EX_USAGE,
+			  "%s: expected create, destroy, add, delete, lookup, list, info or flush",
+			  c->word[1]);
 }
 
 /* What is wrong without a look at the rules. */
@@ -69,18 +70,19 @@ int read_table(struct command *c, struct rules_error *err)
 	if (what_of(c, &what, err))
 		return -1;
 	if (!all && !rules_table_name(c->word[0]))
-		return fail(err, EX_DATAERR,
-			    "%s: not a table's name: letters, digits, '.', '_' and '-', up to %d",
-			    c->word[0], RULES_TABLE_NAME_MAX);
+		return rules_fail(err, EX_DATAERR,
+				  "%s: not a table's name: letters, digits, '.', '_' and '-', up "
+				  "to %d",
+				  c->word[0], RULES_TABLE_NAME_MAX);
 	if (all && what != TABLE_LIST && what != TABLE_INFO && what != TABLE_FLUSH &&
 	    what != TABLE_DESTROY)
-		return fail(err, EX_USAGE, "all: only with list, info, flush and destroy");
+		return rules_fail(err, EX_USAGE, "all: only with list, info, flush and destroy");
 	if ((what == TABLE_ADD || what == TABLE_DELETE || what == TABLE_LOOKUP) && !c->word[2])
-		return fail(err, EX_USAGE, "missing entry after %s", c->word[1]);
+		return rules_fail(err, EX_USAGE, "missing entry after %s", c->word[1]);
 	if ((what == TABLE_FLUSH || what == TABLE_LIST || what == TABLE_INFO ||
 	     what == TABLE_DESTROY) &&
 	    c->word[2])
-		return fail(err, EX_USAGE, "%s: not expected here", c->word[2]);
+		return rules_fail(err, EX_USAGE, "%s: not expected here", c->word[2]);
 	return 0;
 }
 
@@ -91,7 +93,7 @@ static int queue(struct session *s, enum table_what what, const struct rules_tab
 	struct table_op *op = calloc(1, sizeof(*op));
 
 	if (!op)
-		return fail(err, EX_OSERR, "out of memory");
+		return rules_fail(err, EX_OSERR, "out of memory");
 	op->what = what;
 	op->table = *t;
 	op->quiet = c->options.quiet;
@@ -113,34 +115,37 @@ static int create(struct session *s, const struct command *c, struct rules_error
 
 	for (w = c->word + 2; *w; w += 2) {
 		if (!w[1])
-			return fail(err, EX_USAGE, "missing word after %s", *w);
+			return rules_fail(err, EX_USAGE, "missing word after %s", *w);
 		if (!strcmp(*w, "type")) {
 			for (type = 0; type <= RULES_TABLE_IFACE; type++)
 				if (!strcmp(w[1], rules_table_type_name(type)))
 					break;
 			if (!strncmp(w[1], "flow", 4))
-				return fail(err, EX_DATAERR,
-					    "flow: ipdivert does not have it: use nftables' sets");
+				return rules_fail(err, EX_DATAERR,
+						  "flow: ipdivert does not have it: use nftables' "
+						  "sets");
 			if (type > RULES_TABLE_IFACE)
-				return fail(err, EX_DATAERR,
-					    "%s: not a table's type: expected addr, number or "
-					    "iface",
-					    w[1]);
+				return rules_fail(err, EX_DATAERR,
+						  "%s: not a table's type: expected addr, number "
+						  "or "
+						  "iface",
+						  w[1]);
 		} else if (!strcmp(*w, "valtype")) {
 			if (strcmp(w[1], "legacy") && strcmp(w[1], "skipto") &&
 			    strcmp(w[1], "divert") && strcmp(w[1], "number"))
-				return fail(err, EX_DATAERR,
-					    "%s: not a type of values: expected legacy, number, "
-					    "skipto or divert, which are the same",
-					    w[1]);
+				return rules_fail(err, EX_DATAERR,
+						  "%s: not a type of values: expected legacy, "
+						  "number, "
+						  "skipto or divert, which are the same",
+						  w[1]);
 		} else if (strcmp(*w, "algo") && strcmp(*w, "limit")) {
-			return fail(err, EX_USAGE, "%s: expected type or valtype", *w);
+			return rules_fail(err, EX_USAGE, "%s: expected type or valtype", *w);
 		}
 	}
-	if (rules_table_find(&s->rules, c->word[0]))
-		return fail(err, EX_UNAVAILABLE, "table %s: exists already", c->word[0]);
+	if (rules_table_find(&s->change->rules, c->word[0]))
+		return rules_fail(err, EX_UNAVAILABLE, "table %s: exists already", c->word[0]);
 	s->changed = true;
-	return rules_table_add(&s->rules, c->word[0], type, err) ? 0 : -1;
+	return rules_table_add(&s->change->rules, c->word[0], type, err) ? 0 : -1;
 }
 
 /* As with FreeBSD's numbered tables, an entry makes the table, with the type that it looks like. */
@@ -181,7 +186,7 @@ static int destroy(struct session *s, const struct command *c, struct rules_tabl
 	if (queue(s, TABLE_FLUSH, t, c, NULL, NULL, err))
 		return -1;
 	s->changed = true;
-	return rules_table_delete(&s->rules, t->name, err);
+	return rules_table_delete(&s->change->rules, t->name, err);
 }
 
 static int run_one(struct session *s, const struct command *c, enum table_what what,
@@ -204,22 +209,22 @@ int run_table(struct session *s, const struct command *c, struct rules_error *er
 	if (what == TABLE_CREATE)
 		return create(s, c, err);
 	if (!strcmp(c->word[0], "all")) {
-		for (t = s->rules.tables; t; t = next) {
+		for (t = s->change->rules.tables; t; t = next) {
 			next = t->next;
 			if (run_one(s, c, what, t, err))
 				return -1;
 		}
 		return 0;
 	}
-	t = rules_table_find(&s->rules, c->word[0]);
+	t = rules_table_find(&s->change->rules, c->word[0]);
 	if (!t && what == TABLE_ADD) {
-		t = rules_table_add(&s->rules, c->word[0], guess(c->word[2]), err);
+		t = rules_table_add(&s->change->rules, c->word[0], guess(c->word[2]), err);
 		s->changed = true;
 		if (!t)
 			return -1;
 	}
 	if (!t)
-		return fail(err, EX_UNAVAILABLE, "table %s: no such table", c->word[0]);
+		return rules_fail(err, EX_UNAVAILABLE, "table %s: no such table", c->word[0]);
 	return run_one(s, c, what, t, err);
 }
 
@@ -264,7 +269,8 @@ static int look_up(struct session *s, const struct table_op *op, const struct en
 			best = &all[i];
 	}
 	if (!best)
-		return fail(err, EX_UNAVAILABLE, "%s: not in table %s", op->word, op->table.name);
+		return rules_fail(err, EX_UNAVAILABLE, "%s: not in table %s", op->word,
+				  op->table.name);
 	print_entry(s, op, best);
 	return 0;
 }
@@ -275,10 +281,10 @@ static int with_all(struct session *s, const struct table_op *op, struct rules_e
 	struct engine_entry *all = NULL;
 	int i, rc = 0, n = 0;
 
-	if (s->open)
-		n = engine_table_entries(&s->engine, addrs, op->table.id, &all);
+	if (s->change->open)
+		n = engine_table_entries(&s->change->engine, addrs, op->table.id, &all);
 	if (n < 0)
-		return fail(err, EX_OSERR, "%s", engine_error());
+		return rules_fail(err, EX_OSERR, "%s", engine_error());
 	if (op->what == TABLE_LIST || op->what == TABLE_INFO)
 		fprintf(s->out, "--- table(%s), set(0) ---\n", op->table.name);
 	if (op->what == TABLE_INFO)
@@ -289,8 +295,8 @@ static int with_all(struct session *s, const struct table_op *op, struct rules_e
 		if (op->what == TABLE_LIST)
 			print_entry(s, op, &all[i]);
 		else if (op->what == TABLE_FLUSH &&
-			 engine_table_remove(&s->engine, addrs, &all[i]) < 0)
-			rc = fail(err, EX_OSERR, "%s", engine_error());
+			 engine_table_remove(&s->change->engine, addrs, &all[i]) < 0)
+			rc = rules_fail(err, EX_OSERR, "%s", engine_error());
 	}
 	free(all);
 	return rc;
@@ -303,15 +309,15 @@ static int commit(struct session *s, const struct table_op *op, struct rules_err
 
 	switch (op->what) {
 	case TABLE_ADD:
-		rc = engine_table_put(&s->engine, addrs, &op->entry);
-		return rc < 0 ? fail(err, EX_OSERR, "%s", engine_error()) : 0;
+		rc = engine_table_put(&s->change->engine, addrs, &op->entry);
+		return rc < 0 ? rules_fail(err, EX_OSERR, "%s", engine_error()) : 0;
 	case TABLE_DELETE:
-		rc = engine_table_remove(&s->engine, addrs, &op->entry);
+		rc = engine_table_remove(&s->change->engine, addrs, &op->entry);
 		if (rc == -ENOENT)
 			return op->quiet ? 0
-					 : fail(err, EX_UNAVAILABLE, "%s: not in table %s",
-						op->word, op->table.name);
-		return rc < 0 ? fail(err, EX_OSERR, "%s", engine_error()) : 0;
+					 : rules_fail(err, EX_UNAVAILABLE, "%s: not in table %s",
+						      op->word, op->table.name);
+		return rc < 0 ? rules_fail(err, EX_OSERR, "%s", engine_error()) : 0;
 	default:
 		return with_all(s, op, err);
 	}
