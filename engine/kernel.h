@@ -44,6 +44,7 @@ typedef struct {
 struct in_ifaddr {
 	struct in_ifaddr *ifa_next;
 	__be32 ifa_local;
+	__be32 ifa_address; /* of a link between two: the other one's */
 	__be32 ifa_mask;
 	__be32 ifa_broadcast;
 } KERNEL;
@@ -52,6 +53,7 @@ struct inet6_ifaddr {
 	struct {
 		__be32 word[4];
 	} addr;
+	__u32 prefix_len;
 	struct list_head if_list;
 } KERNEL;
 

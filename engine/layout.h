@@ -16,7 +16,7 @@
  * (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
  */
 #ifndef DIVERT_LAYOUT
-#define DIVERT_LAYOUT 6 /* of everything in this file */
+#define DIVERT_LAYOUT 7 /* of everything in this file */
 #endif
 
 #define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name */
@@ -249,6 +249,7 @@ enum divert_op {
 	DIVERT_OP_LOOKUP, /* whether the table has it; if so, TABLEARG = its value */
 	DIVERT_OP_OWN,	  /* whether the wide field is an address of this host */
 	DIVERT_OP_IFADDR, /* whether the interface of the wide field has the address prefix.word */
+	DIVERT_OP_PATH,	  /* of a packet that came in: what enum divert_path in field asks */
 	DIVERT_OP_GO,	  /* action count, skipto: count, go on at yes */
 	DIVERT_OP_ALLOW,  /* action */
 	DIVERT_OP_DENY,	  /* action */
@@ -336,11 +337,21 @@ enum divert_tcp_option {
 	DIVERT_TCPOPT_CC = 1 << 4,
 };
 
+/* What PATH asks of the source. */
+enum divert_path {
+	DIVERT_PATH_REVERSE, /* the way to it leaves by the interface that the packet came in on */
+	DIVERT_PATH_REACH,   /* a way leads to it, which is not the default one */
+	DIVERT_PATH_HONEST,  /* if it is of a network of this host's, the packet came in there */
+	DIVERT_PATHS,
+};
+
 enum divert_own {
 	DIVERT_OWN_SRC_KNOWN = 1 << 0,
 	DIVERT_OWN_SRC = 1 << 1,
 	DIVERT_OWN_DST_KNOWN = 1 << 2,
 	DIVERT_OWN_DST = 1 << 3,
+	DIVERT_OWN_PATH_KNOWN = 1 << 4, /* shifted by enum divert_path */
+	DIVERT_OWN_PATH = 1 << 8,
 };
 
 #define DIVERT_ABSENT 0xffffffffu

@@ -6,6 +6,7 @@
 #include "deliver.bpf.h"
 #include "field.h"
 #include "own.bpf.h"
+#include "path.bpf.h"
 
 /* The tables: every table's entries lie in these. */
 struct {
@@ -23,22 +24,6 @@ struct {
 	__type(key, struct divert_table_key);
 	__type(value, __u32);
 } table_keys SEC(".maps");
-
-static __always_inline void wide_bytes(const __u64 *wide, __be32 *word)
-{
-	word[0] = packet_u32((__u32)(wide[0] >> 32));
-	word[1] = packet_u32((__u32)wide[0]);
-	word[2] = packet_u32((__u32)(wide[1] >> 32));
-	word[3] = packet_u32((__u32)wide[1]);
-}
-
-static __always_inline void address_bytes(const struct divert_packet *p, int src, __be32 *word)
-{
-	if (p->field[DIVERT_F_FLAGS] & DIVERT_IS_V6)
-		wide_bytes(p->wide[src ? DIVERT_W_SRC6 : DIVERT_W_DST6], word);
-	else
-		word[0] = p->field[src ? DIVERT_F_SRC4 : DIVERT_F_DST4];
-}
 
 /* ---- tables ---- */
 
@@ -87,7 +72,7 @@ static __always_inline int look_own(struct __sk_buff *skb, const struct divert_i
 	if (!(p->field[DIVERT_F_OWN] & known)) {
 		address_bytes(p, src, addr);
 		p->field[DIVERT_F_OWN] |= known;
-		if (own_address(skb, NULL, addr, p->field[DIVERT_F_FLAGS] & DIVERT_IS_V6))
+		if (own_address(skb, NULL, addr, p->field[DIVERT_F_FLAGS] & DIVERT_IS_V6, 0))
 			p->field[DIVERT_F_OWN] |= own;
 	}
 	return (p->field[DIVERT_F_OWN] & own) != 0;
@@ -109,7 +94,23 @@ static __always_inline int look_iface(struct __sk_buff *skb, const struct divert
 		return 0;
 	for (i = 0; i < 4; i++)
 		addr[i] = packet_u32(in->prefix.word[i]);
-	return own_address(skb, dev, addr, in->prefix.bits > 32);
+	return own_address(skb, dev, addr, in->prefix.bits > 32, 0);
+}
+
+/* ---- where the source is ---- */
+
+/* Each is asked once for a packet, too. */
+static __always_inline int look_path(struct __sk_buff *skb, const struct divert_insn *in,
+				     struct divert_packet *p)
+{
+	__u32 what = in->field < DIVERT_PATHS ? in->field : 0;
+
+	if (!(p->field[DIVERT_F_OWN] & DIVERT_OWN_PATH_KNOWN << what)) {
+		p->field[DIVERT_F_OWN] |= DIVERT_OWN_PATH_KNOWN << what;
+		if (path_ask(skb, what))
+			p->field[DIVERT_F_OWN] |= DIVERT_OWN_PATH << what;
+	}
+	return (p->field[DIVERT_F_OWN] & DIVERT_OWN_PATH << what) != 0;
 }
 
 /* ---- owners ---- */
@@ -169,6 +170,8 @@ __noinline int look(struct __sk_buff *skb, const struct divert_insn *in)
 		return look_own(skb, in, &d->packet);
 	case DIVERT_OP_IFADDR:
 		return look_iface(skb, in, d);
+	case DIVERT_OP_PATH:
+		return look_path(skb, in, &d->packet);
 	}
 	return 0;
 }

@@ -17,6 +17,7 @@ struct own {
 	__u64 last_ifa;
 	__be32 addr[4];
 	__u32 six;
+	__u32 network; /* of the address's network is enough */
 	__u32 found;
 };
 
@@ -50,8 +51,33 @@ static __always_inline void own_compare4(struct own *o)
 {
 	struct in_ifaddr *ifa = AS(in_ifaddr, o->ifa);
 
-	o->found = READ(ifa, ifa_local) == o->addr[0];
+	if (o->network)
+		o->found = !((READ(ifa, ifa_address) ^ o->addr[0]) & READ(ifa, ifa_mask));
+	else
+		o->found = READ(ifa, ifa_local) == o->addr[0];
 	o->ifa = (__u64)READ(ifa, ifa_next);
+}
+
+/* Bits of the address that have to be the same. */
+static __always_inline __u32 own_bits6(const struct own *o, __u64 at)
+{
+	struct inet6_ifaddr *ifa = AS(inet6_ifaddr, at);
+
+	return o->network ? READ(ifa, prefix_len) : 128;
+}
+
+static __always_inline int own_same6(const struct own *o, const __be32 *addr, __u32 bits)
+{
+	__u32 i, keep, differ = 0;
+
+	for (i = 0; i < 4; i++) {
+		keep = bits > i * 32 ? bits - i * 32 : 0;
+		if (keep >= 32)
+			differ |= addr[i] ^ o->addr[i];
+		else if (keep)
+			differ |= bpf_ntohl(addr[i] ^ o->addr[i]) >> (32 - keep);
+	}
+	return !differ;
 }
 
 static __always_inline void own_compare6(struct own *o)
@@ -64,8 +90,7 @@ static __always_inline void own_compare6(struct own *o)
 	at -= bpf_core_field_offset(struct inet6_ifaddr, if_list);
 	bpf_probe_read_kernel(addr, sizeof(addr),
 			      (void *)at + bpf_core_field_offset(struct inet6_ifaddr, addr));
-	o->found = addr[0] == o->addr[0] && addr[1] == o->addr[1] && addr[2] == o->addr[2] &&
-		   addr[3] == o->addr[3];
+	o->found = own_same6(o, addr, own_bits6(o, at));
 	o->ifa = own_next(o->ifa);
 	if (o->ifa == o->last_ifa)
 		o->ifa = 0;
@@ -90,12 +115,17 @@ static long own_step(__u32 i, struct own *o)
 	return 0;
 }
 
-/* addr: network order, of IPv4 the first word. dev NULL: of any interface in the namespace. */
+/*
+ * addr: network order, of IPv4 the first word. dev NULL: of any interface in the namespace.
+ * network: an address in the network of one of these will do.
+ */
 static __noinline __u32 own_address(struct __sk_buff *ctx, struct net_device *dev,
-				    const __be32 *addr, __u32 six)
+				    const __be32 *addr, __u32 six, __u32 network)
 {
 	struct sk_buff *skb = skb_of(ctx);
-	struct own o = {.addr = {addr[0], addr[1], addr[2], addr[3]}, .six = six};
+	struct own o = {.addr = {addr[0], addr[1], addr[2], addr[3]},
+			.six = six,
+			.network = network};
 	struct net *net;
 
 	if (dev) {

@@ -87,6 +87,22 @@ static __always_inline int packet_load(void *from, __u32 offset, void *to, __u32
 	return bpf_skb_load_bytes(p->skb, p->desk->link_len + offset, to, len);
 }
 
+static __always_inline void wide_bytes(const __u64 *wide, __be32 *word)
+{
+	word[0] = packet_u32((__u32)(wide[0] >> 32));
+	word[1] = packet_u32((__u32)wide[0]);
+	word[2] = packet_u32((__u32)(wide[1] >> 32));
+	word[3] = packet_u32((__u32)wide[1]);
+}
+
+static __always_inline void address_bytes(const struct divert_packet *p, int src, __be32 *word)
+{
+	if (p->field[DIVERT_F_FLAGS] & DIVERT_IS_V6)
+		wide_bytes(p->wide[src ? DIVERT_W_SRC6 : DIVERT_W_DST6], word);
+	else
+		word[0] = p->field[src ? DIVERT_F_SRC4 : DIVERT_F_DST4];
+}
+
 /* Of divert and tee, host order. */
 static __always_inline __u32 action_port(const struct pass *p, const struct divert_insn *in)
 {

@@ -214,6 +214,7 @@ static long step(__u32 i, struct pass *p)
 	case DIVERT_OP_LOAD:
 	case DIVERT_OP_OWN:
 	case DIVERT_OP_IFADDR:
+	case DIVERT_OP_PATH:
 		if (!look(p->skb, in))
 			next = in->no;
 		break;

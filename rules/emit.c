@@ -429,6 +429,13 @@ static void emit_find(struct code *c, const struct rule_match *m)
 	}
 }
 
+/* Packets on their way out pass. */
+static void emit_path(struct code *c, enum divert_path what)
+{
+	emit_flag(c, DIVERT_IS_OUT, ON, c->n + 1);
+	emit(c, DIVERT_OP_PATH, what, ON, OFF);
+}
+
 void emit_prob(struct code *c, uint32_t prob)
 {
 	struct divert_insn *in;
@@ -544,6 +551,15 @@ void emit_match(struct code *c, const struct rule_match *m)
 		break;
 	case RULE_LOOKUP:
 		emit_find(c, m);
+		break;
+	case RULE_VERREVPATH:
+		emit_path(c, DIVERT_PATH_REVERSE);
+		break;
+	case RULE_VERSRCREACH:
+		emit_path(c, DIVERT_PATH_REACH);
+		break;
+	case RULE_ANTISPOOF:
+		emit_path(c, DIVERT_PATH_HONEST);
 		break;
 	case RULE_BYPASS:
 	case RULE_TYPES:

@@ -90,6 +90,9 @@ enum rule_match_type {
 	RULE_UID,
 	RULE_GID,
 	RULE_LOOKUP, /* lookup */
+	RULE_VERREVPATH,
+	RULE_VERSRCREACH,
+	RULE_ANTISPOOF,
 	RULE_TYPES,
 };
 
