@@ -27,6 +27,7 @@ struct random_sample {
 	const char *recv, *xmit; /* NULL: none */
 	uint64_t nobody; /* bit i: nobody listens at port i for it; at others nobody ever does */
 	uint32_t tablearg;
+	uint8_t path; /* bit i: enum divert_path i holds of it */
 };
 
 struct random_bytes {

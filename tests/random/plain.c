@@ -275,6 +275,12 @@ static bool plain_match(const struct rule_match *m, struct random_sample *s)
 		return s->uid >= 0 && in_values(m, s->uid);
 	case RULE_GID:
 		return s->gid >= 0 && in_values(m, s->gid);
+	case RULE_VERREVPATH:
+		return s->out || s->path >> DIVERT_PATH_REVERSE & 1;
+	case RULE_VERSRCREACH:
+		return s->out || s->path >> DIVERT_PATH_REACH & 1;
+	case RULE_ANTISPOOF:
+		return s->out || s->path >> DIVERT_PATH_HONEST & 1;
 	case RULE_LOOKUP:
 		return plain_lookup(m, s, has_ports);
 	case RULE_BYPASS:

@@ -185,6 +185,8 @@ static bool graph_match(const struct divert_insn *in, struct random_bytes *b,
 		return graph_own(in, p);
 	case DIVERT_OP_IFADDR:
 		return graph_iface(in, s);
+	case DIVERT_OP_PATH:
+		return s->path >> in->field & 1;
 	case DIVERT_OP_FRAGMENT: /* nothing is known of other fragments */
 		return true;
 	default:

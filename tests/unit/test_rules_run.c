@@ -31,6 +31,7 @@ struct sample {
 	int type;	       /* of ICMP, ICMPv6, + 1 */
 	const char *recv, *xmit;
 	uint32_t flags, mark;
+	uint32_t path; /* bit i: enum divert_path i holds of it */
 };
 
 static void set_name(__u64 *wide, const char *name)
@@ -72,6 +73,7 @@ static void make_packet(const struct sample *s, struct divert_packet *p)
 	p->field[DIVERT_F_ICMP] = s->proto == 1 && s->type ? s->type - 1u : DIVERT_ABSENT;
 	p->field[DIVERT_F_ICMP6] = s->proto == 58 && s->type ? s->type - 1u : DIVERT_ABSENT;
 	p->field[DIVERT_F_MARK] = s->mark;
+	p->field[DIVERT_F_OWN] = s->path * DIVERT_OWN_PATH;
 	set_address(p, s->src, DIVERT_F_SRC4, DIVERT_W_SRC6);
 	set_address(p, s->dst, DIVERT_F_DST4, DIVERT_W_DST6);
 	set_name(p->wide[DIVERT_W_RECV], s->recv);
@@ -81,6 +83,13 @@ static void make_packet(const struct sample *s, struct divert_packet *p)
 /* ---- the walk ---- */
 
 enum { NOBODY = 1 }; /* listens */
+
+static int match(const struct divert_insn *in, const struct divert_packet *p)
+{
+	if (in->op == DIVERT_OP_PATH)
+		return (p->field[DIVERT_F_OWN] & DIVERT_OWN_PATH << in->field) != 0;
+	return match_insn(in, p);
+}
 
 /* The rules met, as "100 count, 200 divert 5": number, action, port; '+' and the counter. */
 static void walk(const struct rules_compiled *c, const struct divert_packet *p, uint32_t tag,
@@ -103,7 +112,7 @@ static void walk(const struct rules_compiled *c, const struct divert_packet *p, 
 		in = &c->insn[pc];
 		next = in->yes;
 		if (in->op < DIVERT_OP_GO) {
-			if (!match_insn(in, p))
+			if (!match(in, p))
 				next = in->no;
 		} else {
 			met += sprintf(met, "%s%u %s", *met || i == ~0u ? ", " : "", in->rule,
@@ -375,6 +384,15 @@ static const struct {
 	{"100 deny diverted-loopback", {.flags = DIVERT_IS_BACK_IN}, 0, 0, "100 deny"},
 	{"100 deny diverted-loopback", {.flags = DIVERT_IS_BACK_OUT}, 0, 0, "65535 allow"},
 	{"100 deny diverted-output", {.flags = DIVERT_IS_BACK_OUT}, 0, 0, "100 deny"},
+	{"100 deny verrevpath", {.path = 1 << DIVERT_PATH_REVERSE}, 0, 0, "100 deny"},
+	{"100 deny verrevpath", {.path = ~(1u << DIVERT_PATH_REVERSE)}, 0, 0, "65535 allow"},
+	{"100 deny not verrevpath", {.path = 0}, 0, 0, "100 deny"},
+	{"100 deny not verrevpath", {.flags = DIVERT_IS_OUT}, 0, 0, "65535 allow"},
+	{"100 deny versrcreach", {.path = 1 << DIVERT_PATH_REACH}, 0, 0, "100 deny"},
+	{"100 deny versrcreach", {.path = ~(1u << DIVERT_PATH_REACH)}, 0, 0, "65535 allow"},
+	{"100 deny antispoof", {.path = 1 << DIVERT_PATH_HONEST}, 0, 0, "100 deny"},
+	{"100 deny antispoof", {.path = ~(1u << DIVERT_PATH_HONEST)}, 0, 0, "65535 allow"},
+	{"100 deny not antispoof in", {.flags = DIVERT_IS_OUT}, 0, 0, "65535 allow"},
 	{"100 deny fwmark 7", {.mark = 7}, 0, 0, "100 deny"},
 	{"100 deny fwmark 0x10/0xf0", {.mark = 0x71f}, 0, 0, "100 deny"},
 	{"100 deny fwmark 0x10/0xf0", {.mark = 0x2f}, 0, 0, "65535 allow"},
