@@ -68,7 +68,7 @@ static __noinline int path_find(struct __sk_buff *skb, struct path *path,
 		fib->tos = d->shape.tos;
 		fib->ipv4_src = d->packet.field[DIVERT_F_DST4];
 	}
-	rc = bpf_fib_lookup(skb, fib, sizeof(*fib), fib_flags & FIB_SKIP_NEIGH);
+	rc = bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
 	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return 0;
 	if (fib->ipv6_dst[0] == dst[0] && fib->ipv6_dst[1] == dst[1] &&
