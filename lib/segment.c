@@ -6,22 +6,7 @@
 
 #include "checksum.h"
 
-/* Packets come from memory here; see engine/packet.h. */
-struct bytes {
-	const uint8_t *at;
-	uint32_t len;
-};
-
-static int packet_load(void *from, __u32 offset, void *to, __u32 len)
-{
-	const struct bytes *b = from;
-
-	if (offset > b->len || len > b->len - offset)
-		return -1;
-	memcpy(to, b->at + offset, len);
-	return 0;
-}
-
+#include "engine/bytes.h"
 #include "engine/packet.h"
 
 #define TCP_HEADER   20

@@ -8,21 +8,7 @@
 #include "chains.h"
 #include "parse.h"
 
-struct bytes {
-	const uint8_t *at;
-	uint32_t len;
-};
-
-static int packet_load(void *from, __u32 offset, void *to, __u32 len)
-{
-	const struct bytes *b = from;
-
-	if (offset > b->len || len > b->len - offset)
-		return -1;
-	memcpy(to, b->at + offset, len);
-	return 0;
-}
-
+#include "engine/bytes.h"
 #include "engine/field.h"
 #include "engine/match.h"
 

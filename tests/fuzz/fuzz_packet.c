@@ -15,21 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct bytes {
-	const uint8_t *at;
-	uint32_t len;
-};
-
-static int packet_load(void *from, unsigned int offset, void *to, unsigned int len)
-{
-	const struct bytes *b = from;
-
-	if (offset > b->len || len > b->len - offset)
-		return -1;
-	memcpy(to, b->at + offset, len);
-	return 0;
-}
-
+#include "engine/bytes.h"
 #include "engine/packet.h"
 
 #define HEAD 8

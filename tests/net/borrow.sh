@@ -18,14 +18,6 @@ is "lib_borrow: all of it" $rc 0
 head -c $SIZE /dev/urandom >"$TMP/data"
 sum=$(sha256sum <"$TMP/data")
 listening() { ip netns exec "$NS-b" ss -Hltn "sport = 5000" | grep -q .; }
-# lib_reflect NAME OPTIONS... PORT: bound when it returns
-lib_reflect() {
-	local name=$1
-	shift
-	rm -f "$TMP/$name.ready"
-	start "$name" r "$PROGS/lib_reflect" -p "$TMP/$name.ready" "$@"
-	wait_for 10 "lib_reflect $*" test -s "$TMP/$name.ready"
-}
 
 large_pings() { n a ping -q -n -i 0.02 -W 1 -c 10 -s 5000 "$1" >/dev/null; }
 

@@ -15,14 +15,6 @@ head -c $((16 << 20)) /dev/urandom >"$TMP/part"
 stream() { for ((i = 0; i < MB; i += 16)); do cat "$TMP/part"; done; }
 sum=$(stream | sha256sum)
 
-# lib_reflect NAME OPTIONS... PORT: on r, bound when it returns
-lib_reflect() {
-	local name=$1
-	shift
-	rm -f "$TMP/$name.ready"
-	start "$name" r "$PROGS/lib_reflect" -p "$TMP/$name.ready" "$@"
-	wait_for 10 "lib_reflect $*" test -s "$TMP/$name.ready"
-}
 longest() { sed -n 's/.*longest //p' "$TMP/$1.out"; }
 listening() { ip netns exec "$NS-$1" ss -Hltn "sport = 5000" | grep -q .; }
 # tcp NS COUNTER: of all its connections so far

@@ -152,6 +152,15 @@ reflect() {
 	wait_for 10 "reflect $*" test -s "$TMP/$name.ready"
 }
 
+# lib_reflect NAME OPTIONS... PORT: progs/lib_reflect on r, bound when this returns
+lib_reflect() {
+	local name=$1
+	shift
+	rm -f "$TMP/$name.ready"
+	start "$name" r "$PROGS/lib_reflect" -p "$TMP/$name.ready" "$@"
+	wait_for 10 "lib_reflect $*" test -s "$TMP/$name.ready"
+}
+
 # stop NAME: SIGTERM, wait; its exit status
 stop() {
 	local p

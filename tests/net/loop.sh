@@ -9,14 +9,6 @@
 make_router
 MAX=32
 
-# lib_reflect NAME OPTIONS... PORT: bound when it returns
-lib_reflect() {
-	local name=$1
-	shift
-	rm -f "$TMP/$name.ready"
-	start "$name" r "$PROGS/lib_reflect" -p "$TMP/$name.ready" "$@"
-	wait_for 10 "lib_reflect $*" test -s "$TMP/$name.ready"
-}
 error() { sed -n "s/^$2 //p" "$TMP/$1.out"; }
 loops() { ip netns exec "$NS-r" divertctl stat -a "$1" | awk '$2 == "loop" {print $1; exit}'; }
 has_loops() { [ "$(loops "$1")" = "$2" ]; }
