@@ -238,6 +238,7 @@ void random_sample(struct random_sample *s)
 	s->uid = random_chance(3) - 1;
 	s->gid = random_chance(3) - 1;
 	s->nobody = random_chance(2) ? ~0ull : 0;
+	s->fragment_id = random_chance(4);
 	s->tag = random_chance(3) ? 0 : random_chance(40);
 	s->out = random_chance(2);
 	s->forwarded = s->out && random_chance(2);
@@ -245,6 +246,20 @@ void random_sample(struct random_sample *s)
 	s->xmit = s->out ? RANDOM_PICK(ifaces) : NULL;
 	if (!random_chance(3))
 		s->back = s->out ? DIVERT_IS_BACK_OUT : DIVERT_IS_BACK_IN;
+}
+
+bool random_fragment(const struct random_sample *s)
+{
+	return s->six ? s->ext & DIVERT_EXT_FRAG : s->frag_offset || s->offset_bits & RULE_FRAG_MF;
+}
+
+bool random_later(struct random_sample *s)
+{
+	if (!random_fragment(s) || s->frag_offset)
+		return false;
+	s->frag_offset = 1 + random_chance(300);
+	s->data = random_chance(3);
+	return true;
 }
 
 void random_packet(struct random_bytes *b, struct random_sample *s)

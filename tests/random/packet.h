@@ -42,6 +42,12 @@ static inline bool random_nobody(const struct random_sample *s, uint16_t port)
 
 void random_sample(struct random_sample *s);
 
+/* Is it a fragment, also a first one? */
+bool random_fragment(const struct random_sample *s);
+
+/* Make a first fragment a later one of the same packet. false: it is no first fragment. */
+bool random_later(struct random_sample *s);
+
 /* Its bytes, from the IP header on; fills in len. */
 void random_packet(struct random_bytes *b, struct random_sample *s);
 

@@ -9,6 +9,8 @@
 #include "packet.h"
 #include "ruleset.h"
 
+#define PLAIN_FRAGMENTS_MAX 1024
+
 #define PLAIN_MET_MAX 256 /* rules that a packet meets, calls within calls included */
 
 /* What became of a packet, the counters of the rules that it met, and the copies that were made. */
@@ -32,6 +34,24 @@ struct plain_met {
 	unsigned int copies;
 };
 
-void plain_run(const struct rules *set, struct random_sample *s, struct plain_met *met);
+/* Whether the packet meets the condition, but for its "not". Fills in tablearg if a table does. */
+bool plain_match(const struct rule_match *m, struct random_sample *s);
+
+/*
+ * Of fragmented packets, what became of their first fragments, as far as a divert rule asked these
+ * for ports and the like: a later fragment, which has none, goes to the rule that took the first.
+ */
+struct plain_fragments {
+	struct plain_fragment {
+		struct random_sample first;
+		uint32_t rule, port; /* that took it; 0: none */
+	} packet[PLAIN_FRAGMENTS_MAX];
+	unsigned int n;
+	bool asked; /* the packet that is looked at: one that is to be kept here */
+};
+
+/* known: NULL: nothing is ever known of other fragments. */
+void plain_run(const struct rules *set, struct random_sample *s, struct plain_met *met,
+	       struct plain_fragments *known);
 
 #endif

@@ -178,11 +178,18 @@ static struct rule *random_rule(bool prob)
 		if (!random_chance(10) && prob)
 			at += sprintf(at, "prob 0.%u ", 1 + random_chance(9));
 		at += sprintf(at, "%s ", RANDOM_PICK(actions));
-		at += sprintf(at, "%s from %s", RANDOM_PICK(heads), RANDOM_PICK(places));
-		if (!random_chance(8))
-			at += sprintf(at, " %s", random_chance(2) ? "53" : "not 1000-65535");
-		at += sprintf(at, " to %s", RANDOM_PICK(places));
-		n = random_chance(4);
+		if (random_chance(
+			    2)) { /* what is so special that few packets match, and what is not */
+			at += sprintf(at, "%s from %s", RANDOM_PICK(heads), RANDOM_PICK(places));
+			if (!random_chance(8))
+				at += sprintf(at, " %s",
+					      random_chance(2) ? "53" : "not 1000-65535");
+			at += sprintf(at, " to %s", RANDOM_PICK(places));
+			n = random_chance(4);
+		} else {
+			at += sprintf(at, "ip from any to any");
+			n = 1 + random_chance(2);
+		}
 		for (i = 0; i < n; i++)
 			at += sprintf(at, " %s", RANDOM_PICK(options));
 		if (strstr(line, "divert") == strstr(line, "di") && !random_chance(2))

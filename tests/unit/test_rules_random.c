@@ -353,7 +353,7 @@ static void test_random(void **state)
 			random_sample(&p);
 			random_packet(&b, &p);
 			run_graph(&c, &b, &p, &graph);
-			plain_run(&s, &p, &plain);
+			plain_run(&s, &p, &plain, NULL);
 			if (!is_same(&graph, &plain))
 				explain(&s, &p, &graph, &plain, from);
 			verdicts[graph.verdict]++;

@@ -8,8 +8,7 @@
  *
  * What is not tried here, as a packet of a test run cannot have it, or nobody could tell what is right:
  * prob; another uid than root's, and any gid; a tag without having been written back (the
- * engine's key stands for both); that other fragments of a packet are known (ids differ);
- * segmentation offload, partial checksums; rule sets in which a packet never comes to an end.
+ * engine's key stands for both); segmentation offload, partial checksums; rule sets in which a packet never comes to an end.
  */
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -30,7 +29,6 @@
 #define PAIRS	   100000
 #define PADDING	   18	    /* bytes behind the packet, as Ethernet has them */
 #define ENTRY_BACK 0x10000u /* engine/back.bpf.h */
-#define ID_FIRST   4	    /* fragments have ids of their own from here on */
 #define RULES	   32
 
 static struct engine engine;
@@ -311,6 +309,32 @@ static void check_deliveries(const struct packet *p)
 
 /* ---- packets ---- */
 
+/* What the kernel half knows of fragments outlives a rule set, but is of no other one's rules. */
+static void forget_fragments(void)
+{
+	static int map = -1;
+	__u32 ids[64], i, len;
+	struct bpf_prog_info prog = {.nr_map_ids = 64, .map_ids = (uintptr_t)ids};
+	struct bpf_map_info info;
+	char key[256];
+
+	len = sizeof(prog);
+	must(map >= 0 || !bpf_obj_get_info_by_fd(engine.prog_in, &prog, &len), "maps");
+	for (i = 0; map < 0 && i < prog.nr_map_ids; i++) {
+		map = bpf_map_get_fd_by_id(ids[i]);
+		memset(&info, 0, sizeof(info));
+		len = sizeof(info);
+		must(map >= 0 && !bpf_obj_get_info_by_fd(map, &info, &len), "a map");
+		if (strcmp(info.name, "fragmented") || info.key_size > sizeof(key)) {
+			close(map);
+			map = -1;
+		}
+	}
+	must(map >= 0, "no map of fragments");
+	while (!bpf_map_get_next_key(map, NULL, key))
+		must(!bpf_map_delete_elem(map, key), "a fragment");
+}
+
 /* What the generator says of a packet that a test run cannot have: see above. */
 static void fit(struct packet *p)
 {
@@ -321,9 +345,6 @@ static void fit(struct packet *p)
 	s->uid = s->out && !s->forwarded ? 0 : -1;
 	s->gid = -1;
 	s->nobody = ~(1ull << 5 | (s->six ? 1ull << 10 : 0));
-	s->fragment_id = ID_FIRST + p->number;
-	if (!s->six && (s->frag_offset || s->offset_bits & RULE_FRAG_MF))
-		s->id = s->fragment_id;
 }
 
 static unsigned int make_frame(const struct packet *p, unsigned char *frame)
@@ -411,6 +432,7 @@ int main(int argc, char **argv)
 {
 	uint64_t pairs = argc > 1 ? strtoull(argv[1], NULL, 10) : PAIRS, n = 0;
 	unsigned int verdicts[PLAIN_VERDICTS] = {0}, i;
+	static struct plain_fragments known;
 	static struct packet p;
 	int often = 1;
 
@@ -422,12 +444,15 @@ int main(int argc, char **argv)
 		set_seed = random_seed;
 		must(!random_rules(&set, false) && set.n < RULES, "a rule set");
 		set_rules();
+		forget_fragments();
+		known.n = 0;
 		memset(expected, 0, sizeof(expected));
 		for (p.number = 0; p.number < PACKETS; p.number++) {
-			random_sample(&p.s);
+			if (!p.number || random_chance(2) || !random_later(&p.s))
+				random_sample(&p.s);
 			fit(&p);
 			random_packet(&p.b, &p.s);
-			plain_run(&set, &p.s, &p.met);
+			plain_run(&set, &p.s, &p.met, &known);
 			verdicts[p.met.verdict]++;
 			if (p.met.verdict == PLAIN_ENDLESS)
 				continue;

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The plain evaluator: a condition of a rule. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plain.h"
+
+static bool in_ranges(const struct rule_match *m, uint32_t v)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->n; i++)
+		if (v >= m->range[i].lo && v <= m->range[i].hi)
+			return true;
+	return false;
+}
+
+static bool in_values(const struct rule_match *m, uint32_t v)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->n; i++)
+		if (v == m->value[i])
+			return true;
+	return false;
+}
+
+static bool flags_are(const struct rule_match *m, uint32_t bits)
+{
+	return (bits & m->flags.set) == m->flags.set && !(bits & m->flags.clear);
+}
+
+static bool same_bits(const unsigned char *x, const unsigned char *y, unsigned int bits)
+{
+	unsigned int i;
+
+	for (i = 0; i < bits; i++)
+		if ((x[i / 8] ^ y[i / 8]) & 0x80 >> i % 8)
+			return false;
+	return true;
+}
+
+static bool value_found(const struct rule_table *t, struct random_sample *s, uint32_t value)
+{
+	if (t->has_value && t->value != value)
+		return false;
+	s->tablearg = value;
+	return true;
+}
+
+/* The most specific prefix of the family that covers the address. */
+static bool table_has_addr(const struct rule_table *t, struct random_sample *s,
+			   const unsigned char *addr)
+{
+	unsigned char net[16];
+	int i, best = -1, bits, best_bits = -1;
+	char text[64], *slash;
+
+	for (i = 0; i < (int)RANDOM_ENTRIES; i++) {
+		if (strcmp(random_entry[i].table, t->name) ||
+		    !strchr(random_entry[i].key, ':') != !s->six)
+			continue;
+		strcpy(text, random_entry[i].key);
+		slash = strchr(text, '/');
+		bits = slash ? atoi(slash + 1) : s->six ? 128 : 32;
+		if (slash)
+			*slash = 0;
+		inet_pton(s->six ? AF_INET6 : AF_INET, text, net);
+		if (same_bits(addr, net, bits) && bits > best_bits) {
+			best = i;
+			best_bits = bits;
+		}
+	}
+	return best >= 0 && value_found(t, s, random_entry[best].value);
+}
+
+static bool table_has_word(const struct rule_table *t, struct random_sample *s, const char *word)
+{
+	unsigned int i;
+
+	for (i = 0; i < RANDOM_ENTRIES; i++)
+		if (!strcmp(random_entry[i].table, t->name) && !strcmp(random_entry[i].key, word))
+			return value_found(t, s, random_entry[i].value);
+	return false;
+}
+
+static bool table_has_number(const struct rule_table *t, struct random_sample *s, uint32_t v)
+{
+	char word[16];
+
+	snprintf(word, sizeof(word), "%u", v);
+	return table_has_word(t, s, word);
+}
+
+static bool is_own(const struct random_sample *s, const unsigned char *addr)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	inet_ntop(s->six ? AF_INET6 : AF_INET, addr, text, sizeof(text));
+	return !strcmp(text, random_own[s->six]);
+}
+
+static bool is_addr(const struct rule_addr *a, struct random_sample *s, const unsigned char *addr)
+{
+	uint32_t ip;
+
+	memcpy(&ip, addr, 4);
+	switch (a->kind) {
+	case RULE_ADDR_4:
+		return !s->six && (ip & a->mask.s_addr) == a->ip.s_addr;
+	case RULE_ADDR_SET:
+		return !s->six && (ip & a->mask.s_addr) == a->ip.s_addr &&
+		       a->set[addr[3] / 32] & 1u << addr[3] % 32;
+	case RULE_ADDR_6:
+		return s->six && same_bits(addr, a->ip6.s6_addr, a->bits);
+	case RULE_ADDR_ME:
+		return is_own(s, addr);
+	case RULE_ADDR_ME6:
+		return s->six && is_own(s, addr);
+	case RULE_ADDR_TABLE:
+		return table_has_addr(a->table, s, addr);
+	}
+	return false;
+}
+
+/*
+ * One of them. Which of a list is asked first shows in tablearg only: the compiled form asks
+ * IPv4's, then IPv6's, then the others, and so does this.
+ */
+static bool is_one_of(const struct rule_match *m, struct random_sample *s,
+		      const unsigned char *addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->n; i++)
+		if ((m->addr[i].kind <= RULE_ADDR_SET) && is_addr(&m->addr[i], s, addr))
+			return true;
+	for (i = 0; i < m->n; i++)
+		if (m->addr[i].kind > RULE_ADDR_SET && is_addr(&m->addr[i], s, addr))
+			return true;
+	return false;
+}
+
+static bool is_iface(const struct rule_match *m, struct random_sample *s, const char *name)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (!name)
+		return false;
+	switch (m->iface.kind) {
+	case RULE_IFACE_NAME:
+		return !strcmp(name, m->iface.name);
+	case RULE_IFACE_PREFIX:
+		return !strncmp(name, m->iface.name, strlen(m->iface.name));
+	case RULE_IFACE_ADDR:
+		if (m->iface.addr.kind == RULE_ADDR_4)
+			inet_ntop(AF_INET, &m->iface.addr.ip, text, sizeof(text));
+		else
+			inet_ntop(AF_INET6, &m->iface.addr.ip6, text, sizeof(text));
+		return random_iface_has(name, text);
+	case RULE_IFACE_TABLE:
+		return table_has_word(m->iface.table, s, name);
+	}
+	return false;
+}
+
+static bool plain_lookup(const struct rule_match *m, struct random_sample *s, bool has_ports)
+{
+	const struct rule_table *t = m->lookup.table;
+
+	switch (m->lookup.key) {
+	case RULE_LOOKUP_SRC:
+		return table_has_addr(t, s, s->src);
+	case RULE_LOOKUP_DST:
+		return table_has_addr(t, s, s->dst);
+	case RULE_LOOKUP_SPORT:
+		return has_ports && table_has_number(t, s, s->sport);
+	case RULE_LOOKUP_DPORT:
+		return has_ports && table_has_number(t, s, s->dport);
+	case RULE_LOOKUP_UID:
+		return s->uid >= 0 && table_has_number(t, s, s->uid);
+	case RULE_LOOKUP_DSCP:
+		return table_has_number(t, s, s->tos >> 2);
+	case RULE_LOOKUP_MARK:
+		return table_has_number(t, s, s->mark);
+	}
+	return false;
+}
+
+bool plain_match(const struct rule_match *m, struct random_sample *s)
+{
+	bool first = !s->frag_offset, tcp = s->proto == 6 && first;
+	bool has_ports = first && (s->proto == 6 || s->proto == 17 || s->proto == 132);
+
+	switch (m->type) {
+	case RULE_PROTO:
+		return s->proto == m->proto;
+	case RULE_IP4:
+		return !s->six;
+	case RULE_IP6:
+		return s->six;
+	case RULE_SRC:
+		return is_one_of(m, s, s->src);
+	case RULE_DST:
+		return is_one_of(m, s, s->dst);
+	case RULE_SPORT:
+		return has_ports && in_ranges(m, s->sport);
+	case RULE_DPORT:
+		return has_ports && in_ranges(m, s->dport);
+	case RULE_IN:
+		return !s->out;
+	case RULE_VIA:
+		return is_iface(m, s, s->out ? s->xmit : s->recv);
+	case RULE_RECV:
+		return is_iface(m, s, s->recv);
+	case RULE_XMIT:
+		return s->out && is_iface(m, s, s->xmit);
+	case RULE_ICMP:
+		return first && s->proto == 1 && in_ranges(m, s->type);
+	case RULE_ICMP6:
+		return s->six && first && s->proto == 58 && in_ranges(m, s->type);
+	case RULE_ICMPCODES:
+		return first && (s->proto == 1 || s->proto == 58) && in_ranges(m, s->code);
+	case RULE_DIVERTED:
+		return s->back != 0;
+	case RULE_DIVERTED_LOOPBACK:
+		return s->back == DIVERT_IS_BACK_IN;
+	case RULE_DIVERTED_OUTPUT:
+		return s->back == DIVERT_IS_BACK_OUT;
+	case RULE_FWMARK:
+		return (s->mark & m->mark.mask) == m->mark.value;
+	case RULE_ESTABLISHED:
+		return tcp && s->tcp_flags & 0x14;
+	case RULE_SETUP:
+		return tcp && s->tcp_flags & 2 && !(s->tcp_flags & 0x10);
+	case RULE_TCPFLAGS:
+		return tcp && flags_are(m, s->tcp_flags);
+	case RULE_TCPOPTIONS:
+		return tcp && flags_are(m, s->tcp_options);
+	case RULE_TCPSEQ:
+		return tcp && in_values(m, s->seq);
+	case RULE_TCPACK:
+		return tcp && in_values(m, s->ack);
+	case RULE_TCPWIN:
+		return tcp && in_ranges(m, s->window);
+	case RULE_TCPMSS:
+		return tcp && s->tcp_options & DIVERT_TCPOPT_MSS && in_ranges(m, s->mss);
+	case RULE_TCPDATALEN:
+		return tcp && in_ranges(m, s->data);
+	case RULE_IPID:
+		return !s->six && in_ranges(m, s->id);
+	case RULE_IPLEN:
+		return in_ranges(m, s->len);
+	case RULE_IPTTL:
+		return !s->six && in_ranges(m, s->ttl);
+	case RULE_IPTOS:
+		return !s->six && flags_are(m, s->tos);
+	case RULE_IPPRECEDENCE:
+		return !s->six && in_ranges(m, s->tos >> 5);
+	case RULE_DSCP:
+		return in_ranges(m, s->tos >> 2);
+	case RULE_IPOPTIONS:
+		return !s->six && flags_are(m, s->ip_options);
+	case RULE_FRAG:
+		if (!m->flags.set && !m->flags.clear)
+			return !first;
+		return !s->six && flags_are(m, s->offset_bits | (first ? 0 : RULE_FRAG_OFFSET));
+	case RULE_EXT6HDR:
+		return s->six && s->ext & m->flags.set;
+	case RULE_FLOWID:
+		return s->six && in_values(m, s->flow);
+	case RULE_UID:
+		return s->uid >= 0 && in_values(m, s->uid);
+	case RULE_GID:
+		return s->gid >= 0 && in_values(m, s->gid);
+	case RULE_VERREVPATH:
+		return s->out || s->path >> DIVERT_PATH_REVERSE & 1;
+	case RULE_VERSRCREACH:
+		return s->out || s->path >> DIVERT_PATH_REACH & 1;
+	case RULE_ANTISPOOF:
+		return s->out || s->path >> DIVERT_PATH_HONEST & 1;
+	case RULE_LOOKUP:
+		return plain_lookup(m, s, has_ports);
+	case RULE_BYPASS:
+		return true;
+	case RULE_TYPES:
+		break;
+	}
+	return false;
+}
