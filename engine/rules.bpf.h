@@ -178,31 +178,55 @@ static __noinline int owner_alive(const struct divert_insn *in)
  */
 #define PC_MASK (2 * DIVERT_INSNS_MAX - 1)
 
-/* One instruction; 1 ends the run. A damaged program, or an endless one, ends in a drop. */
+/* A match that needs nothing to be looked up first. */
+static __always_inline int is_plain(const struct pass *p, const struct divert_insn *in)
+{
+	switch (in->op) {
+	case DIVERT_OP_MASK:
+	case DIVERT_OP_RANGE:
+	case DIVERT_OP_BELOW:
+		return 1;
+	case DIVERT_OP_PREFIX:
+		return in->field < DIVERT_W_RECV ||
+		       p->desk->wide_known & 1u << (in->field & (DIVERT_W_ROOM - 1));
+	}
+	return 0;
+}
+
+/* Plain matches in one step, in one page: what a step costs beside is shared by them. */
+#define AT_ONCE 32
+
+/*
+ * Matches, and the instruction that ends them; 1 ends the run. A damaged program, or an endless one,
+ * ends in a drop.
+ */
 static long step(__u32 i, struct pass *p)
 {
-	__u32 pc = p->pc;
-	union divert_page *page = page_of(p->pages, 1 + pc / DIVERT_PAGE_INSNS);
+	__u32 pc = p->pc, at = pc / DIVERT_PAGE_INSNS, next, how, port, k;
+	union divert_page *page = page_of(p->pages, 1 + at);
 	const struct divert_insn *in;
 	enum delivered delivered;
-	__u32 next, how, port;
 
 	p->verdict = TC_ACT_SHOT;
 	if (!page)
 		return 1;
-	in = &page->insn[pc % DIVERT_PAGE_INSNS];
+	for (k = 0;; k++) {
+		in = &page->insn[pc % DIVERT_PAGE_INSNS];
+		if (!is_plain(p, in))
+			break;
+		next = match_insn(in, &p->desk->packet) ? in->yes : in->no;
+		if (next <= pc)
+			return 1;
+		pc = next & PC_MASK;
+		p->pc = pc;
+		if (pc / DIVERT_PAGE_INSNS != at || k == AT_ONCE - 1)
+			return 0;
+	}
 	next = in->yes;
 	switch (in->op) {
 	case DIVERT_OP_PREFIX:
-		if (in->field == DIVERT_W_RECV || in->field == DIVERT_W_XMIT)
-			know_name(p, in->field);
-		/* fall through */
-	case DIVERT_OP_MASK:
-	case DIVERT_OP_RANGE:
-	case DIVERT_OP_BELOW:
-		if (!match_insn(in, &p->desk->packet))
-			next = in->no;
-		break;
+		know_name(p, in->field);
+		return 0; /* again, and now it is plain */
 	case DIVERT_OP_OWNED:
 		if (!owner_alive(in))
 			next = in->no;
