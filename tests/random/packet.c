@@ -237,6 +237,7 @@ void random_sample(struct random_sample *s)
 	s->random = random_chance(1u << 31) * 2;
 	s->uid = random_chance(3) - 1;
 	s->gid = random_chance(3) - 1;
+	s->path = random_chance(8);
 	s->nobody = random_chance(2) ? ~0ull : 0;
 	s->fragment_id = random_chance(4);
 	s->tag = random_chance(3) ? 0 : random_chance(40);

@@ -6,8 +6,7 @@
 #ifndef TESTS_RANDOM_PLAIN_H
 #define TESTS_RANDOM_PLAIN_H
 
-#include "packet.h"
-#include "ruleset.h"
+#include "host.h"
 
 #define PLAIN_FRAGMENTS_MAX 1024
 

@@ -6,22 +6,6 @@
 #include "packet.h"
 #include "ruleset.h"
 
-const char *const random_own[2] = {"10.0.0.1", "fd00::1"};
-
-/* The one of every interface whose name begins with e, the other of tun0. */
-bool random_iface_has(const char *name, const char *addr)
-{
-	return name && ((*name == 'e' && !strcmp(addr, random_own[0])) ||
-			(*name == 't' && !strcmp(addr, random_own[1])));
-}
-
-const struct random_entry random_entry[RANDOM_ENTRIES] = {
-	{"ta", "10.0.0.0/8", 5}, {"ta", "10.0.0.0/24", 10}, {"ta", "10.0.0.2", 25},
-	{"ta", "fd00::/64", 5},	 {"ta", "fd00::1", 10},	    {"tn", "53", 5},
-	{"tn", "0", 10},	 {"tn", "46", 25},	    {"tn", "1", 5},
-	{"ti", "eth0", 5},	 {"ti", "lo", 10},
-};
-
 static const char *const actions[] = {
 	"allow",   "deny",	 "count",	    "count",	 "count",
 	"count",   "divert 5",	 "divert tablearg", "skipto 20", "skipto tablearg",
@@ -152,6 +136,10 @@ static const char *const options[] = {
 	"uid 0",
 	"not uid 1",
 	"gid 1",
+	"verrevpath",
+	"not versrcreach",
+	"antispoof",
+	"not antispoof",
 	"lookup src-ip ta",
 	"lookup dst-ip table(ta,10)",
 	"lookup dst-port tn",

@@ -18,6 +18,7 @@
 
 #include "rules/rules.h"
 #include "tests/random/plain.h"
+#include "tests/random/ruleset.h"
 
 #define PACKETS 250 /* for each rule set */
 #define PAIRS	1000000

@@ -24,6 +24,7 @@
 #include "check.h"
 #include "engine/engine.h"
 #include "tests/random/plain.h"
+#include "tests/random/ruleset.h"
 
 #define PACKETS	   250 /* for each rule set */
 #define PAIRS	   100000
@@ -344,6 +345,7 @@ static void fit(struct packet *p)
 		s->back = s->out ? DIVERT_IS_BACK_OUT : DIVERT_IS_BACK_IN;
 	s->uid = s->out && !s->forwarded ? 0 : -1;
 	s->gid = -1;
+	s->path = random_path(s);
 	s->nobody = ~(1ull << 5 | (s->six ? 1ull << 10 : 0));
 }
 
