@@ -240,7 +240,7 @@ void random_sample(struct random_sample *s)
 	s->path = random_chance(8);
 	s->nobody = random_chance(2) ? ~0ull : 0;
 	s->fragment_id = random_chance(4);
-	s->tag = random_chance(3) ? 0 : random_chance(40);
+	s->tag = random_chance(3) ? 0 : random_chance(random_chance(4) ? 40 : 1000);
 	s->out = random_chance(2);
 	s->forwarded = s->out && random_chance(2);
 	s->recv = !s->out || s->forwarded ? RANDOM_PICK(ifaces) : NULL;

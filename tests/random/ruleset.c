@@ -7,11 +7,12 @@
 #include "ruleset.h"
 
 static const char *const actions[] = {
-	"allow",   "deny",	 "count",	    "count",	 "count",
-	"count",   "divert 5",	 "divert tablearg", "skipto 20", "skipto tablearg",
-	"call 25", "call 5",	 "call tablearg",   "return",	 "reass",
-	"reject",  "unreach6 4", "reset",	    "reset6",	 "unreach port",
-	"tee 5",   "tee 25",	 "tee tablearg",    "divert 10", "divert 25",
+	"allow",      "deny",	    "count",	       "count",	    "count",
+	"count",      "divert 5",   "divert tablearg", "skipto 20", "skipto tablearg",
+	"call 25",    "call 5",	    "call tablearg",   "return",    "reass",
+	"reject",     "unreach6 4", "reset",	       "reset6",    "unreach port",
+	"skipto 700", "call 500",   "tee 5",	       "tee 25",    "tee tablearg",
+	"divert 10",  "divert 25",
 };
 
 static const char *const places[] = {
@@ -154,7 +155,7 @@ static const char *const options[] = {
 	"ipversion 6",
 };
 
-static struct rule *random_rule(bool prob)
+static struct rule *random_rule(unsigned int last, bool prob)
 {
 	char line[512], *at = line;
 	struct rules_error err;
@@ -162,7 +163,7 @@ static struct rule *random_rule(bool prob)
 	struct rule *r;
 
 	do {
-		at = line + sprintf(line, "%u set %u ", 1 + random_chance(30), random_chance(3));
+		at = line + sprintf(line, "%u set %u ", 1 + random_chance(last), random_chance(3));
 		if (!random_chance(10) && prob)
 			at += sprintf(at, "prob 0.%u ", 1 + random_chance(9));
 		at += sprintf(at, "%s ", RANDOM_PICK(actions));
@@ -189,7 +190,9 @@ static struct rule *random_rule(bool prob)
 int random_rules(struct rules *s, bool prob)
 {
 	struct rules_error err;
-	unsigned int i, n = 1 + random_chance(16);
+	/* a few close together, or so many that they take pages of instructions and of entries */
+	bool many = !random_chance(16);
+	unsigned int i, n = 1 + random_chance(many ? RANDOM_RULES_MAX : 16), last = many ? 900 : 30;
 
 	rules_init(s);
 	if (!rules_table_add(s, "ta", RULES_TABLE_ADDR, &err) ||
@@ -197,7 +200,7 @@ int random_rules(struct rules *s, bool prob)
 	    !rules_table_add(s, "ti", RULES_TABLE_IFACE, &err))
 		return -1;
 	for (i = 0; i < n; i++)
-		if (rules_add(s, random_rule(prob), &err))
+		if (rules_add(s, random_rule(last, prob), &err))
 			return -1;
 	if (!random_chance(3))
 		s->disabled = 1u << random_chance(3);

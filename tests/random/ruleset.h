@@ -5,6 +5,8 @@
 
 #include "rules/rules.h"
 
+#define RANDOM_RULES_MAX 800
+
 /* A rule set, with the tables; prob: rules may have it. -1: they are not what they should be. */
 int random_rules(struct rules *s, bool prob);
 
