@@ -4,7 +4,7 @@
 # make install            PREFIX=/usr/local DESTDIR=
 # make examples           examples/, against the tree in build/stage
 # make test               unit, fuzz (briefly) and, as root, network tests
-# make bench              figures against NFQUEUE (root)
+# make bench              figures against NFQUEUE (root); bench-quick; bench-plots: from them into docs/
 # make lint               clang-format, shellcheck and mandoc
 
 VERSION := 0.1.0
@@ -35,8 +35,8 @@ tool_objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/$(1)/*.c))
 TOOLS := ipfw ipchains divertctl interceptor divert-run
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
 
-.PHONY: all examples install stage test unit fuzz net bench bench-quick warnings lint lint-format lint-shell \
-	lint-man clean
+.PHONY: all examples install stage test unit fuzz net bench bench-quick bench-plots bench-needs \
+	warnings lint lint-format lint-shell lint-man clean
 all: $(addprefix $(B)/bin/,$(TOOLS)) $(B)/lib/libdivert.so $(B)/lib/libdivert-socket.so
 
 # ---- kernel half -------------------------------------------------------
@@ -168,10 +168,14 @@ fuzz:
 net: stage
 	tests/net/run
 
-bench: stage
+bench: bench-needs stage
 	bench/run
-bench-quick: stage
+bench-quick: bench-needs stage
 	bench/run --quick
+bench-plots: bench-needs
+	bench/publish $(or $(RESULTS),$(B)/bench/results.json)
+bench-needs:
+	$(Q)bash -c '. packaging/deps.sh && need_packages build bench'
 
 # What the test runners compile with.
 warnings:

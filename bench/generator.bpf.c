@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The packets of bench/generator: run by BPF_PROG_TEST_RUN with live frames, once per frame. The
+ * The packets of bench/generator: run by BPF_PROG_TEST_RUN, once per packet. With live frames the
  * kernel hands the same pages out again and again, as the last forwarding left them, so all that a
- * router changes is written anew each time.
+ * router changes is written anew each time. Packets too large for a frame are clones of one.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
+#include <linux/pkt_cls.h>
 #include <linux/udp.h>
 
 #include <bpf/bpf_endian.h>
@@ -24,6 +25,8 @@ const volatile __u16 first_port; /* host order */
 const volatile __u8 ttl = 64;
 const volatile __u64 interval_ns; /* between packets; 0: as fast as it goes */
 const volatile __u64 limit;	  /* packets; 0: none */
+const volatile __u32 ifindex;	  /* where clones arrive */
+const volatile __u32 frame_len;	  /* of a clone */
 
 __u64 sent;
 __u64 started; /* CLOCK_MONOTONIC, ns: when the first one was sent */
@@ -45,6 +48,13 @@ static __always_inline int is_due(void)
 		due = now;
 	due += interval_ns;
 	return 1;
+}
+
+static __always_inline void count(void)
+{
+	if (!sent)
+		started = bpf_ktime_get_ns();
+	sent++;
 }
 
 SEC("xdp")
@@ -79,10 +89,22 @@ int generate(struct xdp_md *ctx)
 	udp->source = bpf_htons(first_port + flow);
 	*balance = ~udp->source;
 
-	if (!sent)
-		started = bpf_ktime_get_ns();
-	sent++;
+	count();
 	return XDP_PASS;
+}
+
+/*
+ * The packet itself stays as it is: its bytes are those of all clones that are still on their way. At
+ * first it is as long as the kernel lets it be; zeros follow.
+ */
+SEC("tc")
+int generate_clones(struct __sk_buff *skb)
+{
+	if (skb->len < frame_len && bpf_skb_change_tail(skb, frame_len, 0))
+		return TC_ACT_SHOT;
+	if (is_due() && !bpf_clone_redirect(skb, ifindex, BPF_F_INGRESS))
+		count();
+	return TC_ACT_SHOT;
 }
 
 /* Attached to the interface, for no more than its being there: see generator.c. */

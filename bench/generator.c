@@ -3,7 +3,7 @@
  * A packet generator that needs no network card: IPv4 UDP packets arrive at an interface of this
  * network namespace as if its peer had sent them, and go through all of the IP stack from the
  * ingress hook on. BPF_PROG_TEST_RUN with live frames; the frames are received in lists, on the
- * processor that this program runs on.
+ * processor that this program runs on. What is larger than a frame is received one by one.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -32,8 +32,9 @@
 
 #define SIZE_MIN      (sizeof(struct iphdr) + sizeof(struct udphdr) + 2)
 #define SIZE_MAX_LIVE 3000 /* a frame of a live run lies in one page */
-#define BATCH_FULL    64   /* frames received as one list */
-#define BATCH_PACED   8	   /* less, so that a packet does not wait for its list */
+#define SIZE_MOST     9000
+#define BATCH_FULL    64 /* frames received as one list */
+#define BATCH_PACED   8	 /* less, so that a packet does not wait for its list */
 #define FIRST_PORT    20000
 #define STOP_POLL_NS  5000000
 
@@ -54,7 +55,7 @@ static const char usage_text[] =
 	"usage: generator -i DEV -s SOURCE -d DESTINATION [options]\n"
 	"  -i DEV      interface at which the packets arrive (a veth of this namespace)\n"
 	"  -s, -d      IPv4 addresses\n"
-	"  -l BYTES    length of the IP packet (64)\n"
+	"  -l BYTES    length of the IP packet (64); above 3000, all are of one flow\n"
 	"  -r PPS      packets a second (0: as fast as it goes)\n"
 	"  -n COUNT    stop after that many packets\n"
 	"  -t SECONDS  stop after that time (10)\n"
@@ -152,7 +153,7 @@ static size_t build_frame(const struct config *cfg, uint8_t *frame)
 	udp->dest = htons((uint16_t)cfg->port);
 	udp->len = htons(udp_len);
 	for (size_t i = 2; i < udp_len - sizeof(*udp); i++)
-		payload[i] = (uint8_t)i;
+		payload[i] = i < SIZE_MAX_LIVE - SIZE_MIN ? (uint8_t)i : 0;
 	payload[0] = (uint8_t) ~(FIRST_PORT >> 8);
 	payload[1] = (uint8_t) ~(FIRST_PORT & 0xff);
 	sum = sum16(&ip->saddr, 8) + IPPROTO_UDP + udp_len + sum16(udp, udp_len);
@@ -193,37 +194,58 @@ static void load(const struct config *cfg, const uint8_t *frame)
 	skel->rodata->first_port = FIRST_PORT;
 	skel->rodata->interval_ns = cfg->pps ? 1000000000ull / cfg->pps : 0;
 	skel->rodata->limit = cfg->count;
+	skel->rodata->frame_len = (uint32_t)sizeof(struct ethhdr) + cfg->size;
+	skel->rodata->ifindex = if_nametoindex(cfg->dev);
+	if (!skel->rodata->ifindex)
+		fail(cfg->dev, errno);
+	bpf_program__set_autoload(skel->progs.generate, cfg->size <= SIZE_MAX_LIVE);
+	bpf_program__set_autoload(skel->progs.pass, cfg->size <= SIZE_MAX_LIVE);
+	bpf_program__set_autoload(skel->progs.generate_clones, cfg->size > SIZE_MAX_LIVE);
 	err = generator_bpf__load(skel);
 	if (err)
 		fail("load the BPF program", -err);
 }
 
-static void run(const struct config *cfg, uint8_t *frame, size_t len)
+static void run(int fd, struct bpf_test_run_opts *opts)
 {
-	struct xdp_md ctx = {.data_end = (uint32_t)len};
+	int err;
+
+	while (!stop) {
+		err = bpf_prog_test_run_opts(fd, opts);
+		if (err < 0 && err != -EINTR)
+			fail("BPF_PROG_TEST_RUN", -err);
+	}
+}
+
+static void run_frames(const struct config *cfg, uint8_t *frame, size_t len)
+{
+	struct xdp_md ctx = {.data_end = (uint32_t)len, .ingress_ifindex = skel->rodata->ifindex};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)len,
 		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
 		    .repeat = 1 << 30);
 	struct bpf_link *link;
-	int err, fd = bpf_program__fd(skel->progs.generate);
 
-	ctx.ingress_ifindex = if_nametoindex(cfg->dev);
-	if (!ctx.ingress_ifindex)
-		fail(cfg->dev, errno);
 	opts.batch_size = cfg->batch ? (uint32_t)cfg->batch : cfg->pps ? BATCH_PACED : BATCH_FULL;
-
 	/* A veth has the receive queue that a live run asks for only while it has an XDP program. */
 	link = bpf_program__attach_xdp(skel->progs.pass, (int)ctx.ingress_ifindex);
 	if (!link)
 		fail(cfg->dev, errno);
-	while (!stop) {
-		err = bpf_prog_test_run_opts(fd, &opts);
-		if (err < 0 && err != -EINTR) {
-			bpf_link__destroy(link);
-			fail("BPF_PROG_TEST_RUN", -err);
-		}
-	}
+	run(bpf_program__fd(skel->progs.generate), &opts);
 	bpf_link__destroy(link);
+}
+
+/* Nothing is written to a clone: its headers have to be complete. */
+static void run_clones(uint8_t *frame, size_t len)
+{
+	struct ethhdr *eth = (struct ethhdr *)frame;
+	struct iphdr *ip = (struct iphdr *)(eth + 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)len,
+		    .repeat = 1 << 30);
+
+	memcpy(eth->h_dest, (const void *)skel->rodata->mac_to, ETH_ALEN);
+	memcpy(eth->h_source, (const void *)skel->rodata->mac_from, ETH_ALEN);
+	ip->check = htons(fold(skel->rodata->header_sum));
+	run(bpf_program__fd(skel->progs.generate_clones), &opts);
 }
 
 static uint64_t number(const char *option, const char *s, uint64_t min, uint64_t max)
@@ -271,7 +293,7 @@ static void parse(struct config *cfg, int argc, char **argv)
 			to = true;
 			break;
 		case 'l':
-			cfg->size = (unsigned int)number("-l", optarg, SIZE_MIN, SIZE_MAX_LIVE);
+			cfg->size = (unsigned int)number("-l", optarg, SIZE_MIN, SIZE_MOST);
 			break;
 		case 'r':
 			cfg->pps = number("-r", optarg, 0, 1000000000);
@@ -325,7 +347,7 @@ int main(int argc, char **argv)
 {
 	struct config cfg = {.size = 64, .flows = 64, .port = 9, .seconds = 10, .cpu = -1};
 	struct sigaction sa = {.sa_handler = on_signal}; /* no SA_RESTART: a run ends with EINTR */
-	uint8_t frame[sizeof(struct ethhdr) + SIZE_MAX_LIVE] = {0};
+	uint8_t frame[sizeof(struct ethhdr) + SIZE_MOST] = {0};
 	pthread_t watcher;
 	sigset_t set;
 	size_t len;
@@ -351,7 +373,10 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	pin(cfg.cpu);
-	run(&cfg, frame, len);
+	if (cfg.size <= SIZE_MAX_LIVE)
+		run_frames(&cfg, frame, len);
+	else
+		run_clones(frame, SIZE_MAX_LIVE);
 	seconds = skel->bss->sent ? stopped - (double)skel->bss->started / 1e9 : 0;
 	printf("sent %llu packets in %.3f s\n", (unsigned long long)skel->bss->sent, seconds);
 	return fflush(stdout) ? 1 : 0;

@@ -47,7 +47,7 @@ static int on_packet(const struct nlmsghdr *nlh, void *data)
 	verdict = nfq_nlmsg_put(buf, NFQNL_MSG_VERDICT, ntohs(nfg->res_id));
 	nfq_nlmsg_verdict_put(verdict, (int)ntohl(ph->packet_id), NF_ACCEPT);
 	send_message(verdict);
-	passed++;
+	passed[0].n++;
 	return MNL_CB_OK;
 }
 

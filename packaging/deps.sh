@@ -43,7 +43,17 @@ test	cmd:traceroute		traceroute
 test	cmd:dnsmasq		dnsmasq-base
 test	cmd:busybox		busybox
 test	cmd:valgrind		valgrind
+test	cmd:gnuplot		gnuplot-nox
 test	h:libnetfilter_queue/libnetfilter_queue.h	libnetfilter-queue-dev
+bench	cmd:ip			iproute2
+bench	cmd:taskset		util-linux
+bench	cmd:sysctl		procps
+bench	cmd:python3		python3
+bench	cmd:iperf3		iperf3
+bench	cmd:nft			nftables
+bench	cmd:iptables		iptables
+bench	cmd:gnuplot		gnuplot-nox
+bench	h:libnetfilter_queue/libnetfilter_queue.h	libnetfilter-queue-dev
 '
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin

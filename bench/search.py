@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The search for the highest rate without loss."""
+
+STEP = 1.5
+
+
+def highest(trial, start, precision, trials):
+    """trial(rate): (rate that was really offered, whether nothing was lost). The highest rate without loss,
+    to within a factor of precision; 0 if there is none. At first in large steps from start, in the direction
+    that the first trial shows, then by halves. No more than so many trials."""
+    good, bad, rate = 0, None, start
+    for _ in range(trials):
+        offered, all_arrived = trial(int(rate))
+        if all_arrived:
+            good = max(good, min(offered, rate))
+            if offered < 0.9 * rate:
+                return good  # no more can be offered
+        else:
+            bad = min(bad or rate, rate)
+        if bad and good and bad <= good * precision:
+            break
+        if bad and good:
+            rate = (bad * good) ** 0.5
+        else:
+            rate = rate * STEP if good else rate / STEP
+    return good

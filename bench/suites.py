@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is measured of a subject. A suite measures one subject in one case, once, in a network of its
+own that is up already; the runner does so in turn and several times.
+"""
+
+import json
+import os
+import signal
+import time
+
+import search
+from network import HOST_A, HOST_B, PROGRAMS, Failed
+from subjects import RULES
+
+IPERF_PORT, ECHO_PORT, DISCARD_PORT = 5201, 7, 9
+SIZES = (64, 512, 1400, 8900)
+PATIENCE = 10  # seconds until something has to arrive
+
+
+class Suite:
+    """times: of the mode, by name."""
+
+    drop = "tc"  # what host B does with what arrives
+    title = ""
+    subjects = {}  # of each mode
+
+    def __init__(self, times):
+        self.times = times
+        self.mode = times["mode"]
+
+    def cases(self):
+        """(case, its subjects): those in turn, round after round."""
+        raise NotImplementedError
+
+    def mtu(self, case):
+        return 1500
+
+    def size(self, case):
+        return 64
+
+    def measure(self, net, case, name, program):
+        """{quantity: number}"""
+        raise NotImplementedError
+
+    def window(self, sample, start):
+        """What sample() says, (packets, when, ...), at the beginning and at the end of what is measured: it
+        begins when packets arrive, beyond start, and some have to arrive in it."""
+        patience = time.monotonic() + PATIENCE
+        while sample()[0] == start[0]:
+            if time.monotonic() > patience:
+                raise Failed("nothing arrived")
+            time.sleep(0.01)
+        time.sleep(self.times["warm"])
+        before = after = sample()
+        while after[0] == before[0]:
+            if time.monotonic() > patience + self.times["measure"]:
+                raise Failed("nothing arrived any more")
+            time.sleep(self.times["measure"])
+            after = sample()
+        return before, after
+
+    def generator(self, net, size, *options):
+        return net.start("r", None, PROGRAMS / "generator", "-c", net.generator_cpu, "-i", "r0",
+                         "-s", HOST_A, "-d", HOST_B, "-l", size, *options)
+
+    def sender(self, net, rate, burst):
+        return net.start("a", net.generator_cpu, PROGRAMS / "sender", "-r", rate, "-b", burst, HOST_B, DISCARD_PORT)
+
+
+def rate_between(before, after):
+    return (after[0] - before[0]) / (after[1] - before[1])
+
+
+def sent(said):
+    """What a generator or a sender says at its end: packets, seconds."""
+    for line in said.splitlines():
+        words = line.split()
+        if words[:1] == ["sent"]:
+            return int(words[1]), float(words[4])
+    raise Failed(f"the generator did not say what it has sent: {said!r}")
+
+
+def passed(program):
+    """(packets that have gone through it, when), by its own count"""
+    program.signal(signal.SIGUSR1)
+    _, count, _, when = program.line().split()
+    return int(count), float(when)
+
+
+class Overload(Suite):
+    """As much as the generator can offer: what arrives."""
+
+    name = "overload"
+    title = "Goodput under overload, packets a second"
+
+    subjects = {
+        "full": ("undiverted", "loaded", "nfqueue", "nfqueue_best", "nfqueue_same", "divert_in", "divert_out",
+                 "divert_both", "select_in", "select_out", "many_in", "many_out", "many_both", "borrow_in",
+                 "borrow_out", "drop_in", "drop_many_in", "group_in"),
+        "quick": ("undiverted", "loaded", "nfqueue", "nfqueue_best", "divert_in", "divert_out", "many_in", "many_out",
+                  "drop_in"),
+        "smoke": ("undiverted", "loaded", "nfqueue", "nfqueue_best", "nfqueue_same", "divert_in", "divert_out",
+                  "divert_both", "select_in", "many_in", "borrow_in", "drop_in", "group_in"),
+    }
+    larger = {
+        "full": ("undiverted", "nfqueue", "nfqueue_best", "divert_in", "divert_out", "many_in", "many_out"),
+        "quick": (),
+        "smoke": ("many_in",),
+    }
+
+    def cases(self):
+        sizes = self.times.get("sizes")
+        if sizes:
+            return [(str(size), self.subjects[self.mode]) for size in sizes]
+        return [(str(size), (self.subjects if size == 64 else self.larger)[self.mode]) for size in SIZES]
+
+    def size(self, case):
+        return int(case)
+
+    def mtu(self, case):
+        return 9000 if int(case) > 1500 else 1500
+
+    def measure(self, net, case, name, program):
+        sample = (lambda: passed(program)) if name.startswith("drop") else net.received
+        start = sample()
+        generator = self.generator(net, case, "-r", self.times.get("rate", 0), "-t", 600)
+        before, after = self.window(sample, start)
+        count, seconds = sent(generator.end())
+        if program:
+            check_passed(program, after[0] - before[0])
+        return {"goodput": rate_between(before, after), "offered": count / seconds}
+
+
+def check_passed(program, least):
+    """What arrived has come through the program."""
+    count, _ = passed(program)
+    if count < 0.98 * least:
+        raise Failed(f"the program passed {count} packets, and {least} arrived")
+
+
+class NoLoss(Suite):
+    """The highest rate at which nothing is lost, as RFC 2544, 26.1, looks for it."""
+
+    name = "loss"
+    title = "Highest rate without loss, packets a second"
+    subjects = {
+        "full": ("undiverted", "nfqueue", "nfqueue_best", "divert_in", "divert_out", "divert_both", "many_in"),
+        "quick": ("nfqueue", "divert_in", "divert_out"),
+        "smoke": ("nfqueue", "divert_in"),
+    }
+
+    def __init__(self, times):
+        super().__init__(times)
+        self.guess = {}
+
+    def cases(self):
+        return [("64", self.subjects[self.mode])]
+
+    def measure(self, net, case, name, program):
+        def trial(rate):
+            before = net.received()[0]
+            count = max(1, int(rate * self.times["trial"]))
+            generator = self.generator(net, case, "-r", rate, "-n", count, "-t", 30)
+            offered, seconds = sent(generator.finish(40))
+            arrived = settled(net, before + offered) - before
+            return offered / seconds, arrived >= offered
+
+        start = self.guess.get(name, self.times["start"])
+        self.guess[name] = search.highest(trial, start, self.times["precision"], self.times["trials"])
+        return {"rate": self.guess[name]}
+
+
+def settled(net, expected):
+    """Packets that host B has received, when no more are on their way."""
+    last, since = net.received()
+    while last < expected:
+        time.sleep(0.01)
+        now, when = net.received()
+        if now != last:
+            last, since = now, when
+        elif when - since > 0.2:
+            break
+    return last
+
+
+class Tcp(Suite):
+    """iperf3 from host A to host B; the subject has both directions of each connection."""
+
+    name = "tcp"
+    title = "TCP by iperf3, bits a second"
+    drop = None
+    subjects = ("undiverted", "nfqueue", "nfqueue_same", "divert_in", "gso_in")
+
+    def cases(self):
+        return [(flows, self.subjects) for flows in (("1",) if self.mode == "smoke" else ("1", "4"))]
+
+    def size(self, case):
+        return 1500
+
+    def measure(self, net, case, name, program):
+        server = net.start("b", None, "iperf3", "-s", "-1", "-p", IPERF_PORT, "--forceflush")
+        server.wait_for("listening")
+        amount = ("-n", "2M") if self.mode == "smoke" else ("-t", self.times["seconds"])
+        client = net.start("a", net.generator_cpu, "iperf3", "-c", HOST_B, "-p", IPERF_PORT, "-P", case, "-J", *amount)
+        said = json.loads(client.finish(self.times.get("seconds", 0) + 20))
+        if "error" in said:
+            raise Failed(f"iperf3: {said['error']}")
+        if program and passed(program)[0] < 10:
+            raise Failed("it did not go through the program")
+        return {"goodput": said["end"]["sum_received"]["bits_per_second"],
+                "retransmits": said["end"]["sum_sent"].get("retransmits", 0)}
+
+
+class Latency(Suite):
+    """A ping-pong of UDP, while other packets pass at some rate; the subject has both directions."""
+
+    name = "latency"
+    title = "Round trip of a UDP ping-pong, ns"
+    drop = "tc/background"
+    subjects = {
+        "full": ("undiverted", "nfqueue", "nfqueue_best", "divert_in", "select_in", "many_in"),
+        "quick": ("undiverted", "nfqueue", "divert_in"),
+        "smoke": ("undiverted", "nfqueue", "divert_in"),
+    }
+
+    def cases(self):
+        return [(rate, self.subjects[self.mode]) for rate in ("1000", "50000")]
+
+    def measure(self, net, case, name, program):
+        echo = net.start("b", net.generator_cpu, PROGRAMS / "pingpong", "-e", ECHO_PORT)
+        echo.wait_for("ready")
+        background = self.sender(net, case, max(1, int(case) // 12500))
+        client = net.start("a", net.generator_cpu, PROGRAMS / "pingpong", "-r", self.times["asks"],
+                           "-t", self.times["ms"], HOST_B, ECHO_PORT)
+        words = client.finish(self.times["ms"] / 1000 + 10).split()
+        said = {words[i]: int(words[i + 1]) for i in range(0, len(words), 2)}
+        count, seconds = sent(background.end())
+        if program and passed(program)[0] < said["samples"]:
+            raise Failed("it did not go through the program")
+        return {"p50": said["p50"], "p99": said["p99"], "p99.9": said["p99.9"], "lost": said["lost"],
+                "background": count / seconds}
+
+
+class Cpu(Suite):
+    """How long the two processors are busy for each packet, at a rate that all subjects can do."""
+
+    name = "cpu"
+    title = "Processor time a packet, ns: all that the two processors do, sending it included"
+    subjects = {
+        "full": ("undiverted", "nfqueue", "nfqueue_best", "divert_in", "many_in", "borrow_in"),
+        "quick": ("undiverted", "nfqueue", "divert_in"),
+        "smoke": ("undiverted", "nfqueue", "divert_in"),
+    }
+
+    def cases(self):
+        return [(str(self.times["rate"]), self.subjects[self.mode])]
+
+    def measure(self, net, case, name, program):
+        cpus = (net.generator_cpu, net.consumer_cpu)
+        start = net.received()
+        sender = self.sender(net, case, 8)
+        before, after = self.window(lambda: (*net.received(), idle_seconds(cpus)), start)
+        count, seconds = sent(sender.end())
+        arrived = after[0] - before[0]
+        if program:
+            check_passed(program, arrived)
+        busy = len(cpus) * (after[1] - before[1]) - (after[2] - before[2])
+        return {"busy": busy / arrived * 1e9, "arrived": rate_between(before, after), "offered": count / seconds}
+
+
+def idle_seconds(cpus):
+    """How long the processors have been idle, together. The kernel takes the time of going idle and of
+    waking, so that this is exact but for the clock tick in which it is told."""
+    total = 0
+    with open("/proc/stat", encoding="ascii") as lines:
+        for line in lines:
+            words = line.split()
+            if words[0] in [f"cpu{c}" for c in cpus]:
+                total += int(words[4]) + int(words[5])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+class Rules(Suite):
+    """What rules cost that do not match, on a packet's whole way: on its way in and on its way out."""
+
+    name = "rules"
+    title = "Undiverted forwarding past rules"
+    subjects = {
+        "full": ("undiverted", *(f"rules_{n}" for n in RULES), "rules_table"),
+        "quick": ("undiverted", "rules_0", "rules_1", "rules_100", "rules_5000", "rules_table"),
+        "smoke": ("undiverted", "rules_0", "rules_10", "rules_table"),
+    }
+
+    def cases(self):
+        return [("64", self.subjects[self.mode])]
+
+    def measure(self, net, case, name, program):
+        ids = [] if name == "undiverted" else net.hooks()
+        start = net.received()
+        generator = self.generator(net, case, "-t", 600)
+        rate = rate_between(*self.window(net.received, start))
+        figures = {"goodput": rate, "packet": 1e9 / rate}
+        if ids:
+            said = net.start("r", None, PROGRAMS / "bpftime", int(self.times["measure"] * 1000), *ids).finish(30)
+            figures["programs"] = sum(int(w[4]) / max(1, int(w[2])) for w in map(str.split, said.splitlines()))
+        elif name != "undiverted":
+            raise Failed("the engine has no hooks")
+        generator.end()
+        return figures
+
+
+class Memory(Suite):
+    """What a bound socket takes."""
+
+    name = "memory"
+    title = "Memory of a bound socket, bytes"
+    drop = None
+
+    subjects = ("sockets_1", "sockets_8")
+
+    def cases(self):
+        return [("sockets", self.subjects)]
+
+    def measure(self, net, case, name, program):
+        sockets = int(name.split("_")[1])
+        pid = program.process.pid
+        rings, locked = 0, 0
+        for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+            with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as lines:
+                info = dict(line.split(":", 1) for line in lines if ":" in line)
+            if info.get("map_type", "").strip() == RINGBUF:
+                rings += 1
+                locked += int(info["memlock"])
+        if rings != sockets:
+            raise Failed(f"{rings} rings, and {sockets} sockets")
+        with open(f"/proc/{pid}/status", encoding="ascii") as lines:
+            status = dict(line.split(":", 1) for line in lines)
+        return {"kernel": locked / sockets, "process": int(status["RssAnon"].split()[0]) * 1024}
+
+
+RINGBUF = "27"  # BPF_MAP_TYPE_RINGBUF
+
+SUITES = {suite.name: suite for suite in (Overload, NoLoss, Tcp, Latency, Cpu, Rules, Memory)}

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The benchmark runs: each suite for a moment, its tables, its JSON, what is made of that for docs/.
+# Its figures say nothing here. It makes its own namespaces, and leaves none.
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+TMP=$(mktemp -d)
+trap 'rm -rf "$TMP"' EXIT
+failures=0
+
+works() {
+	local what=$1
+	shift
+	if "$@"; then echo "ok $what"; else
+		echo "not ok $what: '$*' failed"
+		failures=$((failures + 1))
+	fi
+}
+left() { ip netns list | grep -c "^ipdivert-bench-$1-"; }
+
+"$top/bench/run" --smoke --json "$TMP/results.json" >"$TMP/run.out" 2>&1 &
+pid=$!
+works "bench/run --smoke" wait $pid
+cat "$TMP/run.out"
+works "no namespace is left" test "$(left $pid)" = 0
+for suite in overload loss tcp latency cpu rules memory; do
+	works "$suite: has figures" grep -q "\"suite\": \"$suite\"" "$TMP/results.json"
+done
+works "all subjects could be run" grep -q '"not_run": \[\]' "$TMP/results.json"
+works "the table of ratios says whether each holds" \
+	test "$(grep -cE '  (yes|no|not measured)$' "$TMP/run.out")" = 12
+
+mkdir "$TMP/docs"
+cp "$top/docs/performance.md" "$TMP/docs"
+works "bench/publish" "$top/bench/publish" "$TMP/results.json" "$TMP/docs"
+works "plots" test "$(find "$TMP/docs/plots" -name '*.svg' -size +1k | wc -l)" -ge 9
+works "tables in performance.md" grep -q '^| NFQUEUE, plain loop |' "$TMP/docs/performance.md"
+
+# ended in the middle, it takes its network away
+"$top/bench/run" --only overload,undiverted --seconds 60 --json "$TMP/none.json" >"$TMP/ended.out" 2>&1 &
+pid=$!
+for _ in {1..500}; do
+	[ "$(left $pid)" != 3 ] || break
+	sleep 0.02
+done
+works "the network of a run" test "$(left $pid)" = 3
+kill -TERM $pid
+wait $pid
+works "ended, status" test $? = 143
+works "ended: no namespace is left" test "$(left $pid)" = 0
+exit $((failures != 0))
