@@ -107,6 +107,7 @@ struct engine_rules {
 	uint32_t entries;
 	char *source; /* what rules/store.c made of the rule model */
 	uint32_t source_len;
+	bool soon; /* do not wait until no packet is with the old ones: a child does; for tools */
 };
 
 /* Put a rule set in place, for the next packet as a whole. No entries: no rules. -E2BIG, -ENOMEM. */
@@ -143,6 +144,10 @@ int engine_table_remove(struct engine *e, bool addrs, const struct engine_entry 
 /* All of a table, sorted; malloc'ed, the caller frees it. The number of them, or -errno. */
 int engine_table_entries(struct engine *e, bool addrs, uint32_t table,
 			 struct engine_entry **entries);
+
+/* Remove the entries of all tables that keep() does not name. */
+int engine_table_sweep(struct engine *e, bool addrs, bool (*keep)(uint32_t table, void *arg),
+		       void *arg);
 
 /* The next entry above *serial that is still there: 1; 0: there is none yet. */
 int engine_log_read(struct engine *e, uint64_t *serial, struct divert_log_entry *entry);

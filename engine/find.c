@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -54,7 +55,9 @@ void engine_close(struct engine *e)
 		shut(&e->map[i]);
 	shut(&e->prog_in);
 	shut(&e->prog_out);
-	shut(&e->lock); /* last: it guards the rest */
+	if (e->lock >= 0)
+		flock(e->lock, LOCK_UN); /* a child may have it, too: see ruleset.c */
+	shut(&e->lock);			 /* last: it guards the rest */
 }
 
 /* ---- finding ---- */

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -62,10 +64,61 @@ static bool has_calls(const struct engine_rules *r)
 	return false;
 }
 
+/* map: -1: no map in the slot, packets are not even looked at */
+static int put_in_place(const struct engine *e, int map)
+{
+	uint32_t zero = 0;
+	int rc;
+
+	if (map >= 0)
+		rc = bpf_map_update_elem(e->map[ENGINE_RULES], &zero, &map, BPF_ANY);
+	else
+		rc = bpf_map_delete_elem(e->map[ENGINE_RULES], &zero);
+	return rc && (map >= 0 || errno != ENOENT) ? -errno : 0;
+}
+
+static bool is_in_place(const struct engine *e, int map)
+{
+	struct bpf_map_info info = {};
+	uint32_t zero = 0, id, len = sizeof(info);
+
+	if (bpf_map_lookup_elem(e->map[ENGINE_RULES], &zero, &id))
+		return map < 0 && errno == ENOENT;
+	return map >= 0 && !bpf_obj_get_info_by_fd(map, &info, &len) && info.id == id;
+}
+
+/*
+ * The rules are in place at once, but the kernel keeps whoever put them there until no packet can be
+ * with the old ones any more, 10 to 25 ms. A child stays for that: it holds no lock of engine_close()'s
+ * and nothing of the caller's that anyone could wait for. (If a packet takes longer than until a new
+ * rule has the counter of one of those, it is counted there.)
+ */
+static int put_in_place_soon(const struct engine *e, int map)
+{
+	static const struct timespec moment = {.tv_nsec = 20000};
+	pid_t child = fork();
+	int fd, status;
+
+	if (child < 0)
+		return put_in_place(e, map);
+	if (!child) {
+		for (fd = 0; fd <= 2; fd++)
+			close(fd);
+		_exit(-put_in_place(e, map));
+	}
+	while (!is_in_place(e, map)) {
+		if (waitpid(child, &status, WNOHANG) == child)
+			return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+		nanosleep(&moment, NULL);
+	}
+	return 0;
+}
+
 int engine_rules_set(struct engine *e, const struct engine_rules *r)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
-	uint32_t zero = 0, pages;
+	int (*put)(const struct engine *e, int map) = r->soon ? put_in_place_soon : put_in_place;
+	uint32_t pages;
 	struct divert_rules_head head = {
 		.insns = r->insns,
 		.entries = r->entries,
@@ -75,10 +128,8 @@ int engine_rules_set(struct engine *e, const struct engine_rules *r)
 	int map, rc;
 
 	if (!r->source_len) {
-		/* no map in the slot: packets are not even looked at */
-		if (bpf_map_delete_elem(e->map[ENGINE_RULES], &zero) && errno != ENOENT)
-			return engine_fail(-errno, "removing the rules: %s", strerror(errno));
-		return 0;
+		rc = put(e, -1);
+		return rc ? engine_fail(rc, "removing the rules: %s", strerror(-rc)) : 0;
 	}
 	if (r->insns > DIVERT_INSNS_MAX || r->source_len > SOURCE_MAX)
 		return engine_fail(-E2BIG, "the rule set is too large: %u instructions, %u at most",
@@ -103,8 +154,8 @@ int engine_rules_set(struct engine *e, const struct engine_rules *r)
 		rc = put_pages(map, head.entries_page, r->entry, r->entries * sizeof(*r->entry));
 	if (!rc)
 		rc = put_pages(map, head.source_page, r->source, r->source_len);
-	if (!rc && bpf_map_update_elem(e->map[ENGINE_RULES], &zero, &map, BPF_ANY))
-		rc = -errno;
+	if (!rc)
+		rc = put(e, map);
 	close(map);
 	return rc ? engine_fail(rc, "the rules: %s", strerror(-rc)) : 0;
 }

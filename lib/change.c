@@ -73,6 +73,7 @@ struct change *change_open(unsigned int flags, struct rules_error *err)
 		return NULL;
 	}
 	rules_init(&c->rules);
+	c->soon = flags & CHANGE_SOON;
 	if (flags & CHANGE_ALONE)
 		return c;
 	rc = engine_open(&c->engine, flags & (ENGINE_LOAD | ENGINE_LOCK));
@@ -136,7 +137,7 @@ static int zero_fresh(struct change *c, struct rules_error *err)
 
 static int put(struct change *c, struct rules_error *err)
 {
-	struct engine_rules r = {0};
+	struct engine_rules r = {.soon = c->soon};
 	struct rules_compiled code;
 	int rc = rules_compile(&c->rules, &code);
 

@@ -9,6 +9,7 @@
 struct change {
 	struct engine engine;
 	bool open;     /* false: there is no engine, and so no rule */
+	bool soon;     /* CHANGE_SOON */
 	bool replaced; /* rules without owner were dropped from the one in place */
 	struct rules rules;
 	uint8_t fresh[DIVERT_RULES_MAX]; /* counters that are to be set to 0 */
@@ -17,6 +18,7 @@ struct change {
 enum change_flags {			     /* beside those of engine_open() */
 		    CHANGE_AFRESH = 1 << 16, /* if what is in place cannot be read, nothing is */
 		    CHANGE_ALONE = 1 << 17,  /* no engine is looked for: changes go nowhere */
+		    CHANGE_SOON = 1 << 18,   /* as engine_rules_set() has it: for tools */
 };
 
 /* Rules whose owner has ended are left out. NULL: failed; the error says why, its status an errno. */

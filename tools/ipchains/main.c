@@ -104,7 +104,7 @@ static int list(const struct chain_command *c, struct rules_error *err)
 static int run(const struct chain_command *c, struct rules_error *err)
 {
 	struct chainset s;
-	int rc = chainset_open(&s, chainset_flags(c->op), err);
+	int rc = chainset_open(&s, chainset_flags(c->op) | CHANGE_SOON, err);
 
 	if (!rc && c->op == 'C')
 		rc = check_packets(&s, c, err);

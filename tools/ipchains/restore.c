@@ -99,7 +99,7 @@ int restore_main(int argc, char **argv)
 			return STATUS_PARAMETER;
 		}
 	}
-	rc = chainset_open(&s, ENGINE_LOAD | ENGINE_LOCK, &err);
+	rc = chainset_open(&s, ENGINE_LOAD | ENGINE_LOCK | CHANGE_SOON, &err);
 	if (!rc)
 		rc = restore(&s, &o, &err);
 	if (!rc)
