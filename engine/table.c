@@ -33,9 +33,28 @@ int engine_table_remove(struct engine *e, bool addrs, const struct engine_entry 
 			       : engine_fail(-errno, "a table's entry: %s", strerror(errno));
 }
 
-static bool is_of(const struct engine_entry *entry, bool addrs, uint32_t table)
+static uint32_t table_of(const struct engine_entry *entry, bool addrs)
 {
-	return addrs ? ntohl(entry->addr.table) >> 1 == table : entry->key.table == table;
+	return addrs ? ntohl(entry->addr.table) >> 1 : entry->key.table;
+}
+
+int engine_table_sweep(struct engine *e, bool addrs, bool (*keep)(uint32_t table, void *arg),
+		       void *arg)
+{
+	struct engine_entry entry = {}, next = {};
+	int rc, map = map_of(e, addrs);
+	bool more;
+
+	/* the next one is asked for while there still is the one before it */
+	for (more = !bpf_map_get_next_key(map, NULL, &entry.addr); more; entry = next) {
+		more = !bpf_map_get_next_key(map, &entry.addr, &next.addr);
+		if (keep(table_of(&entry, addrs), arg))
+			continue;
+		rc = engine_table_remove(e, addrs, &entry);
+		if (rc < 0 && rc != -ENOENT)
+			return rc;
+	}
+	return 0;
 }
 
 static int by_key(const void *a, const void *b)
@@ -59,7 +78,7 @@ int engine_table_entries(struct engine *e, bool addrs, uint32_t table,
 	while (!bpf_map_get_next_key(map, from, &next.addr)) {
 		key = next;
 		from = &key.addr;
-		if (!is_of(&next, addrs, table) ||
+		if (table_of(&next, addrs) != table ||
 		    bpf_map_lookup_elem(map, &next.addr, &next.value))
 			continue;
 		if (n == room) {

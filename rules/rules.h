@@ -305,6 +305,10 @@ struct rules_table *rules_table_add(struct rules *s, const char *name, enum rule
 				    struct rules_error *err);
 /* -1: a rule has it. */
 int rules_table_delete(struct rules *s, const char *name, struct rules_error *err);
+/* Without entries; those that it had are nobody's. */
+int rules_table_renew(struct rules *s, struct rules_table *t, struct rules_error *err);
+/* Each gets the other's entries. */
+void rules_table_swap(struct rules_table *a, struct rules_table *b);
 bool rules_table_name(const char *name);
 const char *rules_table_type_name(enum rules_table_type type);
 /* An entry of the table by its words. The value is left alone. */

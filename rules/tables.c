@@ -49,6 +49,22 @@ struct rules_table *rules_table_add(struct rules *s, const char *name, enum rule
 	return t;
 }
 
+int rules_table_renew(struct rules *s, struct rules_table *t, struct rules_error *err)
+{
+	if (s->last_table >= 0x7fffffff)
+		return rules_fail(err, EX_UNAVAILABLE, "too many tables were made");
+	t->id = ++s->last_table;
+	return 0;
+}
+
+void rules_table_swap(struct rules_table *a, struct rules_table *b)
+{
+	uint32_t id = a->id;
+
+	a->id = b->id;
+	b->id = id;
+}
+
 /* ---- what rules mention ---- */
 
 typedef int (*visitor)(const struct rule_table *t, enum rules_table_type type, void *arg);

@@ -28,6 +28,7 @@ static const struct name {
 	{"table", CMD_TABLE, true,
 	 "table NAME add KEY [value] ... | delete KEY ... | lookup KEY |"},
 	{"table", CMD_TABLE, true, "table NAME | all list | info | flush"},
+	{"table", CMD_TABLE, true, "table NAME swap NAME"},
 	{"log", CMD_LOG, false, "log [-f]"},
 };
 

@@ -18,7 +18,7 @@ static int change_failed(struct rules_error *err)
 int session_open(struct session *s, const struct script *script, bool check,
 		 struct rules_error *err)
 {
-	unsigned int flags = 0;
+	unsigned int flags = CHANGE_SOON;
 
 	if (script->adds)
 		flags |= ENGINE_LOAD;
@@ -30,6 +30,7 @@ int session_open(struct session *s, const struct script *script, bool check,
 	if (!s->change)
 		return change_failed(err);
 	s->changed = s->change->replaced && script->writes;
+	s->last_table = s->change->rules.last_table;
 	return 0;
 }
 
@@ -53,16 +54,27 @@ static int zero_counters(struct session *s, struct rules_error *err)
 	return 0;
 }
 
-int session_commit(struct session *s, struct rules_error *err)
+static int commit(struct session *s, struct rules_error *err)
 {
 	/* entries first: rules find them there */
 	if (tables_commit(s, err))
 		return -1;
-	if (!s->change->open)
-		return 0;
 	if (s->changed && change_commit(s->change, warn_interface, err))
 		return change_failed(err);
-	return zero_counters(s, err);
+	return 0;
+}
+
+int session_commit(struct session *s, struct rules_error *err)
+{
+	struct rules_error why;
+
+	if (!s->change->open)
+		return tables_commit(s, err);
+	if (commit(s, err)) {
+		tables_sweep(s, false, &why); /* why it was not done is said already */
+		return -1;
+	}
+	return tables_sweep(s, true, err) || zero_counters(s, err) ? -1 : 0;
 }
 
 void session_close(struct session *s)

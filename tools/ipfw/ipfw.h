@@ -79,8 +79,10 @@ struct session {
 	struct change *change;
 	bool changed;			/* the rules */
 	uint8_t zero[DIVERT_RULES_MAX]; /* counters to be cleared, once the rules are there */
-	struct table_op *first, **tail; /* what is to be done with tables */
-	FILE *out;			/* what is to be said if all goes well */
+	struct table_op *first, **tail; /* what is to be done with tables' entries */
+	uint32_t last_table;		/* at the beginning */
+	bool sweep; /* tables were emptied or destroyed: entries are left over */
+	FILE *out;  /* what is to be said if all goes well */
 };
 
 enum zero {
@@ -118,6 +120,8 @@ int no_such_rule(const struct span *span, struct rules_error *err);
 int read_table(struct command *c, struct rules_error *err);
 int run_table(struct session *s, const struct command *c, struct rules_error *err);
 int tables_commit(struct session *s, struct rules_error *err);
+/* Entries that no table has; if it is not done, those of tables that would have been. */
+int tables_sweep(struct session *s, bool done, struct rules_error *err);
 void tables_free(struct session *s);
 
 /* tools/ipfw/log.c */

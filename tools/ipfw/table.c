@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipfw table: tables are made and removed with the rules; then their entries are changed, in order. */
+/*
+ * ipfw table: tables are made, emptied, exchanged and removed with the rules; entries are changed one by
+ * one, in order, before these are in place.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +19,7 @@ enum table_what {
 	TABLE_LOOKUP,
 	TABLE_CREATE,
 	TABLE_DESTROY,
+	TABLE_SWAP,
 };
 
 struct table_op {
@@ -34,7 +38,7 @@ static const struct {
 } names[] = {
 	{"add", TABLE_ADD},	  {"delete", TABLE_DELETE},   {"flush", TABLE_FLUSH},
 	{"list", TABLE_LIST},	  {"info", TABLE_INFO},	      {"lookup", TABLE_LOOKUP},
-	{"create", TABLE_CREATE}, {"destroy", TABLE_DESTROY},
+	{"create", TABLE_CREATE}, {"destroy", TABLE_DESTROY}, {"swap", TABLE_SWAP},
 };
 
 #define N_NAMES (sizeof(names) / sizeof(*names))
@@ -47,9 +51,9 @@ static int what_of(const struct command *c, enum table_what *what, struct rules_
 		return rules_fail(err, EX_USAGE, "missing name after table");
 	if (!c->word[1])
 		return rules_fail(err, EX_USAGE,
-				  "missing word after %s; expected create, destroy, add, delete, "
-				  "lookup, "
-				  "list, info or flush",
+				  "missing word after %s; expected create, destroy, swap, add, "
+				  "delete, "
+				  "lookup, list, info or flush",
 				  c->word[0]);
 	for (i = 0; i < N_NAMES; i++)
 		if (!strcmp(c->word[1], names[i].name)) {
@@ -57,7 +61,8 @@ static int what_of(const struct command *c, enum table_what *what, struct rules_
 			return 0;
 		}
 	return rules_fail(err, EX_USAGE,
-			  "%s: expected create, destroy, add, delete, lookup, list, info or flush",
+			  "%s: expected create, destroy, swap, add, delete, lookup, list, info or "
+			  "flush",
 			  c->word[1]);
 }
 
@@ -79,6 +84,10 @@ int read_table(struct command *c, struct rules_error *err)
 		return rules_fail(err, EX_USAGE, "all: only with list, info, flush and destroy");
 	if ((what == TABLE_ADD || what == TABLE_DELETE || what == TABLE_LOOKUP) && !c->word[2])
 		return rules_fail(err, EX_USAGE, "missing entry after %s", c->word[1]);
+	if (what == TABLE_SWAP && !c->word[2])
+		return rules_fail(err, EX_USAGE, "missing name after swap");
+	if (what == TABLE_SWAP && c->word[3])
+		return rules_fail(err, EX_USAGE, "%s: not expected here", c->word[3]);
 	if ((what == TABLE_FLUSH || what == TABLE_LIST || what == TABLE_INFO ||
 	     what == TABLE_DESTROY) &&
 	    c->word[2])
@@ -180,21 +189,45 @@ static int queue_entries(struct session *s, const struct command *c, enum table_
 	return 0;
 }
 
-static int destroy(struct session *s, const struct command *c, struct rules_table *t,
-		   struct rules_error *err)
+/* Its entries go when the rules no longer look there: tables_sweep(). */
+static int destroy(struct session *s, struct rules_table *t, struct rules_error *err)
 {
-	if (queue(s, TABLE_FLUSH, t, c, NULL, NULL, err))
-		return -1;
-	s->changed = true;
+	s->changed = s->sweep = true;
 	return rules_table_delete(&s->change->rules, t->name, err);
+}
+
+/* Another one in its place, for a packet as the rules are: with what this file puts in it. */
+static int flush(struct session *s, struct rules_table *t, struct rules_error *err)
+{
+	s->changed = s->sweep = true;
+	return rules_table_renew(&s->change->rules, t, err);
+}
+
+static int swap(struct session *s, struct rules_table *t, const char *name, struct rules_error *err)
+{
+	struct rules_table *other = rules_table_find(&s->change->rules, name);
+
+	if (!other)
+		return rules_fail(err, EX_UNAVAILABLE, "table %s: no such table", name);
+	if (other->type != t->type)
+		return rules_fail(err, EX_DATAERR, "table %s: of type %s, and %s of type %s",
+				  t->name, rules_table_type_name(t->type), name,
+				  rules_table_type_name(other->type));
+	rules_table_swap(t, other);
+	s->changed = true;
+	return 0;
 }
 
 static int run_one(struct session *s, const struct command *c, enum table_what what,
 		   struct rules_table *t, struct rules_error *err)
 {
 	if (what == TABLE_DESTROY)
-		return destroy(s, c, t, err);
-	if (what == TABLE_FLUSH || what == TABLE_LIST || what == TABLE_INFO)
+		return destroy(s, t, err);
+	if (what == TABLE_FLUSH)
+		return flush(s, t, err);
+	if (what == TABLE_SWAP)
+		return swap(s, t, c->word[2], err);
+	if (what == TABLE_LIST || what == TABLE_INFO)
 		return queue(s, what, t, c, NULL, NULL, err);
 	return queue_entries(s, c, what, t, err);
 }
@@ -294,9 +327,6 @@ static int with_all(struct session *s, const struct table_op *op, struct rules_e
 	for (i = 0; i < n && !rc; i++) {
 		if (op->what == TABLE_LIST)
 			print_entry(s, op, &all[i]);
-		else if (op->what == TABLE_FLUSH &&
-			 engine_table_remove(&s->change->engine, addrs, &all[i]) < 0)
-			rc = rules_fail(err, EX_OSERR, "%s", engine_error());
 	}
 	free(all);
 	return rc;
@@ -330,6 +360,35 @@ int tables_commit(struct session *s, struct rules_error *err)
 	for (op = s->first; op; op = op->next)
 		if (commit(s, op, err))
 			return -1;
+	return 0;
+}
+
+static bool is_known(uint32_t id, void *arg)
+{
+	const struct session *s = arg;
+	const struct rules_table *t;
+
+	for (t = s->change->rules.tables; t && t->id != id; t = t->next)
+		;
+	return t;
+}
+
+static bool was_there(uint32_t id, void *arg)
+{
+	const struct session *s = arg;
+
+	return id <= s->last_table;
+}
+
+int tables_sweep(struct session *s, bool done, struct rules_error *err)
+{
+	bool (*keep)(uint32_t id, void *arg) = done ? is_known : was_there;
+
+	if (!s->sweep || !s->change->open)
+		return 0;
+	if (engine_table_sweep(&s->change->engine, true, keep, s) < 0 ||
+	    engine_table_sweep(&s->change->engine, false, keep, s) < 0)
+		return rules_fail(err, EX_OSERR, "%s", engine_error());
 	return 0;
 }
 

@@ -1,0 +1,255 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Rules that change under traffic.
+# - "A rule set changes as a whole: a packet sees the one before or the one after": while as many
+#   packets pass as one processor can make, files of rules replace each other, sets and tables
+#   change places. Rules that always stay, in set 31, count who saw half of this and half of that.
+# - 100 changes a second, of all kinds, lose no packet, also not of those that two programs divert
+#   and write back: CHANGE_SECONDS of them (5; issue 4's figure is 60).
+# The rules are on r, the traffic goes from a to b. The network is lib.sh's: a -- r -- b.
+. "$(dirname "$0")/lib.sh"
+HERE=$(cd "$(dirname "$0")/progs" && pwd)
+top=$(cd "$(dirname "$0")/../.." && pwd)
+MIX_SECONDS=${MIX_SECONDS:-1}
+CHANGE_SECONDS=${CHANGE_SECONDS:-5}
+make -s -C "$top" -f bench/Makefile build/bench/generator || { not_ok "the generator"; exit 1; }
+make_router
+works "the neighbour is known" ping_ a 10.2.0.1
+# without the echo: many times, or the output is looked at; and without mounting anything, as ip does
+q() { nsenter --net="/run/netns/$NS-$1" "${@:2}"; }
+ipfw_() { q r ipfw -q "$@" || not_ok "ipfw $*"; }
+
+# ---- no packet sees a mixture ----
+#
+# A packet's place among the rules is all that it remembers. Rule 100 sends it, as A has it, to
+# 1000, as B has it, to 2000; there it meets a hundred rules of the same one, or sixty, and leaves for
+# 5000 by the last of them. Behind that stands a trap: who is there came by A and did not leave by it.
+
+TRAFFIC="udp from any to any 9"
+stay() {
+	cat <<EOF
+add 10 set 31 count $TRAFFIC
+add 1000 set 31 count $TRAFFIC // came by A
+add 1200 set 31 count $TRAFFIC // and did not leave by it
+add 1300 set 31 skipto 5000 ip from any to any
+add 2000 set 31 count $TRAFFIC // came by B
+add 2200 set 31 count $TRAFFIC // and did not leave by it
+add 5000 set 31 count $TRAFFIC
+EOF
+}
+# way SET PLACE: A with place 1000, B with 2000
+way() {
+	local i n=100
+	[ "$2" = 1000 ] || n=60
+	echo "add 100 set $1 skipto $2 $TRAFFIC"
+	for ((i = $2 + 1; i <= $2 + n; i++)); do echo "add $i set $1 count $TRAFFIC"; done
+	echo "add $(($2 + 150)) set $1 skipto 5000 $TRAFFIC"
+}
+begin() {
+	ipfw_ flush
+	q r ipfw -q delete set 31 2>/dev/null
+	stay >"$TMP/rules"
+	cat >>"$TMP/rules"
+	ipfw_ "$TMP/rules"
+}
+
+# mixed WHAT COMMAND: COMMAND, with the number of its turn, again and again while packets come; each of
+# which passes twice, in and out
+mixed() {
+	local turn=0 n in_a in_b
+	start generator r "$top/build/bench/generator" -i r0 -s 10.1.0.1 -d 10.2.0.1 -t "$MIX_SECONDS"
+	wait_for 5 "$1: packets come" come
+	while [ ! -s "$TMP/generator.out" ]; do $2 $((turn++)); done
+	wait "$pid"
+	n=$(sed -n 's/^sent \([0-9]*\) .*/\1/p' "$TMP/generator.out")
+	in_a=$(packets r 1000) in_b=$(packets r 2000)
+	echo "# $1: $turn changes, $n packets; $in_a by A, $in_b by B"
+	is "$1: each packet counted, in and out" "$(packets r 10) $(packets r 5000)" "$((2 * n)) $((2 * n))"
+	is "$1: each came by A or by B" $((in_a + in_b)) $((2 * n))
+	is "$1: none came by A and left by another" "$(packets r 1200)" 0
+	is "$1: none came by B and left by another" "$(packets r 2200)" 0
+	works "$1: both, more than once ($turn changes)" \
+		test $turn -ge 10 -a "$in_a" -ge 1000 -a "$in_b" -ge 1000
+}
+come() { [ "$(packets r 10)" -gt 1000 ]; }
+# same WHAT FIRST LAST: the counts of these rules are all the same
+same() {
+	is "$1" "$(q r ipfw show "$2-$3" | awk '{print $2}' | sort -u | wc -l)" 1
+}
+q b nft -f - <<'EOF' || skip_all "nftables here lacks something"
+table ip unheard {
+	chain in {
+		type filter hook prerouting priority -300
+		udp dport 9 drop
+	}
+}
+EOF
+
+(echo flush && way 0 1000) >"$TMP/a"
+(echo flush && way 0 2000) >"$TMP/b"
+files() { if (($1 % 2)); then ipfw_ "$TMP/a"; else ipfw_ "$TMP/b"; fi; }
+begin <"$TMP/a"
+mixed "a file replaces the rules" files
+
+switch() { if (($1 % 2)); then ipfw_ set disable 2 enable 1; else ipfw_ set disable 1 enable 2; fi; }
+{ way 1 1000; way 2 2000; } >"$TMP/both"
+begin < <(echo "set disable 2" && cat "$TMP/both")
+mixed "sets are disabled and enabled" switch
+same "sets are disabled and enabled: all rules of A count the same" 1000 1150
+same "sets are disabled and enabled: all rules of B count the same" 2000 2150
+ipfw_ set enable 1 2
+
+swap() { ipfw_ set swap 1 2; }
+begin < <(echo "set disable 2" && cat "$TMP/both")
+mixed "sets change places" swap
+same "sets change places: all rules of A count the same" 1000 1150
+
+move() { # 1 is enabled, 2 is not; A and B come from 3 and 4
+	if (($1 % 2)); then
+		printf '%s\n' "set move 1 to 4" "set move 3 to 1" >"$TMP/move"
+	else
+		printf '%s\n' "set move 1 to 3" "set move 4 to 1" >"$TMP/move"
+	fi
+	ipfw_ "$TMP/move"
+}
+begin < <(echo "set disable 2 3 4" && way 1 1000 && way 4 2000)
+mixed "sets are moved, in a file" move
+same "sets are moved, in a file: all rules of A count the same" 1000 1150
+ipfw_ set enable 2 3 4
+
+# The way by a table, which is looked up a hundred and two times for each packet
+table_way() {
+	local i
+	echo "add 100 skipto tablearg udp from table(way) to any 9"
+	for i in {1..100}; do
+		echo "add $((1000 + i)) count udp from table(way,1000) to any 9"
+		echo "add $((2000 + i)) count udp from table(way,2000) to any 9"
+	done
+	echo "add 1150 skipto 5000 udp from table(way,1000) to any 9"
+	echo "add 2150 skipto 5000 udp from table(way,2000) to any 9"
+}
+entries() { # TABLE VALUE
+	echo "table $1 add 10.1.0.0/24 $2 192.0.2.1 7 10.1.0.1 $2 fd01::/64 $2"
+}
+{ echo "table way flush" && entries way 1000; } >"$TMP/table-a"
+{ echo "table way flush" && entries way 2000; } >"$TMP/table-b"
+tables() { if (($1 % 2)); then ipfw_ "$TMP/table-a"; else ipfw_ "$TMP/table-b"; fi; }
+begin < <(table_way && entries way 1000)
+mixed "a file flushes and fills a table" tables
+same "a file flushes and fills a table: all rules of A count the same" 1000 1150
+is "a file flushes and fills a table: what is in it" "$(q r ipfw table way list | grep -c /)" 4
+
+swap_tables() { ipfw_ table way swap other; }
+begin < <(table_way && echo "table other create" && entries way 1000 && entries other 2000)
+mixed "tables change places" swap_tables
+same "tables change places: all rules of A count the same" 1000 1150
+ipfw_ flush
+ipfw_ delete set 31
+ipfw_ table all destroy
+
+# Of 65536 keys there is room for: a table that is filled again, four times, leaves nothing over, nor
+# does one that had no room.
+keys() { # FIRST LAST
+	echo "table ports flush"
+	seq "$1" "$2" | sed 's/$/ 1/' | xargs -n 1000 echo table ports add
+}
+items() { q r ipfw table ports info | awk '/items/ {print $NF}'; }
+ipfw_ table ports create type number
+for i in 1 2 3 4; do
+	keys 1 25000 >"$TMP/keys"
+	ipfw_ "$TMP/keys"
+done
+is "a table is filled again" "$(items)" 25000
+for i in 1 2 3; do
+	keys 1 50000 >"$TMP/keys"
+	q r ipfw -q "$TMP/keys" 2>"$TMP/err" && not_ok "a table that has no room"
+done
+is "a table that has no room is not there" "$(cat "$TMP/err") $(items)" \
+	"ipfw: the tables are full: 65536 entries at most 25000"
+ipfw_ table ports destroy
+ipfw_ table ports create type number
+keys 1 65535 >"$TMP/keys"
+ipfw_ "$TMP/keys"
+is "a table is destroyed" "$(items)" 65535
+ipfw_ table ports flush
+is "a table is flushed" "$(items)" 0
+is "swap: no such table" "$(q r ipfw table ports swap none 2>&1)" "ipfw: table none: no such table"
+ipfw_ table hosts create
+is "swap: of another type" "$(q r ipfw table ports swap hosts 2>&1)" \
+	"ipfw: table ports: of type number, and hosts of type addr"
+ipfw_ table all destroy
+
+# ---- 100 changes a second lose no packet ----
+
+flow="udp from any to any 7000,7006"
+diverting() {
+	echo flush
+	echo "add 20 divert 2001 $flow in"
+	echo "add 40 divert 2002 $flow out"
+}
+{ diverting && for i in {1..50}; do echo "add $((1000 + i)) count udp from 10.1.0.$i to table(t)"; done; } >"$TMP/a"
+{ diverting && for i in {1..50}; do echo "add $((2000 + i)) set 3 deny udp from 10.9.0.$i to any"; done; } >"$TMP/b"
+{ echo "table t flush" && for i in {1..50}; do echo "table t add 10.3.0.$i 1 fd03::$i 1"; done; } >"$TMP/t"
+change() {
+	case $(($1 % 12)) in
+	0) ipfw_ "$TMP/a" ;;
+	1) ipfw_ add 500 count "$flow" ;;
+	2) ipfw_ add 600 set 4 skipto 700 ip from any to any ;;
+	3) ipfw_ set disable 4 ;;
+	4) ipfw_ set move 4 to 5 ;;
+	5) ipfw_ set swap 4 5 ;;
+	6) ipfw_ set enable 4 ;;
+	7) ipfw_ table t add 10.2.0.1 5 fd02::1 5 ;;
+	8) ipfw_ delete 500 ;;
+	9) ipfw_ "$TMP/b" ;;
+	10) ipfw_ table t delete 10.2.0.1 ;;
+	11) ipfw_ "$TMP/t" ;;
+	esac
+}
+same_again() { # neither the rules nor the tables grow
+	q r ipfw list | md5sum
+	q r ipfw table all list | md5sum
+}
+
+begin </dev/null
+ipfw_ add 10 set 31 count "$flow" in
+reflect in r 2001
+reflect out r 2002
+for i in {0..11}; do change "$i"; done
+was=$(same_again)
+for port in 7000 7006; do
+	start "recv$port" b python3 "$HERE/numbered.py" recv $port "$TMP/recv$port.ready"
+	wait_for 5 "UDP receiver" test -s "$TMP/recv$port.ready"
+done
+start send7000 a python3 "$HERE/numbered.py" send 10.2.0.1 7000 100000000 --pps 3000
+start send7006 a python3 "$HERE/numbered.py" send fd02::1 7006 100000000 --pps 3000
+sending() { [ "$(packets r 10)" -gt 1000 ]; }
+wait_for 5 "traffic" sending
+turns=$((100 * CHANGE_SECONDS / 12 * 12)) # whole rounds
+began=$EPOCHREALTIME
+for ((i = 0; i < turns; i++)); do change $i; done
+took=$(((${EPOCHREALTIME/./} - ${began/./}) / 1000))
+is "the last round leaves what the first one left" "$(same_again)" "$was"
+stop send7000
+stop send7006
+sent=0
+for port in 7000 7006; do
+	n=$(sed -n 's/^sent \([0-9]*\) errors 0$/\1/p' "$TMP/send$port.out")
+	# the receiver takes what is there before it ends
+	stop "recv$port"
+	is "port $port: each packet arrived, once" "$(cat "$TMP/recv$port.out")" \
+		"received $n distinct $n first 0 last $((n - 1))"
+	sent=$((sent + n))
+done
+stop in
+stop out
+echo "# $turns changes in $took ms, $sent packets"
+is "the rules saw all" "$(packets r 10)" "$sent"
+for dir in in out; do
+	is "$dir: each was diverted, and written back" \
+		"$(count $dir received) $(count $dir sent) $(count $dir failed)" "$sent $sent 0"
+done
+is "nothing is counted as lost" "$(q r divertctl stat | grep -c 'full\|no-listener\|too-\|malformed\|bad-\|lost\|no-route')" 0
+[ "$CHANGE_SECONDS" -le 5 ] || # what else the machine has to do is not known
+	works "100 changes a second ($turns in $took ms)" test $took -le $((turns * 10))
