@@ -95,6 +95,41 @@ stop dumpb0
 pieces() { tcpdump -n -xx -r "$TMP/$1.pcap" 2>/dev/null | sed -n '/^[[:space:]]/p' | grep -v '0x0000\|0x0010:' | md5sum; }
 is "v6 in: the same pieces on both sides" "$(pieces b0)" "$(pieces a0)"
 
+# ---- by ports, fragments before the first: on trial, then written back to where they belong ----
+
+# 5001 and 5002 are diverted, to a reader each, 5003 is not
+trial=$(dirname "$0")/progs/trial.py
+id=100
+for family in 4 6; do
+	if [ $family = 4 ]; then from=10.1.0.1 to=10.2.0.1; else from=fd01::1 to=fd02::1; fi
+	for dir in in out; do
+		r ipfw -q delete 200 2>/dev/null
+		r ipfw -q delete 201 2>/dev/null
+		r ipfw -q add 200 divert 2001 udp from any to $to 5001 $dir
+		r ipfw -q add 201 divert 2002 udp from any to $to 5002 $dir
+		for order in 201 210 102; do
+			what="v$family $dir, fragments $order"
+			reflect one r 2001
+			reflect two r 2002
+			rm -f "$TMP/udp.out"
+			start udp b python3 "$trial" receive $family 5001 5002 5003
+			udp=$pid
+			wait_for 10 "UDP receiver" grep -q ready "$TMP/udp.out"
+			for port in 5001 5002 5003; do
+				a python3 "$trial" send a0 "$mac" $from $to $port $((++id)) $order
+			done
+			wait "$udp"
+			stop one
+			stop two
+			is "$what: all three arrive" "$(xargs <"$TMP/udp.out")" "ready 5001 5002 5003"
+			is "$what: each reader has its own, whole" \
+				"$(count one received) $(count two received)" "1 1"
+		done
+	done
+done
+is "on trial: nothing is lost" "$(for c in duplicate overlap timeout full bad; do
+	counted frag-$c 2001 2002; done | grep -cv '^0$')" 0
+
 # ---- the end of the 10,000 ----
 
 lost() { # by cause, of the ports

@@ -244,6 +244,21 @@ static void test_off(int v6)
 	is("switched on", option(1), 1);
 }
 
+/* "Don't fragment" on the fragments themselves: 1 and 2 of the three flags. */
+static void test_flag(void)
+{
+	uint8_t b[4000];
+	ssize_t n;
+
+	inject(0, target(0), 8, 0, CUT, 3);
+	inject(0, target(0), 8, CUT, BODY - CUT, 2);
+	n = divert_recv(in, b, sizeof(b), 0);
+	check(same(b, n, 0, 8), "fragments with DF: whole, and without it");
+	inet_pton(AF_INET, "10.2.0.1", b + 16);
+	sum4(b);
+	is("fragments with DF: written out, cut", divert_send(in, b, n, 0), n);
+}
+
 static void test_tee(int tee)
 {
 	uint8_t b[4000];
@@ -294,6 +309,7 @@ int main(int argc, char **argv)
 		test_waiting(v6);
 		test_off(v6);
 	}
+	test_flag();
 	test_tee(tee);
 	test_sending();
 	puts("done");
