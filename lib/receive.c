@@ -11,6 +11,7 @@
 #include "defer.h"
 #include "deliver.h"
 #include "divert.h"
+#include "forks.h"
 #include "segment.h"
 #include "socket.h"
 #include "wait.h"
@@ -196,6 +197,7 @@ static ssize_t receive(struct dsock *s, int fd, struct target *t, int flags)
 
 	if (flags & ~FLAGS)
 		return -EOPNOTSUPP;
+	forks_look();
 	n = take(s, t, flags);
 	return n == -EAGAIN ? deliver_wait(s, fd, flags, take, t) : n;
 }

@@ -91,6 +91,12 @@ void ring_share(struct ring *r)
 	r->eager = 1;
 }
 
+void ring_unshare(struct ring *r)
+{
+	r->at = r->seen = *r->consumer;
+	r->eager = 0;
+}
+
 static const __u32 *head_at(const struct ring *r)
 {
 	return (const void *)(r->data + (r->at & (r->size - 1)));

@@ -58,6 +58,8 @@ static inline int ring_has(const struct ring *r, const void *record)
 void ring_hold(struct ring *r, const unsigned long *at);
 /* From now on other processes read it too (fork(2)); nothing is held any more. */
 void ring_share(struct ring *r);
+/* They have ended. */
+void ring_unshare(struct ring *r);
 /* Nobody is to read any more: its descriptor is readable from now on. */
 void ring_end(struct ring *r);
 

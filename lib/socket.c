@@ -19,6 +19,7 @@
 #include "divert.h"
 #include "engine/back.h"
 #include "engine/engine.h"
+#include "forks.h"
 #include "loans.h"
 #include "owner.h"
 #include "table.h"
@@ -61,51 +62,6 @@ static struct shared *shared_new(void)
 	sh->on = SOCKET_REASSEMBLE;
 	sh->conf.flags = DIVERT_SOCK_REASSEMBLE;
 	return sh;
-}
-
-/*
- * After fork(2) two processes read one ring: what each of them knows of it counts
- * no more, and the lock is needed even with one thread each.
- */
-static bool forked;
-
-static void before_fork(void)
-{
-	struct dsock *s;
-	int fd;
-
-	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1)) {
-		s = table_get(fd);
-		defer_flush(s);
-		pthread_mutex_lock(&s->shared->lock);
-		ring_share(&s->ring);
-		pthread_mutex_unlock(&s->shared->lock);
-	}
-	forked = true;
-	wait_before_fork();
-}
-
-/*
- * Fragments that wait are the parent's. Not freed: another thread may have been in the midst
- * of them.
- */
-static void in_child(void)
-{
-	int fd;
-
-	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1))
-		table_get(fd)->whole = NULL;
-	wait_in_child();
-}
-
-static void watch_forks(void)
-{
-	pthread_atfork(before_fork, wait_after_fork, in_child);
-}
-
-bool socket_alone(void)
-{
-	return __libc_single_threaded && !forked;
 }
 
 bool socket_lock(struct dsock *s)
@@ -281,7 +237,6 @@ static int lowest(int fd)
 
 int divert_socket(int domain, int flags)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct engine e;
 	struct dsock *s;
 	int fd = -1, rc;
@@ -290,7 +245,7 @@ int divert_socket(int domain, int flags)
 		return fail(EAFNOSUPPORT);
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return fail(EINVAL);
-	pthread_once(&once, watch_forks);
+	forks_watch();
 	rc = engine_open(&e, ENGINE_LOAD);
 	if (rc)
 		return fail(-rc);

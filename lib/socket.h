@@ -85,7 +85,7 @@ void socket_put(struct dsock *s);
 bool socket_lock(struct dsock *s);
 void socket_unlock(struct dsock *s, bool locked);
 
-/* No other thread, and no process that shares sockets with this one. */
+/* No other thread, and no process that shares sockets with this one (lib/forks.c). */
 bool socket_alone(void);
 
 /* Why the kernel half refused the last frame of this packet socket; 0: it did not (lib/send.c). */

@@ -20,7 +20,14 @@ if how == "thread":
 if how == "fork" and os.fork():
     os.wait()
     os._exit(0)
-ctypes.CDLL(None).prctl(1, signal.SIGKILL) # a child ends with its parent
+if how == "daemon":
+    for generation in range(2):
+        if os.fork():
+            os._exit(0)
+    with open(sent + ".pid", "w") as f:
+        print(os.getpid(), file=f)
+else:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL) # a child ends with its parent
 while how != "each" and not os.path.exists(sent): # all that a sends wait
     time.sleep(0.01)
 packets = [s.recvfrom(2000) for i in range(read)]
@@ -60,6 +67,9 @@ match how:
         signal.pause()
 END
 
+# What the engine was given on lo: packets, and many in one.
+frames() { ip netns exec "$NS-r" tc -s qdisc show dev lo | awk '/Sent/ {n += $4} END {print n}'; }
+
 cases=0
 # writes HOW READ WRITTEN: with 50 packets sent
 writes() {
@@ -69,6 +79,7 @@ writes() {
 	mkfifo "$TMP/in$cases"
 	sleep 60 >"$TMP/in$cases" &
 	pids+=($!)
+	before=$(frames)
 	start "$name" r divert-run python3 "$TMP/some.py" "$how" "$2" "$3" "$iface" "$TMP/sent$cases" <"$TMP/in$cases"
 	wait_for 10 "$name reads" grep -q ready "$TMP/$name.out"
 	a python3 -c '
@@ -84,6 +95,14 @@ for i in range(50):
 		"$(tcpdump -n -x -r "$TMP/$name.pcap" 2>/dev/null |
 			awk '$1 == "0x0010:" {printf "%d ", "0x" substr($8, 1, 2)}')" \
 		"$(seq -s ' ' 0 $(($3 - 1))) "
+	frames=$(($(frames) - before))
+	if [ "$how" = thread ] || [ "$how" = fork ]; then
+		is "$side, $how: frames, with the one that bind asks by" $frames $(($3 + 1))
+	elif [ "$3" -gt 30 ] && [ "$3" -lt "$2" ]; then
+		like "$side, $how, $2 read, $3 written: together, in fewer frames" \
+			"$([ $frames -lt "$3" ] && echo fewer || echo $frames)" fewer
+	fi
+	[ "$how" != daemon ] || kill "$(cat "$TMP/sent$cases.pid")"
 	[ "$how" != down ] || wait_for 10 "all are tried" grep -q end "$TMP/$name.out"
 	stop "$name"
 	stop "wire$cases"
@@ -94,7 +113,7 @@ both() {
 	side=$1 iface=$3
 	r ipfw -q flush
 	r ipfw -q add 100 divert 2000 udp from any to any 9 "$1" "$2" "$3"
-	for how in pause spin poll read system exec exit _exit close thread fork; do
+	for how in pause spin poll read system exec exit _exit close thread fork daemon; do
 		writes "$how" 40 2
 		writes "$how" 40 37
 	done
