@@ -20,4 +20,4 @@ ip -n "$NS-r" route add 10.0.1.0/24 dev eth1
 ip -n "$NS-r" route add default dev tun0
 ip -n "$NS-r" route add fd00:0:0:1::/64 dev eth0
 ip -n "$NS-r" -6 route add default dev eth1
-r "$PROGS/engine_random" "${RANDOM_PAIRS:-100000}" "${RANDOM_SEED:-1}" || failures=1
+r "$PROGS/engine_random" "${RANDOM_PAIRS:-60000}" "${RANDOM_SEED:-1}" || failures=1

@@ -27,7 +27,7 @@
 #include "tests/random/ruleset.h"
 
 #define PACKETS	   250 /* for each rule set */
-#define PAIRS	   100000
+#define PAIRS	   60000
 #define PADDING	   18	    /* bytes behind the packet, as Ethernet has them */
 #define ENTRY_BACK 0x10000u /* engine/back.bpf.h */
 
