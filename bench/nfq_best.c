@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <libnetfilter_queue/libnetfilter_queue.h>
+#include <linux/ip.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -86,8 +88,55 @@ static void accept_up_to(uint32_t id)
 	send_all(&iov, 1);
 }
 
-/* Where the packet is in a message, and its id in network order. */
-static const struct nlattr *parse(const struct mmsghdr *m, uint32_t *id)
+/* The sum of 16-bit words as they lie there, on top of another. */
+static uint64_t add(uint64_t sum, const uint8_t *p, size_t len)
+{
+	uint32_t word = 0;
+
+	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		sum += word;
+	}
+	word = 0;
+	memcpy(&word, p, len);
+	return sum + word;
+}
+
+/*
+ * Complete a checksum that the kernel has left to the network card: of a packet that comes back with new
+ * bytes it thinks that the program has done so.
+ */
+static void complete(uint8_t *packet, size_t len)
+{
+	const struct iphdr *ip = (struct iphdr *)packet;
+	const uint16_t protocol = htons(ip->protocol);
+	size_t field, start;
+	uint16_t sum, transport_len;
+	uint64_t wide;
+
+	if (len < sizeof(*ip) || ip->version != 4)
+		return;
+	start = ip->ihl * 4;
+	field = start + (ip->protocol == IPPROTO_TCP ? 16 : 6);
+	if ((ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP) || len < field + 2)
+		return;
+	memset(packet + field, 0, sizeof(sum));
+	transport_len = htons((uint16_t)(len - start));
+	wide = add(0, (const uint8_t *)&ip->saddr, 8) + protocol + transport_len;
+	wide = add(wide, packet + start, len - start);
+	while (wide >> 16)
+		wide = (wide & 0xffff) + (wide >> 16);
+	sum = (uint16_t)~wide;
+	if (!sum)
+		sum = 0xffff;
+	memcpy(packet + field, &sum, sizeof(sum));
+}
+
+/*
+ * Where the packet is in a message, and its id in network order. With whole, its checksum is
+ * complete.
+ */
+static const struct nlattr *parse(const struct mmsghdr *m, uint32_t *id, bool whole)
 {
 	const struct nlmsghdr *nlh = m->msg_hdr.msg_iov->iov_base;
 	const struct nfqnl_msg_packet_hdr *ph;
@@ -101,6 +150,10 @@ static const struct nlattr *parse(const struct mmsghdr *m, uint32_t *id)
 		errx(1, "a message without a packet");
 	ph = mnl_attr_get_payload(attr[NFQA_PACKET_HDR]);
 	*id = ph->packet_id;
+	if (whole && attr[NFQA_SKB_INFO] &&
+	    (ntohl(mnl_attr_get_u32(attr[NFQA_SKB_INFO])) & NFQA_SKB_CSUMNOTREADY))
+		complete(mnl_attr_get_payload(attr[NFQA_PAYLOAD]),
+			 mnl_attr_get_payload_len(attr[NFQA_PAYLOAD]));
 	return attr[NFQA_PAYLOAD];
 }
 
@@ -108,7 +161,7 @@ static void accept_as_they_are(const struct mmsghdr *msgs, int n)
 {
 	uint32_t id;
 
-	parse(&msgs[n - 1], &id);
+	parse(&msgs[n - 1], &id, false);
 	accept_up_to(id);
 }
 
@@ -121,7 +174,7 @@ static void accept_replaced(const struct mmsghdr *msgs, int n)
 	uint32_t id;
 
 	for (int i = 0; i < n; i++) {
-		packet = parse(&msgs[i], &id);
+		packet = parse(&msgs[i], &id, true);
 		len = mnl_attr_get_payload_len(packet);
 		if (bytes + len > SEND_BYTES) {
 			send_all(iov, used);

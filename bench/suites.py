@@ -189,7 +189,7 @@ class Tcp(Suite):
     name = "tcp"
     title = "TCP by iperf3, bits a second"
     drop = None
-    subjects = ("undiverted", "nfqueue", "nfqueue_same", "divert_in", "gso_in")
+    subjects = ("undiverted", "nfqueue", "nfqueue_best", "nfqueue_same", "divert_in", "gso_in")
 
     def cases(self):
         return [(flows, self.subjects) for flows in (("1",) if self.mode == "smoke" else ("1", "4"))]
@@ -220,7 +220,7 @@ class Latency(Suite):
     subjects = {
         "full": ("undiverted", "nfqueue", "nfqueue_best", "divert_in", "select_in", "many_in"),
         "quick": ("undiverted", "nfqueue", "divert_in"),
-        "smoke": ("undiverted", "nfqueue", "divert_in"),
+        "smoke": ("undiverted", "nfqueue", "nfqueue_best", "divert_in"),
     }
 
     def cases(self):
@@ -249,7 +249,7 @@ class Cpu(Suite):
     subjects = {
         "full": ("undiverted", "nfqueue", "nfqueue_best", "divert_in", "many_in", "borrow_in"),
         "quick": ("undiverted", "nfqueue", "divert_in"),
-        "smoke": ("undiverted", "nfqueue", "divert_in"),
+        "smoke": ("undiverted", "nfqueue", "nfqueue_best", "divert_in"),
     }
 
     def cases(self):

@@ -33,9 +33,11 @@ works "the table of ratios says whether each holds" \
 
 mkdir "$TMP/docs"
 cp "$top/docs/performance.md" "$TMP/docs"
-works "bench/publish" "$top/bench/publish" "$TMP/results.json" "$TMP/docs"
+cp "$top/README.md" "$TMP"
+works "bench/publish" "$top/bench/publish" "$TMP/results.json" "$TMP"
 works "plots" test "$(find "$TMP/docs/plots" -name '*.svg' -size +1k | wc -l)" -ge 9
 works "tables in performance.md" grep -q '^| NFQUEUE, plain loop |' "$TMP/docs/performance.md"
+works "ratios in README.md" grep -q '^| overload: .* | [0-9]' "$TMP/README.md"
 
 # ended in the middle, it takes its network away
 "$top/bench/run" --only overload,undiverted --seconds 60 --json "$TMP/none.json" >"$TMP/ended.out" 2>&1 &
