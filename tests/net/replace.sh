@@ -174,6 +174,15 @@ ipfw_ "$TMP/keys"
 is "a table is destroyed" "$(items)" 65535
 ipfw_ table ports flush
 is "a table is flushed" "$(items)" 0
+ipfw_ table ports add 7 7
+is "create: there already" "$(q r ipfw table ports create type number 2>&1)" \
+	"ipfw: table ports: exists already, of type number"
+ipfw_ table ports create missing type number
+is "create missing: what is in it stays" "$(items)" 1
+is "create missing: of another type" "$(q r ipfw table ports create missing 2>&1)" \
+	"ipfw: table ports: exists already, of type number"
+ipfw_ table ports create type number or-flush
+is "create or-flush: it is empty" "$(items)" 0
 is "swap: no such table" "$(q r ipfw table ports swap none 2>&1)" "ipfw: table none: no such table"
 ipfw_ table hosts create
 is "swap: of another type" "$(q r ipfw table ports swap hosts 2>&1)" \

@@ -24,7 +24,8 @@ static const struct name {
 	{"disable", CMD_DISABLE, true, NULL},
 	{"set", CMD_SET, true, "set show | disable N ... enable N ... | swap N N |"},
 	{"set", CMD_SET, true, "set move [rule] N to N"},
-	{"table", CMD_TABLE, true, "table NAME create [type addr|number|iface] | destroy |"},
+	{"table", CMD_TABLE, true,
+	 "table NAME create [type addr|number|iface] [missing|or-flush] | destroy |"},
 	{"table", CMD_TABLE, true,
 	 "table NAME add KEY [value] ... | delete KEY ... | lookup KEY |"},
 	{"table", CMD_TABLE, true, "table NAME | all list | info | flush"},
@@ -115,8 +116,8 @@ static const struct name *find_name(const char *word, struct rules_error *err)
 		return found;
 	for (i = 0; i < sizeof(absent) / sizeof(*absent); i++)
 		if (!strcmp(word, absent[i].name)) {
-			rules_fail(err, EX_USAGE, "%s: ipdivert does not have this command: %s",
-				   word, absent[i].instead);
+			rules_fail(err, EX_DATAERR, "%s: ipdivert does not have it: %s", word,
+				   absent[i].instead);
 			return NULL;
 		}
 	rules_fail(err, EX_USAGE,

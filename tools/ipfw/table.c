@@ -117,46 +117,6 @@ static int queue(struct session *s, enum table_what what, const struct rules_tab
 	return 0;
 }
 
-static int create(struct session *s, const struct command *c, struct rules_error *err)
-{
-	enum rules_table_type type = RULES_TABLE_ADDR;
-	char **w;
-
-	for (w = c->word + 2; *w; w += 2) {
-		if (!w[1])
-			return rules_fail(err, EX_USAGE, "missing word after %s", *w);
-		if (!strcmp(*w, "type")) {
-			for (type = 0; type <= RULES_TABLE_IFACE; type++)
-				if (!strcmp(w[1], rules_table_type_name(type)))
-					break;
-			if (!strncmp(w[1], "flow", 4))
-				return rules_fail(err, EX_DATAERR,
-						  "flow: ipdivert does not have it: use nftables' "
-						  "sets");
-			if (type > RULES_TABLE_IFACE)
-				return rules_fail(err, EX_DATAERR,
-						  "%s: not a table's type: expected addr, number "
-						  "or "
-						  "iface",
-						  w[1]);
-		} else if (!strcmp(*w, "valtype")) {
-			if (strcmp(w[1], "legacy") && strcmp(w[1], "skipto") &&
-			    strcmp(w[1], "divert") && strcmp(w[1], "number"))
-				return rules_fail(err, EX_DATAERR,
-						  "%s: not a type of values: expected legacy, "
-						  "number, "
-						  "skipto or divert, which are the same",
-						  w[1]);
-		} else if (strcmp(*w, "algo") && strcmp(*w, "limit")) {
-			return rules_fail(err, EX_USAGE, "%s: expected type or valtype", *w);
-		}
-	}
-	if (rules_table_find(&s->change->rules, c->word[0]))
-		return rules_fail(err, EX_UNAVAILABLE, "table %s: exists already", c->word[0]);
-	s->changed = true;
-	return rules_table_add(&s->change->rules, c->word[0], type, err) ? 0 : -1;
-}
-
 /* As with FreeBSD's numbered tables, an entry makes the table, with the type that it looks like. */
 static enum rules_table_type guess(const char *word)
 {
@@ -201,6 +161,60 @@ static int flush(struct session *s, struct rules_table *t, struct rules_error *e
 {
 	s->changed = s->sweep = true;
 	return rules_table_renew(&s->change->rules, t, err);
+}
+
+static int create(struct session *s, const struct command *c, struct rules_error *err)
+{
+	enum rules_table_type type = RULES_TABLE_ADDR;
+	bool missing = false, or_flush = false;
+	struct rules_table *there;
+	char **w;
+
+	for (w = c->word + 2; *w; w += 2) {
+		if (!strcmp(*w, "missing") || !strcmp(*w, "or-flush")) {
+			*(**w == 'm' ? &missing : &or_flush) = true;
+			w--;
+			continue;
+		}
+		if (!w[1])
+			return rules_fail(err, EX_USAGE, "missing word after %s", *w);
+		if (!strcmp(*w, "type")) {
+			for (type = 0; type <= RULES_TABLE_IFACE; type++)
+				if (!strcmp(w[1], rules_table_type_name(type)))
+					break;
+			if (!strncmp(w[1], "flow", 4))
+				return rules_fail(err, EX_DATAERR,
+						  "flow: ipdivert does not have it: use nftables' "
+						  "sets");
+			if (type > RULES_TABLE_IFACE)
+				return rules_fail(err, EX_DATAERR,
+						  "%s: not a table's type: expected addr, number "
+						  "or "
+						  "iface",
+						  w[1]);
+		} else if (!strcmp(*w, "valtype")) {
+			if (strcmp(w[1], "legacy") && strcmp(w[1], "skipto") &&
+			    strcmp(w[1], "divert") && strcmp(w[1], "number"))
+				return rules_fail(err, EX_DATAERR,
+						  "%s: not a type of values: expected legacy, "
+						  "number, "
+						  "skipto or divert, which are the same",
+						  w[1]);
+		} else if (strcmp(*w, "algo") && strcmp(*w, "limit")) {
+			return rules_fail(err, EX_USAGE,
+					  "%s: expected type, valtype, missing or or-flush", *w);
+		}
+	}
+	there = rules_table_find(&s->change->rules, c->word[0]);
+	if (there && there->type == type && or_flush)
+		return flush(s, there, err);
+	if (there && there->type == type && missing)
+		return 0;
+	if (there)
+		return rules_fail(err, EX_UNAVAILABLE, "table %s: exists already, of type %s",
+				  c->word[0], rules_table_type_name(there->type));
+	s->changed = true;
+	return rules_table_add(&s->change->rules, c->word[0], type, err) ? 0 : -1;
 }
 
 static int swap(struct session *s, struct rules_table *t, const char *name, struct rules_error *err)
