@@ -157,6 +157,12 @@ int divert_nread(int fd);
  */
 void divert_flush(void);
 
+/*
+ * They go now, and none waits any more: for before a filter of system calls, seccomp(2), that might end the
+ * process at one that libdivert makes to have the kernel send those that wait, by io_uring(7).
+ */
+void divert_at_once(void);
+
 /* Close a descriptor; with the last one, in all processes, the socket ends and its port is free. */
 int divert_close(int fd);
 

@@ -13,4 +13,7 @@ bool children_watched(void);
 /* Is this a child of vfork(2), with the memory of its parent but descriptors of its own? Keeps errno. */
 bool in_vfork_child(void);
 
+/* What waits to be sent goes: this process, or its program, ends. */
+void let_packets_go(void);
+
 #endif

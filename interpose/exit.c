@@ -6,10 +6,15 @@
 #include <divert.h>
 #include <stdlib.h>
 
-PUBLIC void _exit(int status)
+void let_packets_go(void)
 {
 	if (children_watched() && !in_vfork_child())
 		divert_flush();
+}
+
+PUBLIC void _exit(int status)
+{
+	let_packets_go();
 	syscall(SYS_exit_group, status);
 	__builtin_unreachable();
 }

@@ -11,6 +11,7 @@
 #undef _FILE_OFFSET_BITS
 #undef _TIME_BITS
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -104,10 +105,26 @@ void closefrom(int low);
 	X(int, dup2, (int oldfd, int newfd), (RAW_DUP2))                                           \
 	X(int, dup3, (int oldfd, int newfd, int flags), (SYS_dup3, oldfd, newfd, flags))           \
 	X(int, epoll_ctl, (int set, int op, int fd, struct epoll_event *event),                    \
-	  (SYS_epoll_ctl, set, op, fd, event))
+	  (SYS_epoll_ctl, set, op, fd, event))                                                     \
+	X(int, execve, (const char *path, char *const argv[], char *const envp[]),                 \
+	  (SYS_execve, path, argv, envp))                                                          \
+	X(int, fexecve, (int fd, char *const argv[], char *const envp[]),                          \
+	  (SYS_execveat, fd, "", argv, envp, AT_EMPTY_PATH))
+
+/* syscall(2) is left to the C library where we could not do without it for a moment. */
+#if defined(__x86_64__) || defined(__aarch64__)
+#define OWN_SYSCALL	1
+#define NEXT_SYSCALL(X) X(long, syscall, (long number, ...))
+#else
+#define OWN_SYSCALL 0
+#define NEXT_SYSCALL(X)
+#endif
 
 /* X(result, name, parameters): those that are no plain system call have it in next.c */
 #define NEXT_OTHER(X)                                                                              \
+	NEXT_SYSCALL(X)                                                                            \
+	X(int, prctl, (int option, ...))                                                           \
+	X(int, execvpe, (const char *file, char *const argv[], char *const envp[]))                \
 	X(int, fcntl, (int fd, int cmd, ...))                                                      \
 	X(int, fcntl64, (int fd, int cmd, ...))                                                    \
 	X(int, ioctl, (int fd, unsigned long request, ...))                                        \

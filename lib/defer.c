@@ -31,6 +31,8 @@ struct deferred {
 	uint32_t time; /* how often it was armed: the time that passes, in steps of that */
 };
 
+static bool never;
+
 static struct deferred *make(void)
 {
 	struct deferred *d = calloc(1, sizeof(*d));
@@ -61,15 +63,15 @@ static struct deferred *make(void)
 
 static bool begin(struct dsock *s)
 {
-	if (!s->deferred)
+	if (!s->deferred && !never)
 		s->deferred = make();
-	return s->deferred && !s->deferred->cannot;
+	return s->deferred && !s->deferred->cannot && !never;
 }
 
 /* Is there a moment left before the kernel sends? */
 static bool is_armed(const struct deferred *d)
 {
-	return d && d->armed && !io_uring_cq_ready(&d->ring);
+	return d && d->armed && !never && !io_uring_cq_ready(&d->ring);
 }
 
 /* Have the kernel send what will be there then; once. */
@@ -181,6 +183,11 @@ void defer_flush(struct dsock *s)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (!++d->batch.frame.back.ifindex)
 		d->batch.frame.back.ifindex = 1;
+}
+
+void defer_never(void)
+{
+	never = true;
 }
 
 void defer_free(struct dsock *s)

@@ -26,6 +26,8 @@ bool defer_add(struct dsock *s, const struct outgoing *o);
 /* Those that wait go now. */
 void defer_flush(struct dsock *s);
 void defer_free(struct dsock *s);
+/* From now on, in this process, none waits, and io_uring(7) is left alone. */
+void defer_never(void);
 /* An inner descriptor has another number now. */
 void defer_move(struct dsock *s, int from, int to);
 

@@ -484,6 +484,12 @@ void divert_flush(void)
 		defer_flush(table_get(fd));
 }
 
+void divert_at_once(void)
+{
+	defer_never();
+	divert_flush();
+}
+
 /* Somebody is about to put a file on this number: the socket that uses it goes on with another. */
 int divert_move_inner(int fd)
 {

@@ -61,7 +61,6 @@ match how:
     case "system":
         os.system("sleep 60")
     case "exec":
-        time.sleep(0.1)
         os.execlp("sleep", "sleep", "60")
     case _:
         signal.pause()
@@ -73,14 +72,18 @@ frames() { ip netns exec "$NS-r" tc -s qdisc show dev lo | awk '/Sent/ {n += $4}
 cases=0
 # writes HOW READ WRITTEN: with 50 packets sent
 writes() {
-	local how=$1 name=$1$((++cases))
+	local how=$1 name=${1/-/_}$((++cases)) program
+	case $how in
+	c-*) program=("$PROGS/waiting" "${how#*-}" 2000 "$3" "$TMP/sent$cases") ;;
+	*) program=(python3 "$TMP/some.py" "$how" "$2" "$3" "$iface" "$TMP/sent$cases") ;;
+	esac
 	start "wire$cases" b tcpdump -n -U -s 128 --immediate-mode -i b0 -w "$TMP/$name.pcap" udp port 9
 	wait_for 10 tcpdump grep -q "listening on" "$TMP/wire$cases.err"
 	mkfifo "$TMP/in$cases"
 	sleep 60 >"$TMP/in$cases" &
 	pids+=($!)
 	before=$(frames)
-	start "$name" r divert-run python3 "$TMP/some.py" "$how" "$2" "$3" "$iface" "$TMP/sent$cases" <"$TMP/in$cases"
+	start "$name" r divert-run "${program[@]}" <"$TMP/in$cases"
 	wait_for 10 "$name reads" grep -q ready "$TMP/$name.out"
 	a python3 -c '
 import socket
@@ -119,12 +122,21 @@ both() {
 	done
 	writes pause 50 50
 
+	# a filter of system calls that ends the process at io_uring(7), set up in their midst
+	writes c-prctl 50 50
+	writes c-seccomp 50 50
+
 	# the sender is told of each that cannot go
 	writes down 40 7
 	is "$1, down: told" "$(sort "$TMP/down$cases.out" | uniq -c | xargs)" "33 $4 1 end 1 ready"
 }
 both in recv r0 ENETDOWN
 both out xmit r1 ENETUNREACH
+
+# other programs in the place of this one
+for how in execv execve execvp execvpe execl execle execlp fexecve syscall; do
+	writes c-$how 40 40
+done
 
 # a neighbour that is not known is asked for, and all wait for it
 r ip neigh flush dev r1
