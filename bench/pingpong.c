@@ -19,9 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BYTES	36	  /* 64 with the headers */
-#define LOST_US 200000	  /* a reply that takes longer */
-#define MOST	(1 << 24) /* samples */
+#define BYTES	    36	      /* 64 with the headers */
+#define LOST_US	    200000    /* a reply that takes longer */
+#define MOST	    (1 << 24) /* samples */
+#define PATIENCE_MS 5000      /* longer, where there has been no reply at all */
 
 static uint64_t now_ns(void)
 {
@@ -118,7 +119,7 @@ static void ask(const struct sockaddr_in *addr, unsigned long rate, unsigned lon
 		err(1, "SO_RCVTIMEO");
 	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
 		err(1, "connect");
-	while (now_ns() - start < ms * 1000000 && n < MOST) {
+	while (now_ns() - start < (n ? ms : ms + PATIENCE_MS) * 1000000 && n < MOST) {
 		/* half to one and a half of the pause: no beat with other traffic */
 		due += pause / 2 + (uint64_t)rand() % pause;
 		sleep_until(due);

@@ -4,11 +4,11 @@
 To add one, add it to SUBJECTS, and to the suites in suites.py that are to have it.
 """
 
+import functools
 import os
-import shutil
 import tempfile
 
-from network import PROGRAMS, STAGE, Failed
+from network import PROGRAMS, STAGE, Failed, Network
 
 PORT = 2000
 IPFW = STAGE / "sbin/ipfw"
@@ -42,8 +42,16 @@ class Nfqueue(Subject):
     def missing(self):
         if not os.access(self.program, os.X_OK):
             return f"{self.program.name} was not built (libnetfilter-queue-dev?)"
-        if not shutil.which("nft") and not shutil.which("iptables"):
-            return "neither nft nor iptables is installed"
+        return self.refused()
+
+    @functools.cache
+    def refused(self):
+        """Why the kernel cannot queue packets, tried in a network of its own; None if it can."""
+        try:
+            with Network() as net:
+                self.queue(net)
+        except Failed as reason:
+            return str(reason)
         return None
 
     def start(self, net, size):

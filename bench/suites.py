@@ -268,16 +268,63 @@ class Cpu(Suite):
         return {"busy": busy / arrived * 1e9, "arrived": rate_between(before, after), "offered": count / seconds}
 
 
-def idle_seconds(cpus):
-    """How long the processors have been idle, together. The kernel takes the time of going idle and of
-    waking, so that this is exact but for the clock tick in which it is told."""
-    total = 0
+def processor_times(cpus):
+    """Seconds since the start, of these processors together: user, system, softirq, idle."""
+    columns = {"user": (1, 2), "system": (3,), "softirq": (6, 7), "idle": (4, 5)}
+    times = dict.fromkeys(columns, 0)
     with open("/proc/stat", encoding="ascii") as lines:
         for line in lines:
             words = line.split()
             if words[0] in [f"cpu{c}" for c in cpus]:
-                total += int(words[4]) + int(words[5])
-    return total / os.sysconf("SC_CLK_TCK")
+                for name, indices in columns.items():
+                    times[name] += sum(int(words[i]) for i in indices)
+    return {name: ticks / os.sysconf("SC_CLK_TCK") for name, ticks in times.items()}
+
+
+def idle_seconds(cpus):
+    """How long the processors have been idle. The kernel takes the time of going idle and of waking, so that
+    this is exact but for the clock tick in which it is told."""
+    return processor_times(cpus)["idle"]
+
+
+def program_times(net, seconds):
+    """(runs, ns) of the engine's program for incoming packets, and of that for outgoing ones."""
+    ids = net.hooks()
+    if len(ids) != 2:
+        raise Failed("the engine is not at both hooks")
+    said = net.start("r", None, PROGRAMS / "bpftime", int(seconds * 1000), *ids).finish(seconds + 20)
+    return [(int(words[2]), int(words[4])) for words in map(str.split, said.splitlines())]
+
+
+class Stages(Suite):
+    """Where the program's processor spends its time under overload, for each packet that it passes."""
+
+    name = "stages"
+    title = "Where the time goes, ns a packet"
+    subjects = {
+        "full": ("divert_in", "divert_out", "many_in", "many_out", "borrow_in", "drop_in"),
+        "quick": ("divert_in", "divert_out"),
+        "smoke": ("divert_in",),
+    }
+
+    def cases(self):
+        return [("64", self.subjects[self.mode])]
+
+    def measure(self, net, case, name, program):
+        generator = self.generator(net, case, "-t", 600)
+        before, after = self.window(
+            lambda: (*passed(program), processor_times([net.consumer_cpu])), passed(program))
+        packets = after[0] - before[0]
+        figures = {"packet": (after[1] - before[1]) / packets * 1e9}
+        for kind in ("user", "system", "softirq"):
+            figures[kind] = (after[2][kind] - before[2][kind]) / packets * 1e9
+        count = passed(program)[0]
+        incoming, outgoing = program_times(net, self.times["measure"])
+        count = passed(program)[0] - count
+        figures["incoming"] = incoming[1] / max(1, incoming[0])
+        figures["outgoing"] = outgoing[1] / max(1, count)
+        generator.end()
+        return figures
 
 
 class Rules(Suite):
@@ -295,16 +342,12 @@ class Rules(Suite):
         return [("64", self.subjects[self.mode])]
 
     def measure(self, net, case, name, program):
-        ids = [] if name == "undiverted" else net.hooks()
         start = net.received()
         generator = self.generator(net, case, "-t", 600)
         rate = rate_between(*self.window(net.received, start))
         figures = {"goodput": rate, "packet": 1e9 / rate}
-        if ids:
-            said = net.start("r", None, PROGRAMS / "bpftime", int(self.times["measure"] * 1000), *ids).finish(30)
-            figures["programs"] = sum(int(w[4]) / max(1, int(w[2])) for w in map(str.split, said.splitlines()))
-        elif name != "undiverted":
-            raise Failed("the engine has no hooks")
+        if name != "undiverted":
+            figures["programs"] = sum(ns / max(1, runs) for runs, ns in program_times(net, self.times["measure"]))
         generator.end()
         return figures
 
@@ -340,4 +383,4 @@ class Memory(Suite):
 
 RINGBUF = "27"  # BPF_MAP_TYPE_RINGBUF
 
-SUITES = {suite.name: suite for suite in (Overload, NoLoss, Tcp, Latency, Cpu, Rules, Memory)}
+SUITES = {suite.name: suite for suite in (Overload, NoLoss, Tcp, Latency, Cpu, Stages, Rules, Memory)}

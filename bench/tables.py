@@ -135,6 +135,14 @@ def cpu_table(results, case, labels):
                  ["", "both processors", "beyond undiverted", "arrived"], rows)
 
 
+def stages_table(results, case, labels):
+    quantities = ("packet", "user", "system", "softirq", "outgoing", "incoming")
+    rows = [[labels[name], *(spread(results.of("stages", case, name, q), count) for q in quantities)]
+            for name in results.subjects("stages", case)]
+    return Table("stages", "The program's processor under overload, packets of 64 bytes: ns a packet",
+                 ["", "all", "user", "system", "softirq", "of these, engine, out", "a run of engine, in"], rows)
+
+
 def rules_table(results, case, labels):
     rows = []
     for name in results.subjects("rules", case):
@@ -154,4 +162,4 @@ def memory_table(results, case, labels):
 
 
 MAKERS = {"overload": overload_table, "loss": loss_table, "tcp": tcp_table, "latency": latency_table,
-          "cpu": cpu_table, "rules": rules_table, "memory": memory_table}
+          "cpu": cpu_table, "stages": stages_table, "rules": rules_table, "memory": memory_table}
