@@ -15,7 +15,7 @@ MODES = {
     },
     "quick": {
         "overload": {"rounds": 3, "warm": 0.1, "measure": 0.4},
-        "loss": {"rounds": 1, "trial": 1.0, "start": 250000, "precision": 1.2, "trials": 6},
+        "loss": {"rounds": 1, "trial": 1.0, "start": 250000, "precision": 1.2, "trials": 5},
         "tcp": {"rounds": 1, "seconds": 1},
         "latency": {"rounds": 2, "asks": 2000, "ms": 500},
         "cpu": {"rounds": 3, "rate": 100000, "warm": 0.1, "measure": 0.6},

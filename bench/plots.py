@@ -21,8 +21,8 @@ set style line 1 lw 2
 class Plot:
     """script: after the terminal. blocks: data of the script's $names, a list of lines each."""
 
-    def __init__(self, name, script, blocks, size=(800, 420)):
-        self.name, self.script, self.blocks, self.size = name, script, blocks, size
+    def __init__(self, name, title, script, blocks, size=(800, 420)):
+        self.name, self.title, self.script, self.blocks, self.size = name, title, script, blocks, size
 
     def draw(self, folder):
         data = "\n".join("$%s << EOD\n%s\nEOD" % (name, "\n".join(lines)) for name, lines in self.blocks.items())
@@ -30,7 +30,7 @@ class Plot:
                                ("png", "pngcairo background rgb 'white' font 'sans,10'")):
             path = folder / f"{self.name}.{kind}"
             text = (f"set terminal {terminal} size {self.size[0]},{self.size[1]}\n"
-                    f"set output {quoted(path)}\n{COMMON}{data}\n{self.script}\nset output\n")
+                    f"set output {quoted(path)}\nset title {quoted(self.title)}\n{COMMON}{data}\n{self.script}\nset output\n")
             done = subprocess.run(["gnuplot", "-"], input=text, capture_output=True, text=True, check=False)
             if done.returncode or not path.exists():
                 raise Failed(f"gnuplot: {self.name}: {done.stderr.strip()}")
@@ -54,7 +54,6 @@ def bars(results, name, title, unit, rows, scale):
     lines = [f"{-i} {s.median * scale:.6g} {s.least * scale:.6g} {s.most * scale:.6g} {int(c[1:], 16)} {quoted(label)}"
              for i, (label, c, s) in enumerate(rows)]
     script = f"""
-set title {quoted(title)}
 set xlabel {quoted(unit)}
 set xrange [0:*]
 set yrange [{-len(rows) + 0.4}:0.6]
@@ -66,7 +65,7 @@ set bmargin 3
 plot $bars using ($2/2):1:($2/2):(0.35):5:ytic(6) with boxxyerror fs solid 0.8 noborder lc rgb variable, \\
      $bars using 2:1:3:4 with xerrorbars pt -1 lw 1.5 lc rgb "#222222"
 """
-    return Plot(name, script, {"bars": lines}, (800, 110 + 26 * len(rows)))
+    return Plot(name, title, script, {"bars": lines}, (800, 110 + 26 * len(rows)))
 
 
 def bar_plot(results, name, title, unit, suite, case, quantity, scale, base=None):
@@ -94,7 +93,7 @@ def lines_plot(results, name, title, script, series, legend):
                      f"title {quoted(label)}")
     if not parts:
         return []
-    return [Plot(name, f"set title {quoted(title)}\n{script}\nplot {', '.join(parts)}\n", blocks)]
+    return [Plot(name, title, f"{script}\nplot {', '.join(parts)}\n", blocks)]
 
 
 def sizes(results):

@@ -189,10 +189,14 @@ class Tcp(Suite):
     name = "tcp"
     title = "TCP by iperf3, bits a second"
     drop = None
-    subjects = ("undiverted", "nfqueue", "nfqueue_best", "nfqueue_same", "divert_in", "gso_in")
+    subjects = {
+        "full": ("undiverted", "nfqueue", "nfqueue_best", "nfqueue_same", "divert_in", "gso_in"),
+        "quick": ("undiverted", "nfqueue", "divert_in", "gso_in"),
+        "smoke": ("undiverted", "nfqueue", "nfqueue_best", "divert_in", "gso_in"),
+    }
 
     def cases(self):
-        return [(flows, self.subjects) for flows in (("1",) if self.mode == "smoke" else ("1", "4"))]
+        return [(flows, self.subjects[self.mode]) for flows in (("1",) if self.mode == "smoke" else ("1", "4"))]
 
     def size(self, case):
         return 1500
