@@ -29,6 +29,7 @@ enum engine_map {
 	ENGINE_ERRORS,
 	ENGINE_TABLE_ADDRS,
 	ENGINE_TABLE_KEYS,
+	ENGINE_TABLE_FLOWS,
 	ENGINE_LOG_ENTRIES,
 	ENGINE_LOG_HEAD,
 	ENGINE_LOG_COUNTS,
@@ -128,26 +129,30 @@ int engine_owner_add(struct engine *e, int ring_fd, uint32_t *slot);
 
 /* ---- tables and the log (engine/table.c) ---- */
 
-/* addrs: of the map of addresses, whose key addr is; otherwise key. */
+/* Of ENGINE_TABLE_ADDRS, ENGINE_TABLE_KEYS, ENGINE_TABLE_FLOWS: which it is tells the key. */
 struct engine_entry {
 	union {
 		struct divert_table_addr addr;
 		struct divert_table_key key;
+		struct divert_table_flow flow;
 	};
 	uint32_t value;
 };
 
+/* Bytes of its key. */
+size_t engine_table_key(enum engine_map map);
+
 /* -ENOSPC: full. */
-int engine_table_put(struct engine *e, bool addrs, const struct engine_entry *entry);
+int engine_table_put(struct engine *e, enum engine_map map, const struct engine_entry *entry);
 /* -ENOENT, without a sentence: there is none. */
-int engine_table_remove(struct engine *e, bool addrs, const struct engine_entry *entry);
+int engine_table_remove(struct engine *e, enum engine_map map, const struct engine_entry *entry);
 /* All of a table, sorted; malloc'ed, the caller frees it. The number of them, or -errno. */
-int engine_table_entries(struct engine *e, bool addrs, uint32_t table,
+int engine_table_entries(struct engine *e, enum engine_map map, uint32_t table,
 			 struct engine_entry **entries);
 
 /* Remove the entries of all tables that keep() does not name. */
-int engine_table_sweep(struct engine *e, bool addrs, bool (*keep)(uint32_t table, void *arg),
-		       void *arg);
+int engine_table_sweep(struct engine *e, enum engine_map map,
+		       bool (*keep)(uint32_t table, void *arg), void *arg);
 
 /* The next entry above *serial that is still there: 1; 0: there is none yet. */
 int engine_log_read(struct engine *e, uint64_t *serial, struct divert_log_entry *entry);

@@ -27,6 +27,7 @@ static const char *const map_name[ENGINE_MAPS] = {
 	[ENGINE_ERRORS] = "errors",
 	[ENGINE_TABLE_ADDRS] = "table_addrs",
 	[ENGINE_TABLE_KEYS] = "table_keys",
+	[ENGINE_TABLE_FLOWS] = "table_flows",
 	[ENGINE_LOG_ENTRIES] = "log_entries",
 	[ENGINE_LOG_HEAD] = "log_head",
 	[ENGINE_LOG_COUNTS] = "log_counts",

@@ -409,7 +409,7 @@ struct divert_insn {
 			__u32 value;
 			__u8 check; /* the value has to be this one */
 			__u8 key;   /* enum divert_key */
-			__u16 reserved;
+			__u16 flow; /* enum divert_flow_field */
 		} lookup;
 		struct {
 			__u32 counter; /* index into rule_counters */
@@ -432,11 +432,13 @@ enum divert_key {
 	DIVERT_KEY_DST,
 	DIVERT_KEY_FIELD, /* field, as a number */
 	DIVERT_KEY_NAME,  /* wide field, a name */
+	DIVERT_KEY_FLOW,  /* several fields */
 };
 
-/* The tables' maps: all tables lie in these two. */
+/* The tables' maps: all tables lie in these. */
 #define DIVERT_TABLE_ADDRS 1048576
 #define DIVERT_TABLE_KEYS  65536
+#define DIVERT_TABLE_FLOWS 65536
 
 struct divert_table_addr {
 	__u32 bits;   /* of the prefix: 32, and those of the address */
@@ -448,6 +450,25 @@ struct divert_table_key {
 	__u32 table;
 	__u32 number; /* host order; 0 for a name */
 	char name[DIVERT_NAME_LEN];
+};
+
+/* What the entries of a table of flows have; the rest of their keys is 0. */
+enum divert_flow_field {
+	DIVERT_FLOW_SRC = 1 << 0,
+	DIVERT_FLOW_PROTO = 1 << 1,
+	DIVERT_FLOW_SPORT = 1 << 2,
+	DIVERT_FLOW_DST = 1 << 3,
+	DIVERT_FLOW_DPORT = 1 << 4,
+	DIVERT_FLOW_ALL = (1 << 5) - 1,
+};
+
+struct divert_table_flow {
+	__u32 table;
+	__be32 src[4], dst[4];
+	__u16 sport, dport; /* host order */
+	__u8 six;	    /* of IPv6; without addresses 0 */
+	__u8 proto;
+	__u16 reserved;
 };
 
 /* ---- the log ---- */

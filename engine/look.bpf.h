@@ -25,6 +25,14 @@ struct {
 	__type(value, __u32);
 } table_keys SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DIVERT_TABLE_FLOWS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct divert_table_flow);
+	__type(value, __u32);
+} table_flows SEC(".maps");
+
 /* ---- tables ---- */
 
 static __noinline __u32 *find_addr(const struct divert_insn *in, const struct divert_packet *p)
@@ -48,9 +56,39 @@ static __noinline __u32 *find_key(const struct divert_insn *in, const struct div
 	return bpf_map_lookup_elem(&table_keys, &key);
 }
 
+static __noinline __u32 *find_flow(const struct divert_insn *in, const struct divert_packet *p)
+{
+	struct divert_table_flow key = {.table = in->lookup.table};
+	__u32 fields = in->lookup.flow;
+
+	if (fields & (DIVERT_FLOW_SPORT | DIVERT_FLOW_DPORT) &&
+	    p->field[DIVERT_F_SPORT] == DIVERT_ABSENT)
+		return NULL;
+	if (fields & (DIVERT_FLOW_SRC | DIVERT_FLOW_DST))
+		key.six = (p->field[DIVERT_F_FLAGS] & DIVERT_IS_V6) != 0;
+	if (fields & DIVERT_FLOW_SRC)
+		address_bytes(p, 1, key.src);
+	if (fields & DIVERT_FLOW_PROTO)
+		key.proto = p->field[DIVERT_F_PROTO];
+	if (fields & DIVERT_FLOW_SPORT)
+		key.sport = p->field[DIVERT_F_SPORT];
+	if (fields & DIVERT_FLOW_DST)
+		address_bytes(p, 0, key.dst);
+	if (fields & DIVERT_FLOW_DPORT)
+		key.dport = p->field[DIVERT_F_DPORT];
+	return bpf_map_lookup_elem(&table_flows, &key);
+}
+
+static __always_inline __u32 *find(const struct divert_insn *in, const struct divert_packet *p)
+{
+	if (in->lookup.key == DIVERT_KEY_FLOW)
+		return find_flow(in, p);
+	return in->lookup.key <= DIVERT_KEY_DST ? find_addr(in, p) : find_key(in, p);
+}
+
 static __always_inline int look_up(const struct divert_insn *in, struct divert_packet *p)
 {
-	__u32 *value = in->lookup.key <= DIVERT_KEY_DST ? find_addr(in, p) : find_key(in, p);
+	__u32 *value = find(in, p);
 
 	if (!value || (in->lookup.check && *value != in->lookup.value))
 		return 0;

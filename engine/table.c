@@ -10,76 +10,88 @@
 #include "engine.h"
 #include "error.h"
 
-static int map_of(const struct engine *e, bool addrs)
+size_t engine_table_key(enum engine_map map)
 {
-	return e->map[addrs ? ENGINE_TABLE_ADDRS : ENGINE_TABLE_KEYS];
+	if (map == ENGINE_TABLE_ADDRS)
+		return sizeof(struct divert_table_addr);
+	return map == ENGINE_TABLE_KEYS ? sizeof(struct divert_table_key)
+					: sizeof(struct divert_table_flow);
 }
 
-int engine_table_put(struct engine *e, bool addrs, const struct engine_entry *entry)
+static int room_of(enum engine_map map)
 {
-	if (!bpf_map_update_elem(map_of(e, addrs), &entry->addr, &entry->value, BPF_ANY))
+	if (map == ENGINE_TABLE_ADDRS)
+		return DIVERT_TABLE_ADDRS;
+	return map == ENGINE_TABLE_KEYS ? DIVERT_TABLE_KEYS : DIVERT_TABLE_FLOWS;
+}
+
+int engine_table_put(struct engine *e, enum engine_map map, const struct engine_entry *entry)
+{
+	if (!bpf_map_update_elem(e->map[map], &entry->addr, &entry->value, BPF_ANY))
 		return 0;
 	if (errno == ENOSPC || errno == E2BIG)
 		return engine_fail(-ENOSPC, "the tables are full: %d entries at most",
-				   addrs ? DIVERT_TABLE_ADDRS : DIVERT_TABLE_KEYS);
+				   room_of(map));
 	return engine_fail(-errno, "a table's entry: %s", strerror(errno));
 }
 
-int engine_table_remove(struct engine *e, bool addrs, const struct engine_entry *entry)
+int engine_table_remove(struct engine *e, enum engine_map map, const struct engine_entry *entry)
 {
-	if (!bpf_map_delete_elem(map_of(e, addrs), &entry->addr))
+	if (!bpf_map_delete_elem(e->map[map], &entry->addr))
 		return 0;
 	return errno == ENOENT ? -ENOENT
 			       : engine_fail(-errno, "a table's entry: %s", strerror(errno));
 }
 
-static uint32_t table_of(const struct engine_entry *entry, bool addrs)
+static uint32_t table_of(const struct engine_entry *entry, enum engine_map map)
 {
-	return addrs ? ntohl(entry->addr.table) >> 1 : entry->key.table;
+	if (map == ENGINE_TABLE_ADDRS)
+		return ntohl(entry->addr.table) >> 1;
+	return map == ENGINE_TABLE_KEYS ? entry->key.table : entry->flow.table;
 }
 
-int engine_table_sweep(struct engine *e, bool addrs, bool (*keep)(uint32_t table, void *arg),
-		       void *arg)
+int engine_table_sweep(struct engine *e, enum engine_map map,
+		       bool (*keep)(uint32_t table, void *arg), void *arg)
 {
 	struct engine_entry entry = {}, next = {};
-	int rc, map = map_of(e, addrs);
 	bool more;
+	int rc;
 
 	/* the next one is asked for while there still is the one before it */
-	for (more = !bpf_map_get_next_key(map, NULL, &entry.addr); more; entry = next) {
-		more = !bpf_map_get_next_key(map, &entry.addr, &next.addr);
-		if (keep(table_of(&entry, addrs), arg))
+	for (more = !bpf_map_get_next_key(e->map[map], NULL, &entry.addr); more; entry = next) {
+		more = !bpf_map_get_next_key(e->map[map], &entry.addr, &next.addr);
+		if (keep(table_of(&entry, map), arg))
 			continue;
-		rc = engine_table_remove(e, addrs, &entry);
+		rc = engine_table_remove(e, map, &entry);
 		if (rc < 0 && rc != -ENOENT)
 			return rc;
 	}
 	return 0;
 }
 
-static int by_key(const void *a, const void *b)
+/* Of addresses the first 4 bytes are how many bits count, of others the table: last. */
+static int by_key(const void *a, const void *b, void *size)
 {
-	const struct engine_entry *x = a, *y = b;
-	int order = memcmp((const char *)x + 4, (const char *)y + 4, sizeof(x->addr) - 4);
+	int order = memcmp((const char *)a + 4, (const char *)b + 4, *(size_t *)size - 4);
 
-	return order ? order : memcmp(x, y, 4);
+	return order ? order : memcmp(a, b, 4);
 }
 
-int engine_table_entries(struct engine *e, bool addrs, uint32_t table,
+int engine_table_entries(struct engine *e, enum engine_map map, uint32_t table,
 			 struct engine_entry **entries)
 {
 	struct engine_entry *all = NULL, *grown, next = {};
+	size_t size = engine_table_key(map);
 	unsigned int n = 0, room = 0;
-	void *from = NULL;
-	int map = map_of(e, addrs);
 	struct engine_entry key;
+	void *from = NULL;
 
 	*entries = NULL;
-	while (!bpf_map_get_next_key(map, from, &next.addr)) {
+	while (!bpf_map_get_next_key(e->map[map], from, &next.addr)) {
 		key = next;
 		from = &key.addr;
-		if (table_of(&next, addrs) != table ||
-		    bpf_map_lookup_elem(map, &next.addr, &next.value))
+		if (table_of(&next, map) != table ||
+		    bpf_map_lookup_elem(e->map[map], &next.addr, &next.value))
 			continue;
 		if (n == room) {
 			room = room ? room * 2 : 64;
@@ -93,7 +105,7 @@ int engine_table_entries(struct engine *e, bool addrs, uint32_t table,
 		all[n++] = next;
 	}
 	if (n)
-		qsort(all, n, sizeof(*all), by_key);
+		qsort_r(all, n, sizeof(*all), by_key, &size);
 	*entries = all;
 	return n;
 }

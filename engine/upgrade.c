@@ -42,7 +42,7 @@ static int read_stable(int map, uint32_t key, void *ours, size_t size)
 static int copy_table(const struct engine_upgrade *u, enum engine_map which)
 {
 	struct bpf_map_info info = {};
-	struct engine_entry entry, key;
+	struct engine_entry entry = {}, key;
 	__u32 len = sizeof(info);
 	void *from = NULL;
 
@@ -50,7 +50,7 @@ static int copy_table(const struct engine_upgrade *u, enum engine_map which)
 		return 0;
 	if (bpf_obj_get_info_by_fd(u->old.map[which], &info, &len))
 		return -errno;
-	if (info.key_size != sizeof(entry.addr) || info.value_size != sizeof(entry.value))
+	if (info.key_size != engine_table_key(which) || info.value_size != sizeof(entry.value))
 		return 0;
 	while (!bpf_map_get_next_key(u->old.map[which], from, &entry.addr)) {
 		key = entry;
@@ -82,6 +82,8 @@ static int copy_state(const struct engine_upgrade *u)
 		rc = copy_table(u, ENGINE_TABLE_ADDRS);
 	if (!rc)
 		rc = copy_table(u, ENGINE_TABLE_KEYS);
+	if (!rc)
+		rc = copy_table(u, ENGINE_TABLE_FLOWS);
 	return rc ? engine_fail(rc, "taking over the settings: %s", strerror(-rc)) : 0;
 }
 

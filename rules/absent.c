@@ -45,7 +45,6 @@ static const struct absent options[] = {
 	{"dst-mac", NFT_LINK},
 	{"mac-type", NFT_LINK},
 	{"layer2", NFT_LINK},
-	{"flow", "use lookup with one of its keys"},
 	{"keep-state", NFT_STATE},
 	{"record-state", NFT_STATE},
 	{"check-state", NFT_STATE},

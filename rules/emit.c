@@ -120,6 +120,7 @@ static void emit_lookup(struct code *c, const struct rule_table *t, enum divert_
 	in->lookup.table = table ? table->id : 0;
 	in->lookup.check = t->has_value;
 	in->lookup.value = t->value;
+	in->lookup.flow = table ? table->fields : 0;
 }
 
 /* ---- addresses ---- */
@@ -551,6 +552,9 @@ void emit_match(struct code *c, const struct rule_match *m)
 		break;
 	case RULE_LOOKUP:
 		emit_find(c, m);
+		break;
+	case RULE_FLOW:
+		emit_lookup(c, m->lookup.table, DIVERT_KEY_FLOW, 0, ON, OFF);
 		break;
 	case RULE_VERREVPATH:
 		emit_path(c, DIVERT_PATH_REVERSE);

@@ -81,6 +81,7 @@ const struct rule_kind rule_kind[RULE_TYPES] = {
 	[RULE_UID] = {"uid", ARG_USER, "user", ~0u - 1, NULL},
 	[RULE_GID] = {"gid", ARG_GROUP, "group", ~0u - 1, NULL},
 	[RULE_LOOKUP] = {"lookup", ARG_LOOKUP, "key", 0, NULL},
+	[RULE_FLOW] = {"flow", ARG_FLOW, "table", 0, NULL},
 	[RULE_VERREVPATH] = {"verrevpath", ARG_NONE, NULL, 0, NULL},
 	[RULE_VERSRCREACH] = {"versrcreach", ARG_NONE, NULL, 0, NULL},
 	[RULE_ANTISPOOF] = {"antispoof", ARG_NONE, NULL, 0, NULL},

@@ -142,7 +142,7 @@ static void unescape(char *s)
 	*to = 0;
 }
 
-static bool parse_port(char *s, uint16_t *port)
+bool parse_port(char *s, uint16_t *port)
 {
 	struct servent *e;
 	uint32_t v;

@@ -99,6 +99,7 @@ void match_free(struct rule_match *m)
 		free(m->iface.table);
 		break;
 	case ARG_LOOKUP:
+	case ARG_FLOW:
 		free(m->lookup.table);
 		break;
 	default:
@@ -198,6 +199,8 @@ static int parse_argument(struct parser *p, struct rule_match *m, const char *wo
 		return parse_mark(p, m, word);
 	case ARG_LOOKUP:
 		return parse_lookup(p, m, word);
+	case ARG_FLOW:
+		return parse_table(p, &m->lookup.table, word);
 	case ARG_USER:
 	case ARG_GROUP:
 		return parse_owner(p, m, word);

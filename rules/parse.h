@@ -64,6 +64,7 @@ enum rule_argument {
 	ARG_IFACE,
 	ARG_MARK,
 	ARG_LOOKUP,
+	ARG_FLOW,
 	ARG_USER,
 	ARG_GROUP,
 	ARG_BYPASS,
@@ -102,6 +103,7 @@ int parse_iface(struct parser *p, struct rule_match *m, const char *word);
 bool is_protocol(const char *word);
 int parse_protocol(struct parser *p, struct rule_match *m, const char *word);
 int parse_ports(struct parser *p, struct rule_match *m, const char *word);
+bool parse_port(char *s, uint16_t *port); /* a number, or of a service */
 int parse_ranges(struct parser *p, struct rule_match *m, const char *word);
 int parse_mark(struct parser *p, struct rule_match *m, const char *word);
 int parse_divert_port(struct parser *p, const char *word, uint16_t *port);
@@ -118,6 +120,9 @@ int parse_owner(struct parser *p, struct rule_match *m, const char *word);
 int parse_lookup(struct parser *p, struct rule_match *m, const char *word);
 const char *dscp_name(unsigned int v); /* NULL: print the number */
 const char *lookup_name(enum rule_lookup key);
+
+/* rules/forms.c */
+const char *table_type_name(enum rules_table_type type);
 
 /* rules/tables.c: make the tables that a rule mentions. */
 int tables_of_rule(struct rules *s, const struct rule *r, struct rules_error *err);

@@ -251,6 +251,9 @@ void print_argument(FILE *f, const struct rule_match *m, unsigned int flags)
 	case ARG_LOOKUP:
 		print_lookup(f, m);
 		break;
+	case ARG_FLOW:
+		print_table(f, m->lookup.table);
+		break;
 	case ARG_USER:
 	case ARG_GROUP:
 		print_owner(f, m, flags);

@@ -90,6 +90,7 @@ enum rule_match_type {
 	RULE_UID,
 	RULE_GID,
 	RULE_LOOKUP, /* lookup */
+	RULE_FLOW,   /* lookup, without a key */
 	RULE_VERREVPATH,
 	RULE_VERSRCREACH,
 	RULE_ANTISPOOF,
@@ -238,12 +239,27 @@ enum rules_table_type {
 	RULES_TABLE_ADDR,
 	RULES_TABLE_NUMBER,
 	RULES_TABLE_IFACE,
+	RULES_TABLE_FLOW, /* several fields of a packet */
+	RULES_TABLE_TYPES,
+};
+
+/* What the values are said to be. They are numbers all the same; addresses are printed as such. */
+enum rules_table_values {
+	RULES_VALUES_LEGACY,
+	RULES_VALUES_SKIPTO,
+	RULES_VALUES_DIVERT,
+	RULES_VALUES_IPV4,
+	RULES_VALUES,
 };
 
 struct rules_table {
 	struct rules_table *next;
 	uint32_t id; /* in the kernel half */
 	enum rules_table_type type;
+	uint8_t fields; /* of a flow: enum divert_flow_field */
+	enum rules_table_values values;
+	bool locked;	/* may not be changed */
+	uint32_t limit; /* entries that it may have; 0: any number */
 	char name[RULES_TABLE_NAME_MAX + 1];
 };
 
@@ -252,6 +268,7 @@ struct rules_entry {
 	union {
 		struct divert_table_addr addr;
 		struct divert_table_key key;
+		struct divert_table_flow flow;
 	};
 	uint32_t value;
 };
@@ -307,16 +324,28 @@ struct rules_table *rules_table_add(struct rules *s, const char *name, enum rule
 int rules_table_delete(struct rules *s, const char *name, struct rules_error *err);
 /* Without entries; those that it had are nobody's. */
 int rules_table_renew(struct rules *s, struct rules_table *t, struct rules_error *err);
-/* Each gets the other's entries. */
-void rules_table_swap(struct rules_table *a, struct rules_table *b);
 bool rules_table_name(const char *name);
-const char *rules_table_type_name(enum rules_table_type type);
-/* An entry of the table by its words. The value is left alone. */
+/* The rules that have it. */
+unsigned int rules_table_uses(const struct rules *s, const char *name);
+/* Each of two tables of one form gets the other's entries. */
+int rules_table_swap(struct rules_table *a, struct rules_table *b, struct rules_error *err);
+
+/* rules/forms.c: what a table is, in words: "addr", "flow:src-ip,proto"; "skipto". */
+int rules_table_type_parse(struct rules_table *t, const char *word, struct rules_error *err);
+int rules_table_values_parse(struct rules_table *t, const char *word, struct rules_error *err);
+bool rules_table_same_form(const struct rules_table *a, const struct rules_table *b);
+#define RULES_TYPE_TEXT 64
+void rules_table_type_print(const struct rules_table *t, char text[RULES_TYPE_TEXT]);
+const char *rules_table_values_name(const struct rules_table *t);
+
+/* rules/entries.c: an entry of the table by its words. The value is left alone. */
 int rules_entry_parse(const struct rules_table *t, const char *word, struct rules_error *err,
 		      struct rules_entry *e);
 int rules_value_parse(const char *word, uint32_t *value, struct rules_error *err);
 /* The key as text. */
-void rules_entry_print(const struct rules_table *t, const struct rules_entry *e, char text[64]);
+#define RULES_ENTRY_TEXT 128
+void rules_entry_print(const struct rules_table *t, const struct rules_entry *e,
+		       char text[RULES_ENTRY_TEXT]);
 
 /* ---- what the kernel half runs ---- */
 

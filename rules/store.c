@@ -10,7 +10,7 @@
 #include "parse.h"
 
 #define STORE_MAGIC   0x69706477u
-#define STORE_VERSION 2
+#define STORE_VERSION 3
 
 struct store_head {
 	uint32_t magic;
@@ -29,7 +29,11 @@ struct store_table {
 	uint32_t id;
 	uint16_t type;
 	uint16_t len; /* of the name that follows, without a NUL */
+	uint32_t limit;
+	uint8_t fields, values, locked, reserved;
 };
+
+#define STORE_TABLE_2 8 /* bytes of it in version 2 */
 
 struct store_rule {
 	uint32_t counter;
@@ -91,7 +95,13 @@ int rules_save(const struct rules *s, char **blob, uint32_t *len)
 		at += sizeof(r) + text;
 	}
 	for (t = s->tables; t; t = t->next) {
-		struct store_table st = {t->id, t->type, strlen(t->name)};
+		struct store_table st = {.id = t->id,
+					 .type = t->type,
+					 .len = strlen(t->name),
+					 .limit = t->limit,
+					 .fields = t->fields,
+					 .values = t->values,
+					 .locked = t->locked};
 
 		memcpy(*blob + at, &st, sizeof(st));
 		memcpy(*blob + at + sizeof(st), t->name, st.len);
@@ -109,22 +119,32 @@ static int damaged(struct rules_error *err, unsigned int i)
 			  "the rule set in place is damaged at its rule %u; flush it", i + 1);
 }
 
+/* Can a table be so? Fields are of flows, which have some; version 2 had none of either. */
+static bool is_form(const struct store_table *st)
+{
+	return st->type < RULES_TABLE_TYPES && st->fields <= DIVERT_FLOW_ALL &&
+	       !st->fields == (st->type != RULES_TABLE_FLOW) && st->values < RULES_VALUES &&
+	       st->locked <= 1;
+}
+
 /* The tables, before the rules that mention them. Where they end; 0: damaged. */
 static uint32_t load_tables(struct rules *s, const struct store_head *head, const char *blob,
 			    uint32_t len, uint32_t at, struct rules_error *err)
 {
+	size_t size = head->version == 2 ? STORE_TABLE_2 : sizeof(struct store_table);
 	char name[RULES_TABLE_NAME_MAX + 1];
 	struct rules_table *t;
-	struct store_table st;
 	uint32_t i;
 
 	for (i = 0; i < head->tables; i++) {
-		if (len - at < sizeof(st))
+		struct store_table st = {0};
+
+		if (len - at < size)
 			return 0;
-		memcpy(&st, blob + at, sizeof(st));
-		at += sizeof(st);
+		memcpy(&st, blob + at, size);
+		at += size;
 		if (st.len > RULES_TABLE_NAME_MAX || len - at < st.len || !st.id ||
-		    st.id > head->last_table || st.type > RULES_TABLE_IFACE)
+		    st.id > head->last_table || !is_form(&st))
 			return 0;
 		memcpy(name, blob + at, st.len);
 		name[st.len] = 0;
@@ -135,6 +155,10 @@ static uint32_t load_tables(struct rules *s, const struct store_head *head, cons
 		if (!t)
 			return 0;
 		t->id = st.id;
+		t->fields = st.fields;
+		t->values = st.values;
+		t->locked = st.locked;
+		t->limit = st.limit;
 	}
 	return at;
 }
@@ -220,14 +244,14 @@ int rules_load(struct rules *s, const char *blob, uint32_t len, struct rules_err
 		return damaged(err, 0);
 	if (head.version == 1)
 		at = STORE_HEAD_1;
-	else if (head.version == STORE_VERSION && len >= sizeof(head))
-		memcpy(&head, blob, sizeof(head));
-	else if (head.version == STORE_VERSION)
-		return damaged(err, 0);
-	if (head.version != STORE_VERSION && head.version != 1)
+	else if (!head.version || head.version > STORE_VERSION)
 		return rules_fail(err, EX_UNAVAILABLE,
 				  "the rule set in place is in form %u; this ipfw knows %u",
 				  head.version, STORE_VERSION);
+	else if (len < sizeof(head))
+		return damaged(err, 0);
+	else
+		memcpy(&head, blob, sizeof(head));
 	if (head.off > 1 || head.last_table > 0x7fffffff)
 		goto bad;
 	end = skip_rules(&head, blob, len, at);

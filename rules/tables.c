@@ -1,22 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tables: their names and types in the rule set; their entries, which lie in the kernel half. */
-#include <arpa/inet.h>
-#include <stdio.h>
+/* Tables, as far as the rule set has them: their entries lie in the kernel half. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "parse.h"
-
-static const char *const type_names[] = {
-	[RULES_TABLE_ADDR] = "addr",
-	[RULES_TABLE_NUMBER] = "number",
-	[RULES_TABLE_IFACE] = "iface",
-};
-
-const char *rules_table_type_name(enum rules_table_type type)
-{
-	return type_names[type];
-}
 
 struct rules_table *rules_table_find(const struct rules *s, const char *name)
 {
@@ -41,6 +28,7 @@ struct rules_table *rules_table_add(struct rules *s, const char *name, enum rule
 	}
 	strcpy(t->name, name);
 	t->type = type;
+	t->fields = type == RULES_TABLE_FLOW ? DIVERT_FLOW_ALL : 0;
 	t->id = ++s->last_table;
 	while (*at && strcmp((*at)->name, name) < 0)
 		at = &(*at)->next;
@@ -55,14 +43,6 @@ int rules_table_renew(struct rules *s, struct rules_table *t, struct rules_error
 		return rules_fail(err, EX_UNAVAILABLE, "too many tables were made");
 	t->id = ++s->last_table;
 	return 0;
-}
-
-void rules_table_swap(struct rules_table *a, struct rules_table *b)
-{
-	uint32_t id = a->id;
-
-	a->id = b->id;
-	b->id = id;
 }
 
 /* ---- what rules mention ---- */
@@ -87,6 +67,8 @@ static int visit_match(const struct rule_match *m, visitor visit, void *arg)
 			     m->lookup.key <= RULE_LOOKUP_DST ? RULES_TABLE_ADDR
 							      : RULES_TABLE_NUMBER,
 			     arg);
+	case ARG_FLOW:
+		return visit(m->lookup.table, RULES_TABLE_FLOW, arg);
 	default:
 		return 0;
 	}
@@ -114,7 +96,7 @@ static int check_table(const struct rule_table *t, enum rules_table_type type, v
 
 	if (have && have->type != type)
 		return rules_fail(m->err, EX_DATAERR, "table(%s): of type %s, here %s is needed",
-				  t->name, type_names[have->type], type_names[type]);
+				  t->name, table_type_name(have->type), table_type_name(type));
 	return 0;
 }
 
@@ -161,86 +143,25 @@ int rules_table_delete(struct rules *s, const char *name, struct rules_error *er
 	return 0;
 }
 
-/* ---- entries ---- */
-
-static int entry_addr(const struct rules_table *t, const char *word, struct rules_error *err,
-		      struct rules_entry *e)
+unsigned int rules_table_uses(const struct rules *s, const char *name)
 {
-	struct rule_addr a;
-	uint32_t mask;
+	unsigned int i, n = 0;
 
-	if (strchr(word, '{') || parse_address(&a, word))
-		goto bad;
-	if (a.kind == RULE_ADDR_6) {
-		e->addr.table = htonl(t->id << 1 | 1);
-		e->addr.bits = 32 + a.bits;
-		memcpy(e->addr.addr, &a.ip6, sizeof(a.ip6));
-		return 0;
-	}
-	mask = ntohl(a.mask.s_addr);
-	if (~mask & (~mask + 1))
-		goto bad;
-	e->addr.table = htonl(t->id << 1);
-	e->addr.bits = 32 + __builtin_popcount(mask);
-	e->addr.addr[0] = a.ip.s_addr;
-	return 0;
-bad:
-	return rules_fail(err, EX_DATAERR, "%s: not an IPv4 or IPv6 address, or prefix of one",
-			  word);
+	for (i = 0; i < s->n; i++)
+		n += visit_rule(s->rule[i], same_table, (void *)name);
+	return n;
 }
 
-int rules_entry_parse(const struct rules_table *t, const char *word, struct rules_error *err,
-		      struct rules_entry *e)
+int rules_table_swap(struct rules_table *a, struct rules_table *b, struct rules_error *err)
 {
-	memset(e, 0, sizeof(*e));
-	if (t->type == RULES_TABLE_ADDR)
-		return entry_addr(t, word, err, e);
-	e->key.table = t->id;
-	if (t->type == RULES_TABLE_NUMBER)
-		return parse_number(word, ~0u, &e->key.number)
-			       ? 0
-			       : rules_fail(err, EX_DATAERR,
-					    "%s: not a number: expected 0 to "
-					    "4294967295",
-					    word);
-	if (!*word || strlen(word) >= sizeof(e->key.name) || strpbrk(word, "*/:(){},"))
+	uint32_t id = a->id;
+
+	if (!rules_table_same_form(a, b))
 		return rules_fail(err, EX_DATAERR,
-				  "%s: not an interface's name: up to 15 characters, no / and no :",
-				  word);
-	strcpy(e->key.name, word);
+				  "table %s: of another type, or with other values, than %s",
+				  b->name, a->name);
+	/* the rules find them by these, and all of the rules change at once */
+	a->id = b->id;
+	b->id = id;
 	return 0;
-}
-
-/* A number, or as in FreeBSD an IPv4 address that stands for one. */
-int rules_value_parse(const char *word, uint32_t *value, struct rules_error *err)
-{
-	struct in_addr a;
-
-	if (parse_number(word, ~0u, value))
-		return 0;
-	if (inet_pton(AF_INET, word, &a) == 1) {
-		*value = ntohl(a.s_addr);
-		return 0;
-	}
-	return rules_fail(err, EX_DATAERR, "%s: not a value: expected 0 to 4294967295", word);
-}
-
-void rules_entry_print(const struct rules_table *t, const struct rules_entry *e, char text[64])
-{
-	char buf[INET6_ADDRSTRLEN];
-	bool six;
-
-	switch (t->type) {
-	case RULES_TABLE_ADDR:
-		six = ntohl(e->addr.table) & 1;
-		inet_ntop(six ? AF_INET6 : AF_INET, e->addr.addr, buf, sizeof(buf));
-		snprintf(text, 64, "%s/%u", buf, e->addr.bits - 32);
-		break;
-	case RULES_TABLE_NUMBER:
-		snprintf(text, 64, "%u", e->key.number);
-		break;
-	case RULES_TABLE_IFACE:
-		snprintf(text, 64, "%.15s", e->key.name);
-		break;
-	}
 }

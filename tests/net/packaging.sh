@@ -98,6 +98,7 @@ completes() {
 }
 r ipfw -q add 1000 divert 4711 ip from any to any
 r ipfw -q add 2000 tee 4712 ip from any to any
+r ipfw -q table clients create type flow
 q ipchains -N mychain
 completes "ipfw " add delete list show zero flush -q -n --version
 completes "ipfw -q f" flush
@@ -112,6 +113,13 @@ completes "ipfw add 100 divert 2000 ip from any to any " in out via recv xmit by
 completes "ipfw add 100 divert 2000 ip from any to any via r" r0 r1
 completes "ipfw add 100 skipto " 1000 2000
 completes "ipfw delete 1" 1000
+completes "ipfw table " all clients
+completes "ipfw table cl" clients
+completes "ipfw table clients " create swap lock atomic detail
+completes "ipfw table clients swap " clients
+completes "ipfw table new create " type limit or-flush
+completes "ipfw table new create type " addr flow
+completes "ipfw add 100 allow ip from any to any flow " clients
 completes "ipchains -A " input output forward mychain
 completes "ipchains -A input -i " r0 lo
 completes "ipchains -A input -p ICMP -j " ACCEPT DENY REJECT DIVERT mychain
@@ -164,6 +172,9 @@ if command -v zsh >/dev/null; then
 	zcompletes "ipfw add 100 divert 4711 ip from any to any " via
 	zcompletes "ipfw add 100 divert 4711 ip from any to any via " r0
 	zcompletes "ipfw delete " 1000
+	zcompletes "ipfw table " clients
+	zcompletes "ipfw table clients " swap
+	zcompletes "ipfw table new create type flow " limit
 	zcompletes "ipchains -A " mychain
 	zcompletes "ipchains -A input -j " DIVERT
 	zcompletes "divertctl " upgrade

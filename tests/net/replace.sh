@@ -154,7 +154,7 @@ keys() { # FIRST LAST
 	echo "table ports flush"
 	seq "$1" "$2" | sed 's/$/ 1/' | xargs -n 1000 echo table ports add
 }
-items() { q r ipfw table ports info | awk '/items/ {print $NF}'; }
+items() { q r ipfw table ports info | sed -n 's/.*items: \([0-9]*\).*/\1/p'; }
 ipfw_ table ports create type number
 for i in 1 2 3 4; do
 	keys 1 25000 >"$TMP/keys"
@@ -186,7 +186,7 @@ is "create or-flush: it is empty" "$(items)" 0
 is "swap: no such table" "$(q r ipfw table ports swap none 2>&1)" "ipfw: table none: no such table"
 ipfw_ table hosts create
 is "swap: of another type" "$(q r ipfw table ports swap hosts 2>&1)" \
-	"ipfw: table ports: of type number, and hosts of type addr"
+	"ipfw: table hosts: of another type, or with other values, than ports"
 ipfw_ table all destroy
 
 # ---- 100 changes a second lose no packet ----

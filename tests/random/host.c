@@ -15,10 +15,21 @@ bool random_iface_has(const char *name, const char *addr)
 }
 
 const struct random_entry random_entry[RANDOM_ENTRIES] = {
-	{"ta", "10.0.0.0/8", 5}, {"ta", "10.0.0.0/24", 10}, {"ta", "10.0.0.2", 25},
-	{"ta", "fd00::/64", 5},	 {"ta", "fd00::1", 10},	    {"tn", "53", 5},
-	{"tn", "0", 10},	 {"tn", "46", 25},	    {"tn", "1", 5},
-	{"ti", "eth0", 5},	 {"ti", "lo", 10},
+	{"ta", "10.0.0.0/8", 5},
+	{"ta", "10.0.0.0/24", 10},
+	{"ta", "10.0.0.2", 25},
+	{"ta", "fd00::/64", 5},
+	{"ta", "fd00::1", 10},
+	{"tn", "53", 5},
+	{"tn", "0", 10},
+	{"tn", "46", 25},
+	{"tn", "1", 5},
+	{"ti", "eth0", 5},
+	{"ti", "lo", 10},
+	{"tf", "10.0.0.1,6,80", 5},
+	{"tf", "10.0.0.2,17,53", 10},
+	{"tf", "fd00::1,6,53", 25},
+	{"tf", "fd00::2,17,80", 10},
 };
 
 /* A source: the interface by which a way leads to it, by the default route or another; whose network it is of. */

@@ -12,7 +12,8 @@ extern const char *const random_own[2];
 /* Whether the interface, or NULL, has the address. */
 bool random_iface_has(const char *name, const char *addr);
 
-#define RANDOM_ENTRIES 11
+#define RANDOM_ENTRIES 15
+#define RANDOM_FLOW    "flow:src-ip,proto,dst-port" /* the type of table tf */
 
 extern const struct random_entry {
 	const char *table, *key;

@@ -94,6 +94,16 @@ static bool table_has_number(const struct rule_table *t, struct random_sample *s
 	return table_has_word(t, s, word);
 }
 
+/* Of a type that is RANDOM_FLOW. */
+static bool table_has_flow(const struct rule_table *t, struct random_sample *s)
+{
+	char text[INET6_ADDRSTRLEN], word[64];
+
+	inet_ntop(s->six ? AF_INET6 : AF_INET, s->src, text, sizeof(text));
+	snprintf(word, sizeof(word), "%s,%u,%u", text, s->proto, s->dport);
+	return table_has_word(t, s, word);
+}
+
 static bool is_own(const struct random_sample *s, const unsigned char *addr)
 {
 	char text[INET6_ADDRSTRLEN];
@@ -283,6 +293,8 @@ bool plain_match(const struct rule_match *m, struct random_sample *s)
 		return s->out || s->path >> DIVERT_PATH_HONEST & 1;
 	case RULE_LOOKUP:
 		return plain_lookup(m, s, has_ports);
+	case RULE_FLOW:
+		return has_ports && table_has_flow(m->lookup.table, s);
 	case RULE_BYPASS:
 		return true;
 	case RULE_TYPES:

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host.h"
 #include "packet.h"
 #include "ruleset.h"
 
@@ -148,6 +149,8 @@ static const char *const options[] = {
 	"lookup uid tn",
 	"lookup dscp tn",
 	"lookup fwmark table(tn,10)",
+	"flow table(tf)",
+	"not flow table(tf,10)",
 	"{ lookup src-ip ta or not established or frag }",
 	"{ frag mf or dst-port 80 or dst-ip me }",
 	"ip6",
@@ -193,11 +196,15 @@ int random_rules(struct rules *s, bool prob)
 	/* a few close together, or so many that they take pages of instructions and of entries */
 	bool many = !random_chance(16);
 	unsigned int i, n = 1 + random_chance(many ? RANDOM_RULES_MAX : 16), last = many ? 900 : 30;
+	struct rules_table *flows;
 
 	rules_init(s);
 	if (!rules_table_add(s, "ta", RULES_TABLE_ADDR, &err) ||
 	    !rules_table_add(s, "tn", RULES_TABLE_NUMBER, &err) ||
 	    !rules_table_add(s, "ti", RULES_TABLE_IFACE, &err))
+		return -1;
+	flows = rules_table_add(s, "tf", RULES_TABLE_FLOW, &err);
+	if (!flows || rules_table_type_parse(flows, RANDOM_FLOW, &err))
 		return -1;
 	for (i = 0; i < n; i++)
 		if (rules_add(s, random_rule(last, prob), &err))

@@ -93,6 +93,16 @@ static const uint32_t *kernel_key(const struct divert_table_key *key)
 	return NULL;
 }
 
+static const uint32_t *kernel_flow(const struct divert_table_flow *flow)
+{
+	unsigned int i;
+
+	for (i = 0; i < RANDOM_ENTRIES; i++)
+		if (!memcmp(flow, &kernel[i].flow, sizeof(*flow)))
+			return &kernel[i].value;
+	return NULL;
+}
+
 static void wide_bytes(const __u64 *wide, void *to)
 {
 	unsigned char *byte = to;
@@ -109,6 +119,7 @@ static bool graph_lookup(const struct divert_insn *in, struct divert_packet *p)
 	bool six = p->field[DIVERT_F_FLAGS] & DIVERT_IS_V6, src = in->lookup.key == DIVERT_KEY_SRC;
 	struct divert_table_addr addr = {.bits = six ? 160 : 64};
 	struct divert_table_key key = {.table = in->lookup.table};
+	struct divert_table_flow flow = {.table = in->lookup.table};
 	const uint32_t *value;
 
 	if (in->lookup.key <= DIVERT_KEY_DST) {
@@ -118,6 +129,17 @@ static bool graph_lookup(const struct divert_insn *in, struct divert_packet *p)
 		else
 			addr.addr[0] = p->field[src ? DIVERT_F_SRC4 : DIVERT_F_DST4];
 		value = kernel_addr(&addr);
+	} else if (in->lookup.key == DIVERT_KEY_FLOW) {
+		assert_int_equal(in->lookup.flow,
+				 DIVERT_FLOW_SRC | DIVERT_FLOW_PROTO | DIVERT_FLOW_DPORT);
+		if (six)
+			wide_bytes(p->wide[DIVERT_W_SRC6], flow.src);
+		else
+			flow.src[0] = p->field[DIVERT_F_SRC4];
+		flow.six = six;
+		flow.proto = p->field[DIVERT_F_PROTO];
+		flow.dport = p->field[DIVERT_F_DPORT];
+		value = p->field[DIVERT_F_DPORT] == DIVERT_ABSENT ? NULL : kernel_flow(&flow);
 	} else {
 		if (in->lookup.key == DIVERT_KEY_NAME)
 			wide_bytes(p->wide[in->field], key.name);

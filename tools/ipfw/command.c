@@ -25,11 +25,11 @@ static const struct name {
 	{"set", CMD_SET, true, "set show | disable N ... enable N ... | swap N N |"},
 	{"set", CMD_SET, true, "set move [rule] N to N"},
 	{"table", CMD_TABLE, true,
-	 "table NAME create [type addr|number|iface] [missing|or-flush] | destroy |"},
+	 "table NAME create [type addr|number|iface|flow] [limit N] ... | modify limit N |"},
+	{"table", CMD_TABLE, true, "table NAME swap NAME | lock | unlock |"},
 	{"table", CMD_TABLE, true,
-	 "table NAME add KEY [value] ... | delete KEY ... | lookup KEY |"},
-	{"table", CMD_TABLE, true, "table NAME | all list | info | flush"},
-	{"table", CMD_TABLE, true, "table NAME swap NAME"},
+	 "table NAME [atomic] add KEY [value] ... | delete KEY ... | lookup KEY |"},
+	{"table", CMD_TABLE, true, "table NAME | all list | info | detail | flush | destroy"},
 	{"log", CMD_LOG, false, "log [-f]"},
 };
 
@@ -316,7 +316,8 @@ static bool needs_engine(const struct command *c)
 	return c->op == CMD_ADD || c->op == CMD_ENABLE || c->op == CMD_DISABLE ||
 	       (c->op == CMD_SET && c->sets.op == SET_SWITCH) ||
 	       (c->op == CMD_TABLE && c->word && c->word[0] && c->word[1] &&
-		(!strcmp(c->word[1], "create") || !strcmp(c->word[1], "add")));
+		(!strcmp(c->word[1], "create") || !strcmp(c->word[1], "add") ||
+		 !strcmp(c->word[1], "atomic")));
 }
 
 /* An empty line is no command, and no error. */

@@ -116,7 +116,7 @@ int list_rules(struct session *s, const struct command *c, struct rules_error *e
 bool span_has_rules(const struct rules *r, const struct span *span, int set);
 int no_such_rule(const struct span *span, struct rules_error *err);
 
-/* tools/ipfw/table.c: the rules are changed at once, the entries by tables_commit() */
+/* tools/ipfw/table.c: the rules are changed at once, the entries by tables_commit() in entries.c */
 int read_table(struct command *c, struct rules_error *err);
 int run_table(struct session *s, const struct command *c, struct rules_error *err);
 int tables_commit(struct session *s, struct rules_error *err);

@@ -111,7 +111,7 @@ static void make_tables(void)
 	unsigned int i;
 
 	fputs("table ta create type addr\ntable tn create type number\ntable ti create type "
-	      "iface\n",
+	      "iface\ntable tf create type " RANDOM_FLOW "\n",
 	      f);
 	for (i = 0; i < RANDOM_ENTRIES; i++)
 		fprintf(f, "table %s add %s %u\n", random_entry[i].table, random_entry[i].key,

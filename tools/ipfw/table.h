@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ipfw table: what is to be done with entries, once all commands have been read. */
+#ifndef IPFW_TABLE_H
+#define IPFW_TABLE_H
+
+#include "ipfw.h"
+
+enum table_what {
+	TABLE_ADD,
+	TABLE_DELETE,
+	TABLE_FLUSH,
+	TABLE_LIST,
+	TABLE_INFO,
+	TABLE_LOOKUP,
+	TABLE_CREATE,
+	TABLE_DESTROY,
+	TABLE_MODIFY,
+	TABLE_SWAP,
+	TABLE_LOCK,
+	TABLE_UNLOCK,
+	TABLE_ATOMIC, /* add, all of it or nothing */
+};
+
+struct table_op {
+	struct table_op *next;
+	enum table_what what;	  /* ADD, DELETE, LIST, INFO, LOOKUP */
+	struct rules_table table; /* as it was then */
+	struct engine_entry entry;
+	const struct command *command;
+	char *word; /* the entry's; belongs to the command */
+	bool atomic, all;
+	unsigned int uses; /* rules that have it */
+};
+
+#endif
