@@ -638,8 +638,6 @@ static void firewall(void **state)
 	close(fd);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 /* What waits goes before another program takes this one's place; the words are what they were. */
 static void execs(void **state)
 {
@@ -715,6 +713,8 @@ static void filters(void **state)
 	assert_int_equal(at_once, 3);
 	assert_int_equal(flushed, 0);
 }
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
