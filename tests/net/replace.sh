@@ -152,7 +152,7 @@ ipfw_ table all destroy
 # does one that had no room.
 keys() { # FIRST LAST
 	echo "table ports flush"
-	seq "$1" "$2" | sed 's/$/ 1/' | xargs -n 1000 echo table ports add
+	echo "table ports add $(seq -s ' 1 ' "$1" "$2") 1"
 }
 items() { q r ipfw table ports info | sed -n 's/.*items: \([0-9]*\).*/\1/p'; }
 ipfw_ table ports create type number
@@ -217,8 +217,8 @@ change() {
 	esac
 }
 same_again() { # neither the rules nor the tables grow
-	q r ipfw list | md5sum
-	q r ipfw table all list | md5sum
+	q r ipfw list
+	q r ipfw table all list
 }
 
 begin </dev/null
