@@ -112,6 +112,8 @@ class Overload(Suite):
         sizes = self.times.get("sizes")
         if sizes:
             return [(str(size), self.subjects[self.mode]) for size in sizes]
+        if self.mode == "smoke":
+            return [("64", self.subjects["smoke"]), (str(SIZES[-1]), self.larger["smoke"])]
         return [(str(size), (self.subjects if size == 64 else self.larger)[self.mode]) for size in SIZES]
 
     def size(self, case):
@@ -339,7 +341,7 @@ class Rules(Suite):
     subjects = {
         "full": ("undiverted", *(f"rules_{n}" for n in RULES), "rules_table"),
         "quick": ("undiverted", "rules_0", "rules_1", "rules_100", "rules_5000", "rules_table"),
-        "smoke": ("undiverted", "rules_0", "rules_10", "rules_table"),
+        "smoke": ("undiverted", "rules_0", "rules_table"),
     }
 
     def cases(self):
@@ -363,10 +365,14 @@ class Memory(Suite):
     title = "Memory of a bound socket, bytes"
     drop = None
 
-    subjects = ("sockets_1", "sockets_8")
+    subjects = {
+        "full": ("sockets_1", "sockets_8"),
+        "quick": ("sockets_1", "sockets_8"),
+        "smoke": ("sockets_8",),
+    }
 
     def cases(self):
-        return [("sockets", self.subjects)]
+        return [("sockets", self.subjects[self.mode])]
 
     def measure(self, net, case, name, program):
         sockets = int(name.split("_")[1])
