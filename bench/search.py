@@ -6,9 +6,9 @@ STEP = 1.5
 
 def highest(trial, start, precision, trials):
     """trial(rate): (rate that was really offered, whether nothing was lost). The highest rate without loss,
-    to within a factor of precision; 0 if there is none. At first in large steps from start, in the direction
-    that the first trial shows, then by halves. No more than so many trials."""
-    good, bad, rate = 0, None, start
+    to within a factor of precision; 0 if there is none. At first from start, in the direction that the first
+    trial shows, in steps that grow, then by halves. No more than so many trials."""
+    good, bad, rate, step = 0, None, start, STEP
     for _ in range(trials):
         offered, all_arrived = trial(int(rate))
         if all_arrived:
@@ -22,5 +22,6 @@ def highest(trial, start, precision, trials):
         if bad and good:
             rate = (bad * good) ** 0.5
         else:
-            rate = rate * STEP if good else rate / STEP
+            rate = rate * step if good else rate / step
+            step *= STEP
     return good
