@@ -11,7 +11,7 @@
 . "$(dirname "$0")/lib.sh"
 HERE=$(cd "$(dirname "$0")/progs" && pwd)
 top=$(cd "$(dirname "$0")/../.." && pwd)
-MIX_SECONDS=${MIX_SECONDS:-1}
+MIX_SECONDS=${MIX_SECONDS:-1} # of traffic, each time, or longer
 CHANGE_SECONDS=${CHANGE_SECONDS:-5}
 make -s -C "$top" -f bench/Makefile build/bench/generator || { not_ok "the generator"; exit 1; }
 make_router
@@ -57,11 +57,12 @@ begin() {
 # mixed WHAT COMMAND: COMMAND, with the number of its turn, again and again while packets come; each of
 # which passes twice, in and out
 mixed() {
-	local turn=0 n in_a in_b
-	start generator r "$top/build/bench/generator" -i r0 -s 10.1.0.1 -d 10.2.0.1 -t "$MIX_SECONDS"
+	local turn=0 n in_a in_b end=$((SECONDS + MIX_SECONDS))
+	start generator r "$top/build/bench/generator" -i r0 -s 10.1.0.1 -d 10.2.0.1 -t 600
 	wait_for 5 "$1: packets come" come
-	while [ ! -s "$TMP/generator.out" ]; do $2 $((turn++)); done
-	wait "$pid"
+	# at least so many: packets can take all of the time there is
+	while [ $turn -lt 20 ] || [ $SECONDS -lt $end ]; do $2 $((turn++)); done
+	stop generator
 	n=$(sed -n 's/^sent \([0-9]*\) .*/\1/p' "$TMP/generator.out")
 	in_a=$(packets r 1000) in_b=$(packets r 2000)
 	echo "# $1: $turn changes, $n packets; $in_a by A, $in_b by B"
@@ -69,8 +70,7 @@ mixed() {
 	is "$1: each came by A or by B" $((in_a + in_b)) $((2 * n))
 	is "$1: none came by A and left by another" "$(packets r 1200)" 0
 	is "$1: none came by B and left by another" "$(packets r 2200)" 0
-	works "$1: both, more than once ($turn changes)" \
-		test $turn -ge 10 -a "$in_a" -ge 1000 -a "$in_b" -ge 1000
+	works "$1: both ($turn changes)" test "$in_a" -ge 100 -a "$in_b" -ge 100
 }
 come() { [ "$(packets r 10)" -gt 1000 ]; }
 # same WHAT FIRST LAST: the counts of these rules are all the same
