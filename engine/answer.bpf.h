@@ -243,6 +243,8 @@ static __always_inline __u32 answer_unreach(struct __sk_buff *skb, const struct 
 	__builtin_memset(icmp, 0, ICMP_HEAD);
 	icmp[0] = six ? ICMP6_DST : ICMP_DST;
 	icmp[1] = d->answer & 0xff;
+	icmp[6] = d->mtu >> 8;
+	icmp[7] = d->mtu & 0xff;
 	if (six)
 		sum = answer_pseudo(a, six, ICMP_HEAD + quote, PROTO_ICMP6);
 	*(__sum16 *)(icmp + 2) = answer_fold(answer_add(icmp, ICMP_HEAD + quote, sum));

@@ -416,6 +416,7 @@ struct divert_insn {
 			__u16 port;    /* host order; of ANSWER: enum divert_answer and a code */
 			__u16 flags;   /* enum divert_action_flags */
 			__u32 log_max; /* with DIVERT_ACT_LOG; 0: no limit */
+			__u16 mtu;     /* of ANSWER that a packet is too long; 0: none is named */
 		} action;
 	};
 };

@@ -42,6 +42,7 @@ struct desk {
 	__u8 undecided;	    /* a later fragment that came before it, on trial to a rule */
 	__u16 rule, port;   /* that diverted it */
 	__u16 answer;	    /* what its sender is told: enum divert_answer and a code; or 0 */
+	__u16 mtu;	    /* with it; or 0 */
 
 	/* fragment.bpf.h's, from here on not cleared */
 	struct fragments_key key;

@@ -253,6 +253,7 @@ static long step(__u32 i, struct pass *p)
 	case DIVERT_OP_ANSWER:
 		count_rule(p, in);
 		p->desk->answer = in->action.port;
+		p->desk->mtu = in->action.mtu;
 		p->verdict = drop(p);
 		return 1;
 	case DIVERT_OP_GO:

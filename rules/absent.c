@@ -45,6 +45,7 @@ static const struct absent options[] = {
 	{"dst-mac", NFT_LINK},
 	{"mac-type", NFT_LINK},
 	{"layer2", NFT_LINK},
+	{"bridged", NFT_LINK},
 	{"keep-state", NFT_STATE},
 	{"record-state", NFT_STATE},
 	{"check-state", NFT_STATE},
@@ -56,11 +57,18 @@ static const struct absent options[] = {
 	{"untag", "use nftables' meta mark set, and fwmark here"},
 	{"tagged", "use nftables' meta mark set, and fwmark here"},
 	{"altq", TC_SHAPE},
+	{"logdst", "use 'ipfw log'"},
 	{"ipsec", "use nftables' meta ipsec, and fwmark here"},
 	{"jail", "use nftables' socket cgroupv2, and fwmark here"},
 	{"fib", "use fwmark, and policy routing (ip rule)"},
 	{"sockarg", "use SO_MARK, and fwmark here"},
 	{"mark", "use fwmark"},
+};
+
+static const struct absent lookups[] = {
+	{"mark", "use fwmark"}, {"src-mac", NFT_LINK},
+	{"dst-mac", NFT_LINK},	{"jail", "use nftables' socket cgroupv2, and fwmark here"},
+	{"rulenum", ""},
 };
 
 static bool absent(const struct absent *a, size_t n, const char *word, struct rules_error *err)
@@ -86,4 +94,9 @@ bool absent_action(const char *word, struct rules_error *err)
 bool absent_option(const char *word, struct rules_error *err)
 {
 	return absent(options, sizeof(options) / sizeof(*options), word, err);
+}
+
+bool absent_lookup(const char *word, struct rules_error *err)
+{
+	return absent(lookups, sizeof(lookups) / sizeof(*lookups), word, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Addresses: "10.0.0.1", "10.0.0.0/8", "10.0.0.0:255.0.0.0", "10.0.0.0/24{1,5-9}", "2001:db8::/32",
- * "me", "me6", "table(name,value)", and lists of these.
+ * "2001:db8::1/ffff:ffff::ffff", "me", "me6", "table(name,value)", and lists of these.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -19,15 +19,43 @@ static bool prefix4(struct rule_addr *a, const char *s)
 	return true;
 }
 
-static void clear_host6(struct rule_addr *a)
+/* How many bits are set from the first one on, behind which none is; -1: it is no prefix. */
+static int prefix6(const struct in6_addr *mask)
 {
-	unsigned int i, keep;
+	unsigned int i, bits = 0;
 
-	for (i = 0; i < 16; i++) {
-		keep = a->bits > i * 8 ? a->bits - i * 8 : 0;
-		if (keep < 8)
-			a->ip6.s6_addr[i] &= 0xff00 >> keep;
+	while (bits < 128 && mask->s6_addr[bits / 8] & 0x80 >> bits % 8)
+		bits++;
+	for (i = bits; i < 128; i++)
+		if (mask->s6_addr[i / 8] & 0x80 >> i % 8)
+			return -1;
+	return bits;
+}
+
+/* "64", or "ffff:ffff:ffff:ffff::" */
+static bool parse_mask6(struct rule_addr *a, const char *word)
+{
+	unsigned int i;
+	uint32_t bits;
+	int prefix;
+
+	a->kind = RULE_ADDR_6;
+	if (parse_number(word, 128, &bits)) {
+		a->bits = bits;
+		for (i = 0; i < bits; i++)
+			a->mask6.s6_addr[i / 8] |= 0x80 >> i % 8;
+	} else {
+		if (inet_pton(AF_INET6, word, &a->mask6) != 1)
+			return false;
+		prefix = prefix6(&a->mask6);
+		if (prefix < 0)
+			a->kind = RULE_ADDR_6_MASK;
+		else
+			a->bits = prefix;
 	}
+	for (i = 0; i < 16; i++)
+		a->ip6.s6_addr[i] &= a->mask6.s6_addr[i];
+	return true;
 }
 
 /* "1,5-9": last bytes, each of the network. */
@@ -85,7 +113,6 @@ static bool parse_four(struct rule_addr *a, char *item)
 static bool parse_one(char *item, struct rule_addr *a)
 {
 	char *slash = strchr(item, '/');
-	uint32_t bits = 128;
 
 	memset(a, 0, sizeof(*a));
 	if (!strcmp(item, "me") || !strcmp(item, "me6")) {
@@ -94,14 +121,8 @@ static bool parse_one(char *item, struct rule_addr *a)
 	}
 	if (slash)
 		*slash = 0;
-	if (inet_pton(AF_INET6, item, &a->ip6) == 1) {
-		a->kind = RULE_ADDR_6;
-		if (slash && !parse_number(slash + 1, 128, &bits))
-			return false;
-		a->bits = bits;
-		clear_host6(a);
-		return true;
-	}
+	if (inet_pton(AF_INET6, item, &a->ip6) == 1)
+		return parse_mask6(a, slash ? slash + 1 : "128");
 	if (slash)
 		*slash = '/';
 	return parse_four(a, item);
@@ -175,13 +196,18 @@ bad:
 
 /* ---- lists ---- */
 
+bool is_six(const struct rule_addr *a)
+{
+	return a->kind == RULE_ADDR_6 || a->kind == RULE_ADDR_6_MASK || a->kind == RULE_ADDR_ME6;
+}
+
 static void limit_family(struct parser *p, const struct rule_match *m, const char *word)
 {
 	unsigned int i, n4 = 0, n6 = 0;
 
 	for (i = 0; i < m->n; i++) {
 		n4 += m->addr[i].kind == RULE_ADDR_4 || m->addr[i].kind == RULE_ADDR_SET;
-		n6 += m->addr[i].kind == RULE_ADDR_6 || m->addr[i].kind == RULE_ADDR_ME6;
+		n6 += is_six(&m->addr[i]);
 	}
 	if (m->negate || p->in_block)
 		return;

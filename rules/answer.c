@@ -22,7 +22,7 @@ static const struct answer_code codes6[] = {
 	{"no-route", 0}, {"admin-prohib", 1}, {"address", 3}, {"port", 4}, {NULL, 0},
 };
 
-enum { HOST = 1 };
+enum { HOST = 1, NEEDFRAG = 4 };
 
 static const struct kind {
 	const char *name;
@@ -37,6 +37,22 @@ static const struct kind {
 };
 
 #define N_KINDS (sizeof(kinds) / sizeof(*kinds))
+
+/* Behind needfrag, if one is there: a number that is no protocol's. */
+static int parse_mtu(struct parser *p)
+{
+	const char *word = parser_peek(p);
+	uint32_t v;
+
+	if (!word || strspn(word, "0123456789") != strlen(word) ||
+	    (p->at + 1 < p->n && !strcmp(p->word[p->at + 1], "from")))
+		return 0;
+	if (!parse_number(word, 65535, &v) || !v)
+		return rules_fail(p->err, EX_DATAERR, "%s: not an MTU: expected 1 to 65535", word);
+	p->rule->mtu = v;
+	p->at++;
+	return 0;
+}
 
 static int parse_code(struct parser *p, const struct kind *k)
 {
@@ -55,7 +71,7 @@ static int parse_code(struct parser *p, const struct kind *k)
 				  "%s: not a code of %s: expected a name of ipfw(8), or 0 to 255",
 				  word, k->name);
 	p->rule->arg |= v;
-	return 0;
+	return p->rule->arg == (DIVERT_ANSWER_V4 | NEEDFRAG) ? parse_mtu(p) : 0;
 }
 
 int parse_answer(struct parser *p, const char *word)
@@ -71,7 +87,7 @@ int parse_answer(struct parser *p, const char *word)
 	return k->codes ? parse_code(p, k) : 0;
 }
 
-void print_answer(FILE *f, uint16_t answer)
+void print_answer(FILE *f, uint16_t answer, uint16_t mtu)
 {
 	const struct kind *k = kinds;
 	const struct answer_code *c;
@@ -88,4 +104,6 @@ void print_answer(FILE *f, uint16_t answer)
 		fprintf(f, " %s", c->name);
 	else
 		fprintf(f, " %u", answer & 255);
+	if (mtu)
+		fprintf(f, " %u", mtu);
 }

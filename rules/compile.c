@@ -76,6 +76,7 @@ static void emit_action(struct code *c, const struct rule *r)
 	in->action.counter = r->counter;
 	if (r->action == RULE_DIVERT || r->action == RULE_TEE || r->action == RULE_ANSWER)
 		in->action.port = r->arg;
+	in->action.mtu = r->mtu;
 	if (bypasses(r))
 		in->action.flags |= DIVERT_ACT_BYPASS;
 	if (r->tablearg)

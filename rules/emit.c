@@ -24,6 +24,8 @@ enum {
 	AT_IP_TTL = 8,
 	AT_IP_SRC_LAST = 15,
 	AT_IP_DST_LAST = 19,
+	AT_IP6_SRC = 8,
+	AT_IP6_DST = 24,
 };
 
 struct divert_insn *emit(struct code *c, enum divert_op op, unsigned int field, uint32_t yes,
@@ -154,6 +156,30 @@ static void emit_set(struct code *c, const struct rule_addr *a, bool src, uint32
 			c->insn[i].no = c->n;
 }
 
+/* The same for an address of IPv6 with a mask that is no prefix: words of it. */
+static void emit_mask6(struct code *c, const struct rule_addr *a, bool src)
+{
+	uint32_t first = c->n, i, mask, last = 0;
+	struct divert_insn *in;
+
+	for (i = 0; i < 4; i++)
+		last = a->mask6.s6_addr32[i] ? i : last;
+	for (i = 0; i <= last; i++) {
+		mask = ntohl(a->mask6.s6_addr32[i]);
+		if (!mask)
+			continue;
+		in = emit(c, DIVERT_OP_LOAD, DIVERT_LOAD_IP, c->n + 1, EMIT_HOLDS);
+		in->load.offset = (src ? AT_IP6_SRC : AT_IP6_DST) + 4 * i;
+		in->load.width = 4;
+		in->load.mask = mask;
+		emit_mask(c, DIVERT_F_LOADED, ~0u, ntohl(a->ip6.s6_addr32[i]),
+			  i < last ? c->n + 1 : ON, EMIT_HOLDS);
+	}
+	for (i = first; i < c->n; i++)
+		if (c->insn[i].no == EMIT_HOLDS)
+			c->insn[i].no = c->n;
+}
+
 /* One address: ON, or on at what follows it. */
 static void emit_address(struct code *c, const struct rule_addr *a, bool src)
 {
@@ -170,6 +196,9 @@ static void emit_address(struct code *c, const struct rule_addr *a, bool src)
 	case RULE_ADDR_6:
 		emit_prefix(c, DIVERT_OP_PREFIX, src ? DIVERT_W_SRC6 : DIVERT_W_DST6, &a->ip6,
 			    a->bits, ON, next);
+		break;
+	case RULE_ADDR_6_MASK:
+		emit_mask6(c, a, src);
 		break;
 	case RULE_ADDR_ME6:
 		emit_flag(c, DIVERT_IS_V6, c->n + 1, c->n + 2);
@@ -208,7 +237,8 @@ static void emit_kinds(struct code *c, const struct rule_match *m, unsigned int 
  */
 static void emit_addresses(struct code *c, const struct rule_match *m)
 {
-	const unsigned int four = 1 << RULE_ADDR_4 | 1 << RULE_ADDR_SET, six = 1 << RULE_ADDR_6;
+	const unsigned int four = 1 << RULE_ADDR_4 | 1 << RULE_ADDR_SET;
+	const unsigned int six = 1 << RULE_ADDR_6 | 1 << RULE_ADDR_6_MASK;
 	uint32_t from = c->n, test, i;
 
 	if (count_kinds(m, four)) {

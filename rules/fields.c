@@ -235,6 +235,8 @@ int parse_lookup(struct parser *p, struct rule_match *m, const char *word)
 
 	for (i = 0; i < N_LOOKUPS && strcmp(word, lookups[i]); i++)
 		;
+	if (i == N_LOOKUPS && absent_lookup(word, p->err))
+		return -1;
 	if (i == N_LOOKUPS)
 		return rules_fail(p->err, EX_DATAERR,
 				  "%s: cannot be looked up; expected src-ip, dst-ip, src-port, "

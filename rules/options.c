@@ -240,7 +240,7 @@ static int check_six(struct parser *p, const struct rule_match *m, const char *n
 	unsigned int i;
 
 	for (i = 0; i < m->n; i++)
-		if (m->addr[i].kind != RULE_ADDR_6 && m->addr[i].kind != RULE_ADDR_ME6)
+		if (!is_six(&m->addr[i]))
 			return rules_fail(p->err, EX_DATAERR, "%s: IPv6 addresses only", name);
 	return 0;
 }

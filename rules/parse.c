@@ -109,8 +109,8 @@ static int parse_log(struct parser *p)
 	p->rule->log_max = RULES_LOG_DEFAULT;
 	for (;;) {
 		word = parser_peek(p);
-		if (word &&
-		    (!strcmp(word, "tag") || !strcmp(word, "untag") || !strcmp(word, "altq"))) {
+		if (word && (!strcmp(word, "tag") || !strcmp(word, "untag") ||
+			     !strcmp(word, "altq") || !strcmp(word, "logdst"))) {
 			absent_option(word, p->err);
 			return -1;
 		}

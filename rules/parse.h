@@ -37,11 +37,12 @@ unsigned int list_count(const char *list);		     /* items at most */
 
 /* rules/answer.c: unreach, reset and their kin */
 int parse_answer(struct parser *p, const char *word); /* 1: it is none of these */
-void print_answer(FILE *f, uint16_t answer);
+void print_answer(FILE *f, uint16_t answer, uint16_t mtu);
 
 /* rules/absent.c: says so, if ipfw(8) has the word and ipdivert does not */
 bool absent_action(const char *word, struct rules_error *err);
 bool absent_option(const char *word, struct rules_error *err);
+bool absent_lookup(const char *word, struct rules_error *err); /* as a key of lookup */
 
 /* rules/kinds.c: what there is, for the parser and the printer */
 struct flag_name {
@@ -93,6 +94,7 @@ int parse_body(struct parser *p);
 /* rules/address.c */
 int parse_addresses(struct parser *p, struct rule_match *m, const char *word);
 int parse_address(struct rule_addr *a, const char *word); /* -1: it is none */
+bool is_six(const struct rule_addr *a);			  /* can be of IPv6 only */
 int parse_table(struct parser *p, struct rule_table **t, const char *word);
 bool is_table(const char *word);
 

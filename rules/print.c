@@ -89,7 +89,7 @@ static void print_action(FILE *f, const struct rule *r)
 	if (r->prob < RULES_PROB_ALL)
 		fprintf(f, "prob %u.%06u ", r->prob / RULES_PROB_ALL, r->prob % RULES_PROB_ALL);
 	if (r->action == RULE_ANSWER)
-		print_answer(f, r->arg);
+		print_answer(f, r->arg, r->mtu);
 	else
 		fputs(action_names[r->action], f);
 	if (r->tablearg)

@@ -85,6 +85,10 @@ static void print_addr(FILE *f, const struct rule_addr *a, unsigned int flags)
 		if (a->bits < 128)
 			fprintf(f, "/%u", a->bits);
 		break;
+	case RULE_ADDR_6_MASK:
+		fputs(inet_ntop(AF_INET6, &a->ip6, buf, sizeof(buf)), f);
+		fprintf(f, "/%s", inet_ntop(AF_INET6, &a->mask6, buf, sizeof(buf)));
+		break;
 	case RULE_ADDR_ME:
 		fputs("me", f);
 		break;

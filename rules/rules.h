@@ -114,18 +114,19 @@ struct rule_table {
 };
 
 enum rule_addr_kind {
-	RULE_ADDR_4,	 /* ip, mask */
-	RULE_ADDR_6,	 /* ip6, bits */
-	RULE_ADDR_SET,	 /* those of ip, mask whose last byte is in set */
-	RULE_ADDR_ME,	 /* of this host */
-	RULE_ADDR_ME6,	 /* the same, IPv6 only */
-	RULE_ADDR_TABLE, /* table */
+	RULE_ADDR_4,	  /* ip, mask */
+	RULE_ADDR_6,	  /* ip6, bits */
+	RULE_ADDR_6_MASK, /* ip6, mask6: one that is no prefix */
+	RULE_ADDR_SET,	  /* those of ip, mask whose last byte is in set */
+	RULE_ADDR_ME,	  /* of this host */
+	RULE_ADDR_ME6,	  /* the same, IPv6 only */
+	RULE_ADDR_TABLE,  /* table */
 };
 
 struct rule_addr {
 	enum rule_addr_kind kind;
-	struct in_addr ip, mask; /* ip has no bits outside mask */
-	struct in6_addr ip6;
+	struct in_addr ip, mask;    /* ip has no bits outside mask */
+	struct in6_addr ip6, mask6; /* the same */
 	unsigned int bits;
 	uint32_t set[8]; /* bit i % 32 of set[i / 32] */
 	struct rule_table *table;
@@ -197,6 +198,7 @@ struct rule {
 	uint16_t number; /* 1 to 65534; 0: rules_add() chooses */
 	uint16_t
 		arg; /* port of divert and tee, number of skipto and call; host order; enum divert_answer */
+	uint16_t mtu; /* that the answer names; 0: none */
 	enum rule_action action;
 	bool tablearg; /* arg is the value of the last table that matched */
 	uint8_t set;

@@ -101,6 +101,10 @@ told "port, in" a 10.1.0.2 ECONNREFUSED "10.1.0.2 > 10.1.0.1: ICMP 10.1.0.2 udp 
 told "filter-prohib, in" a 10.2.0.1 EHOSTUNREACH \
 	"10.1.0.2 > 10.1.0.1: ICMP host 10.2.0.1 unreachable - admin prohibited filter" \
 	unreach filter-prohib udp from any to any in
+told "needfrag, in" a 10.2.0.1 EMSGSIZE \
+	"10.1.0.2 > 10.1.0.1: ICMP 10.2.0.1 unreachable - need to frag (mtu 1300)" \
+	unreach needfrag 1300 udp from any to any in
+is "needfrag: the sender learns of it" "$(ip -n "$NS-a" route get 10.2.0.1 | grep -o "mtu [0-9]*")" "mtu 1300"
 told "host, through r, out" a 10.2.0.1 EHOSTUNREACH \
 	"10.2.0.1 > 10.1.0.1: ICMP host 10.2.0.1 unreachable" reject udp from any to any out
 told "port, from r" r 10.2.0.1 ECONNREFUSED "10.2.0.1 > 10.2.0.2: ICMP 10.2.0.1 udp port 9" \

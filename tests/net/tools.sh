@@ -57,7 +57,13 @@ refused 69 "rule 400" delete 400
 refused 69 "rule 400" delete 100 400
 refused 65 0 delete 0
 refused 69 65535 delete 65535
+refused 65 one_pass enable one_pass
+refused 65 verbose disable verbose
+refused 64 nothing enable nothing
 refused 69 "rule 400" list 400
+does "ipfw -q delete of what is not there" 0 ipfw -q delete set 7
+does "ipfw -q delete of some that are not there" 0 ipfw -q delete 150-199 400
+is "ipfw -q delete of what is not there: nothing has changed" "$(q ipfw list)" "$before"
 refused 69 "rule 400" zero 400
 refused 64 -Z -Z list
 refused 64 all flush all
@@ -89,7 +95,7 @@ does "a file with an error" 65 ipfw "$TMP/rules" 2>/dev/null
 says "a file with an error" "^ipfw: $TMP/rules:5: .*nowhere.invalid.example"
 is "a file with an error: nothing has changed" "$(q ipfw list)" "$before"
 printf 'flush\nadd 1000 count ip from any to any\ndelete 4711\n' >"$TMP/rules"
-does "a file that deletes what is not there" 69 ipfw -q "$TMP/rules"
+does "a file that deletes what is not there" 69 ipfw "$TMP/rules"
 says "a file that deletes what is not there" "^ipfw: $TMP/rules:3: rule 4711"
 is "a file that deletes what is not there: nothing has changed" "$(q ipfw list)" "$before"
 printf 'flush\nadd 1000 count ip from any to any\nfrobnicate\n' >"$TMP/rules"

@@ -114,6 +114,7 @@ static bool is_own(const struct random_sample *s, const unsigned char *addr)
 
 static bool is_addr(const struct rule_addr *a, struct random_sample *s, const unsigned char *addr)
 {
+	unsigned int i;
 	uint32_t ip;
 
 	memcpy(&ip, addr, 4);
@@ -125,6 +126,11 @@ static bool is_addr(const struct rule_addr *a, struct random_sample *s, const un
 		       a->set[addr[3] / 32] & 1u << addr[3] % 32;
 	case RULE_ADDR_6:
 		return s->six && same_bits(addr, a->ip6.s6_addr, a->bits);
+	case RULE_ADDR_6_MASK:
+		for (i = 0; i < 16; i++)
+			if ((addr[i] ^ a->ip6.s6_addr[i]) & a->mask6.s6_addr[i])
+				return false;
+		return s->six;
 	case RULE_ADDR_ME:
 		return is_own(s, addr);
 	case RULE_ADDR_ME6:

@@ -37,6 +37,8 @@ static const char *const places[] = {
 	"{ 10.0.0.1 or not fd00::1 }",
 	"{ me or 192.0.2.7 or table(ta) }",
 	"0.0.0.0/0",
+	"fd00::1/ffff::ffff",
+	"10.0.0.1,fd00::1:0:0:2/ff::ff:0:0:f,fd00::2",
 };
 
 static const char *const heads[] = {

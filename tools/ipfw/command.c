@@ -261,8 +261,23 @@ static int keep_words(struct command *c, const char *line, struct rules_error *e
 
 static int parse_switch(struct command *c, char *line, struct rules_error *err)
 {
+	static const struct {
+		const char *name, *why;
+	} switches[] = {
+		{"altq", "use tc(8) to shape traffic"},
+		{"one_pass", "there are no pipes, and a packet that is written back goes on"},
+		{"debug", "'divertctl status' and 'divertctl stat' tell what there is to tell"},
+		{"verbose", "rules with log always log; see 'ipfw log'"},
+		{"dyn_keepalive", "there is no state"},
+		{"skipto_cache", "skipto is never slow"},
+	};
 	char *word = next_word(&line);
+	unsigned int i;
 
+	for (i = 0; word && i < sizeof(switches) / sizeof(*switches); i++)
+		if (!strcmp(word, switches[i].name))
+			return rules_fail(err, EX_DATAERR, "%s: ipdivert does not have it: %s",
+					  word, switches[i].why);
 	if (!word || strcmp(word, "firewall"))
 		return rules_fail(err, EX_USAGE, "%s: only firewall can be enabled and disabled",
 				  word ? word : "missing word");

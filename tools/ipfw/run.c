@@ -64,12 +64,13 @@ static int run_delete(struct session *s, const struct command *c, struct rules_e
 		if (c->span[i].first == RULES_DEFAULT)
 			return rules_fail(err, EX_UNAVAILABLE,
 					  "rule 65535: the default rule cannot be deleted");
-		if (!span_has_rules(&s->change->rules, &c->span[i], c->set))
+		if (!c->options.quiet && !span_has_rules(&s->change->rules, &c->span[i], c->set))
 			return no_such_rule(&c->span[i], err);
 		if (c->set == NO_SET && refuse_chain(s, &c->span[i], err))
 			return -1;
 	}
-	if (!c->n && !rules_delete_set(&s->change->rules, c->set, 1, RULES_DEFAULT))
+	if (!c->n && !rules_delete_set(&s->change->rules, c->set, 1, RULES_DEFAULT) &&
+	    !c->options.quiet)
 		return rules_fail(err, EX_UNAVAILABLE, "set %d: no rules in it", c->set);
 	for (i = 0; i < c->n; i++) {
 		if (c->set == NO_SET)
