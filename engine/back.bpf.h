@@ -68,7 +68,7 @@ static __always_inline void set_type(struct __sk_buff *skb, int version)
 		__be32 word;
 	} dst = {};
 
-	bpf_skb_load_bytes(skb, at, &dst, sizeof(dst));
+	skb_load(skb, at, &dst, sizeof(dst));
 	if (version == 6) {
 		if (dst.byte[0] == 0xff)
 			type = PACKET_MULTICAST;
@@ -385,7 +385,7 @@ __noinline int back_out(struct __sk_buff *skb, int version, const struct divert_
 	if (!back || pass_begin(&p))
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
 	p.desk->link_len = ETH_HLEN;
-	if (packet_read(&p, version, skb->len - ETH_HLEN, &p.desk->packet, &p.desk->shape))
+	if (desk_read(skb, version))
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
 	skb->mark = back->mark;
 	if (back->flags & DIVERT_BACK_LINK)

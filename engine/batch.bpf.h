@@ -118,19 +118,16 @@ static __always_inline int batch_in(struct __sk_buff *skb, struct batch_desk *d,
 
 /* noinline: for the stack of back_route() */
 static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
-				const struct divert_back *back, int version, __u32 how)
+				const struct divert_back *back, __u32 how)
 {
 	struct bpf_redir_neigh next = {};
 	struct bpf_fib_lookup fib = {};
-	struct pass p = {.skb = skb};
+	struct pass p = {.skb = skb, .desk = desk()};
 	struct net_device *dev;
 	__u32 len;
 	int rc, good;
 
-	if (pass_begin(&p))
-		return EINVAL;
-	p.desk->link_len = ETH_HLEN;
-	if (packet_read(&p, version, skb->len - ETH_HLEN, &p.desk->packet, &p.desk->shape))
+	if (!p.desk)
 		return EINVAL;
 	skb->mark = back->mark;
 	len = p.desk->shape.len;
@@ -178,6 +175,7 @@ __noinline int batch_write(struct __sk_buff *skb, __u32 at, __u32 how)
 	struct batch_desk *d = batch_desk();
 	struct divert_batched *r;
 	struct divert_back back;
+	struct desk *known;
 	__u32 len;
 	int rc, version;
 
@@ -199,7 +197,15 @@ __noinline int batch_write(struct __sk_buff *skb, __u32 at, __u32 how)
 	version = r->protocol == bpf_htons(ETH_P_IPV6) ? 6 : 4;
 	d->cause = DIVERT_N_BAD_FRAME;
 	rc = batch_place(skb, r, len);
-	return rc ? rc : batch_out(skb, d, &back, version, how);
+	if (rc)
+		return rc;
+	known = desk_begin();
+	if (!known)
+		return EINVAL;
+	known->link_len = ETH_HLEN;
+	if (desk_read(skb, version))
+		return EINVAL;
+	return batch_out(skb, d, &back, how);
 }
 
 struct batch {

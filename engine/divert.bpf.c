@@ -40,14 +40,10 @@ static __always_inline int ip_version(const struct __sk_buff *skb)
 	return 0;
 }
 
-/*
- * The stack drops what is malformed on its own account: it matches no rule, and passes none.
- * noinline: the stack of a program and all it calls is 512 bytes.
- */
-static __noinline int pass_read(struct pass *p, int version)
+/* The stack drops what is malformed on its own account: it matches no rule, and passes none. */
+static __always_inline int pass_read(struct pass *p, int version)
 {
-	if (!packet_read(p, version, p->skb->len - p->desk->link_len, &p->desk->packet,
-			 &p->desk->shape))
+	if (!desk_read(p->skb, version))
 		return 0;
 	count(0, DIVERT_N_MALFORMED);
 	return -1;

@@ -502,6 +502,7 @@ struct divert_rule_counter {
 	__u64 packets; /* stable */
 	__u64 bytes;   /* of IP; stable */
 	__u64 last;    /* CLOCK_MONOTONIC_COARSE, ns; 0: never */
+	__u64 tick;    /* the kernel's, of last */
 };
 
 /* Where a packet with a tag enters: the first of these above it. Sorted. */

@@ -22,6 +22,11 @@
 #define packet_u32(be) ((__u32)(be))
 #endif
 
+/* The same, of what is read of nearly every packet: the kernel half has a quicker way, which is longer. */
+#ifndef packet_load_head
+#define packet_load_head packet_load
+#endif
+
 #define PACKET_EXT_MAX 8 /* IPv6 extension headers that are followed */
 
 enum {
@@ -92,7 +97,7 @@ static __always_inline void packet_transport(void *from, __u8 proto, __u32 at, _
 	case PROTO_DCCP:
 	case PROTO_SCTP:
 	case PROTO_UDPLITE:
-		if (at + sizeof(port) > len || packet_load(from, at, port, sizeof(port)))
+		if (at + sizeof(port) > len || packet_load_head(from, at, port, sizeof(port)))
 			return;
 		p->field[DIVERT_F_SPORT] = packet_u16(port[0]);
 		p->field[DIVERT_F_DPORT] = packet_u16(port[1]);
@@ -113,7 +118,7 @@ static __always_inline int packet_read4(void *from, __u32 avail, struct divert_p
 	__u32 ihl, len;
 	__u16 frag;
 
-	if (packet_load(from, 0, &ip, sizeof(ip)))
+	if (packet_load_head(from, 0, &ip, sizeof(ip)))
 		return -1;
 	ihl = (ip.version_ihl & 15) * 4;
 	len = packet_u16(ip.len);
@@ -164,7 +169,7 @@ static __always_inline int packet_read6(void *from, __u32 avail, struct divert_p
 	__u32 at, len;
 	int i;
 
-	if (packet_load(from, 0, &ip, sizeof(ip)))
+	if (packet_load_head(from, 0, &ip, sizeof(ip)))
 		return -1;
 	len = packet_u16(ip.len) + sizeof(ip);
 	if (!ip.len && avail > 65535)

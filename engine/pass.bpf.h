@@ -8,6 +8,8 @@
 #include "skb.bpf.h"
 
 static int packet_load(void *from, __u32 offset, void *to, __u32 len);
+static int packet_load_head(void *from, __u32 offset, void *to, __u32 len);
+#define packet_load_head packet_load_head
 #include "match.h"
 
 /* Of a fragmented packet, in one direction and above one tag: what its first fragment has told. */
@@ -71,14 +73,21 @@ struct pass {
 	struct desk *desk;
 };
 
-/* The desk, cleared for this packet. 0, or -1, which cannot be. */
+/* The desk, cleared for this packet; NULL, which cannot be. */
+static __always_inline struct desk *desk_begin(void)
+{
+	struct desk *d = desk();
+
+	if (d)
+		__builtin_memset(d, 0, offsetof(struct desk, key));
+	return d;
+}
+
+/* 0, or -1. */
 static __always_inline int pass_begin(struct pass *p)
 {
-	p->desk = desk();
-	if (!p->desk)
-		return -1;
-	__builtin_memset(p->desk, 0, offsetof(struct desk, key));
-	return 0;
+	p->desk = desk_begin();
+	return p->desk ? 0 : -1;
 }
 
 static __always_inline int packet_load(void *from, __u32 offset, void *to, __u32 len)
@@ -86,6 +95,13 @@ static __always_inline int packet_load(void *from, __u32 offset, void *to, __u32
 	struct pass *p = from;
 
 	return bpf_skb_load_bytes(p->skb, p->desk->link_len + offset, to, len);
+}
+
+static __always_inline int packet_load_head(void *from, __u32 offset, void *to, __u32 len)
+{
+	struct pass *p = from;
+
+	return skb_load(p->skb, p->desk->link_len + offset, to, len);
 }
 
 static __always_inline void wide_bytes(const __u64 *wide, __be32 *word)
@@ -104,6 +120,17 @@ static __always_inline void address_bytes(const struct divert_packet *p, int src
 		word[0] = p->field[src ? DIVERT_F_SRC4 : DIVERT_F_DST4];
 }
 
+/* Read the packet, whose link_len is on the desk already, behind its link header. Not static: see struct desk. */
+__noinline int desk_read(struct __sk_buff *skb, int version)
+{
+	struct pass p = {.skb = skb, .desk = desk()};
+
+	if (!p.desk)
+		return -1;
+	return packet_read(&p, version, skb->len - p.desk->link_len, &p.desk->packet,
+			   &p.desk->shape);
+}
+
 /* Of divert and tee, host order. */
 static __always_inline __u32 action_port(const struct pass *p, const struct divert_insn *in)
 {
@@ -117,6 +144,19 @@ static __always_inline __u64 *port_counters(__u32 index)
 	struct divert_port_stats *s = bpf_map_lookup_elem(&port_stats, &index);
 
 	return s ? s->n : NULL;
+}
+
+/* A clock that is read once a tick: to read it takes a call. */
+static __always_inline void count_packet(struct divert_rule_counter *c, __u32 bytes)
+{
+	__u64 tick = bpf_jiffies64();
+
+	c->packets++;
+	c->bytes += bytes;
+	if (c->tick != tick) {
+		c->tick = tick;
+		c->last = bpf_ktime_get_coarse_ns();
+	}
 }
 
 /* The counters are a processor's own, and hooks do not interrupt one another: no atomics. */

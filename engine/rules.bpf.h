@@ -18,11 +18,8 @@ static __always_inline void count_rule(struct pass *p, const struct divert_insn 
 	__u32 index = in->action.counter;
 	struct divert_rule_counter *c = bpf_map_lookup_elem(&rule_counters, &index);
 
-	if (c) {
-		c->packets++;
-		c->bytes += p->desk->shape.len;
-		c->last = bpf_ktime_get_coarse_ns();
-	}
+	if (c)
+		count_packet(c, p->desk->shape.len);
 	if (in->action.flags & DIVERT_ACT_LOG)
 		log_packet(p->skb, in);
 }
@@ -349,12 +346,12 @@ static __always_inline int run_rules(struct pass *p, __u32 tag)
 	return p->desk->answer ? answer(p->skb) : p->verdict;
 }
 
-/* The bytes that the packet says it has, for the counter of the default rule. noinline: the stack is short. */
-static __noinline __u32 said_len(struct __sk_buff *skb, int version)
+/* The bytes that the packet says it has, for the counter of the default rule. */
+static __always_inline __u32 said_len(struct __sk_buff *skb, int version)
 {
 	__be16 len = 0;
 
-	bpf_skb_load_bytes(skb, skb_link_len(skb) + (version == 4 ? 2 : 4), &len, sizeof(len));
+	skb_load(skb, skb_link_len(skb) + (version == 4 ? 2 : 4), &len, sizeof(len));
 	return bpf_ntohs(len) + (version == 4 ? 0 : sizeof(struct packet_ip6));
 }
 
@@ -381,11 +378,8 @@ static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out
 	    (!tag || tag < head->last_rule))
 		return RULES_RUN;
 	c = bpf_map_lookup_elem(&rule_counters, &counter);
-	if (c) {
-		c->packets++;
-		c->bytes += said_len(skb, version);
-		c->last = bpf_ktime_get_coarse_ns();
-	}
+	if (c)
+		count_packet(c, said_len(skb, version));
 	return RULES_NONE;
 }
 

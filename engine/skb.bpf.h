@@ -37,6 +37,25 @@ static __always_inline struct sk_buff *skb_of(struct __sk_buff *ctx)
 				  : (void *)(at)))
 
 /*
+ * Bytes of the packet, from its link header on; len is a constant. 0, or -1: it has none such. A
+ * helper is called only for those that are not in place.
+ */
+static __always_inline int skb_load(struct __sk_buff *skb, __u32 offset, void *to, __u32 len)
+{
+	void *at = (void *)(long)skb->data;
+
+	__asm__ volatile("" : "+r"(offset)); /* what is checked is what is used */
+	if (offset < 0x8000) {
+		at += offset;
+		if (at + len <= (void *)(long)skb->data_end) {
+			__builtin_memcpy(to, at, len);
+			return 0;
+		}
+	}
+	return bpf_skb_load_bytes(skb, offset, to, len) ? -1 : 0;
+}
+
+/*
  * Bytes before the IP header: the link header's, none on tun and the like.
  * Both hooks see the packet from its link header on.
  */
