@@ -6,7 +6,7 @@
 #ifndef DIVERT_ENGINE_OWN_BPF_H
 #define DIVERT_ENGINE_OWN_BPF_H
 
-#include "skb.bpf.h"
+#include "pass.bpf.h"
 
 #define OWN_STEPS 65536 /* interfaces and addresses that are looked at */
 
@@ -18,7 +18,11 @@ struct own {
 	__be32 addr[4];
 	__u32 six;
 	__u32 network; /* of the address's network is enough */
-	__u32 found;
+	/*
+	 * On the desk: before Linux 6.7 the verifier walks a loop's function once. A 0 that is
+	 * on the stack and stays one that time is to it 0 for ever, and what asks for it is taken out.
+	 */
+	__u32 *found;
 };
 
 /* What stands in READ is looked up in the kernel's types: nothing of ours may be. */
@@ -52,9 +56,9 @@ static __always_inline void own_compare4(struct own *o)
 	struct in_ifaddr *ifa = AS(in_ifaddr, o->ifa);
 
 	if (o->network)
-		o->found = !((READ(ifa, ifa_address) ^ o->addr[0]) & READ(ifa, ifa_mask));
+		*o->found = !((READ(ifa, ifa_address) ^ o->addr[0]) & READ(ifa, ifa_mask));
 	else
-		o->found = READ(ifa, ifa_local) == o->addr[0];
+		*o->found = READ(ifa, ifa_local) == o->addr[0];
 	o->ifa = (__u64)READ(ifa, ifa_next);
 }
 
@@ -90,7 +94,7 @@ static __always_inline void own_compare6(struct own *o)
 	at -= bpf_core_field_offset(struct inet6_ifaddr, if_list);
 	bpf_probe_read_kernel(addr, sizeof(addr),
 			      (void *)at + bpf_core_field_offset(struct inet6_ifaddr, addr));
-	o->found = own_same6(o, addr, own_bits6(o, at));
+	*o->found = own_same6(o, addr, own_bits6(o, at));
 	o->ifa = own_next(o->ifa);
 	if (o->ifa == o->last_ifa)
 		o->ifa = 0;
@@ -105,7 +109,7 @@ static long own_step(__u32 i, struct own *o)
 			own_compare6(o);
 		else
 			own_compare4(o);
-		return o->found != 0;
+		return *o->found != 0;
 	}
 	if (!o->dev || o->dev == o->last_dev)
 		return 1;
@@ -126,8 +130,13 @@ static __noinline __u32 own_address(struct __sk_buff *ctx, struct net_device *de
 	struct own o = {.addr = {addr[0], addr[1], addr[2], addr[3]},
 			.six = six,
 			.network = network};
+	struct desk *d = desk();
 	struct net *net;
 
+	if (!d)
+		return 0;
+	d->own = 0;
+	o.found = &d->own;
 	if (dev) {
 		own_addresses(&o, dev);
 	} else {
@@ -137,7 +146,7 @@ static __noinline __u32 own_address(struct __sk_buff *ctx, struct net_device *de
 		o.dev = (__u64)READ(net, dev_base_head.next);
 	}
 	bpf_loop(OWN_STEPS, own_step, &o, 0);
-	return o.found;
+	return d->own;
 }
 
 /* A global address of the interface that the packet is on, if it has one: they come first in the list. */

@@ -45,6 +45,7 @@ struct desk {
 	__u16 rule, port;   /* that diverted it */
 	__u16 answer;	    /* what its sender is told: enum divert_answer and a code; or 0 */
 	__u16 mtu;	    /* with it; or 0 */
+	__u32 own;	    /* own.bpf.h's: the address was found */
 
 	/* fragment.bpf.h's, from here on not cleared */
 	struct fragments_key key;
