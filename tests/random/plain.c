@@ -182,6 +182,7 @@ static void walk(const struct rules *set, struct random_sample *s, struct plain_
 			met->verdict = PLAIN_ANSWERED;
 			met->port = r->arg;
 			met->told = is_told(s, r->arg);
+			met->mtu = r->mtu;
 			return;
 		case RULE_DIVERT:
 			met->port = r->tablearg ? (uint16_t)s->tablearg : r->arg;

@@ -26,7 +26,8 @@ struct plain_met {
 		PLAIN_VERDICTS
 	} verdict;
 	uint32_t rule, port;
-	bool told; /* answered: and the sender hears of it */
+	bool told;    /* answered: and the sender hears of it */
+	uint16_t mtu; /* that the answer names, or 0 */
 	struct plain_copy {
 		uint32_t rule, port;
 	} copy[PLAIN_MET_MAX];

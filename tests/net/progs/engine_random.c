@@ -407,7 +407,8 @@ static void check_answer(const struct packet *p, const unsigned char *ip)
 	if (ip[p->s.six ? 6 : 9] != proto || memcmp(ip + head - addr, p->s.src, addr))
 		differs(p, "an answer of protocol %u", ip[p->s.six ? 6 : 9]);
 	if (reset ? !(ip[head + 13] & 4)
-		  : ip[head] != (p->s.six ? 1 : 3) || ip[head + 1] != (p->met.port & 255))
+		  : ip[head] != (p->s.six ? 1 : 3) || ip[head + 1] != (p->met.port & 255) ||
+			    (ip[head + 6] << 8 | ip[head + 7]) != p->met.mtu)
 		differs(p, "an answer of type %u, code %u", ip[head], ip[head + 1]);
 }
 
