@@ -22,6 +22,7 @@ static bool asks_ports(const struct rule_match *m)
 	case RULE_TCPWIN:
 	case RULE_TCPMSS:
 	case RULE_TCPDATALEN:
+	case RULE_FLOW:
 		return true;
 	case RULE_LOOKUP:
 		return m->lookup.key == RULE_LOOKUP_SPORT || m->lookup.key == RULE_LOOKUP_DPORT;
