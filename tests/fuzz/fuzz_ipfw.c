@@ -3,6 +3,7 @@
 /*
  * Rules, one a line: what is understood is printed so that it is understood
  * the same again; what is compiled only goes forward; what is stored is loaded.
+ * A line "table TYPE ENTRY" is an entry of a table: printed, it is the same entry.
  * Input that starts with a NUL is the bytes of a stored rule set instead.
  */
 #include <stddef.h>
@@ -30,10 +31,26 @@ static void check_line(struct rules *s, const char *line)
 		return;
 	}
 	must(!rule_parse(r->text, &again, &err));
-	must(!strcmp(r->text, again->text) && r->action == again->action && r->arg == again->arg);
+	must(!strcmp(r->text, again->text) && r->action == again->action && r->arg == again->arg &&
+	     r->mtu == again->mtu);
 	rule_free(again);
 	if (rules_add(s, r, &err))
 		rule_free(r);
+}
+
+static void check_entry(char *line)
+{
+	char *type = strsep(&line, " "), text[RULES_ENTRY_TEXT];
+	struct rules_table t = {.id = 1};
+	struct rules_entry e, again;
+	struct rules_error err;
+
+	if (!line || rules_table_type_parse(&t, type, &err) ||
+	    rules_entry_parse(&t, line, &err, &e))
+		return;
+	rules_entry_print(&t, &e, text);
+	must(!rules_entry_parse(&t, text, &err, &again));
+	must(!memcmp(&e.flow, &again.flow, sizeof(e.flow)));
 }
 
 static void check_compiled(const struct rules *s)
@@ -42,7 +59,7 @@ static void check_compiled(const struct rules *s)
 	uint32_t i;
 
 	must(!rules_compile(s, &c));
-	must(!c.insns == (!s->n && !s->chains) && !c.entries == !c.insns);
+	must(!c.insns == (rules_empty(s) || s->off) && !c.entries == !c.insns);
 	for (i = 0; i + 1 < c.insns; i++) {
 		must(c.insn[i].yes < c.insns);
 		must(c.insn[i].yes > i || c.insn[i].op == DIVERT_OP_CALL);
@@ -79,7 +96,10 @@ static void check_lines(struct rules *s, const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	text[size] = 0;
 	while ((line = strsep(&rest, "\n")))
-		check_line(s, line);
+		if (!strncmp(line, "table ", 6))
+			check_entry(line + 6);
+		else
+			check_line(s, line);
 	free(text);
 }
 
