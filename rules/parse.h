@@ -152,7 +152,23 @@ struct code {
 /* The instruction is the caller's until the next one is emitted. */
 struct divert_insn *emit(struct code *c, enum divert_op op, unsigned int field, uint32_t yes,
 			 uint32_t no);
+void emit_mask(struct code *c, enum divert_field field, uint32_t mask, uint32_t value, uint32_t yes,
+	       uint32_t no);
+/* bytes: as they are in a packet or a name */
+void emit_prefix(struct code *c, enum divert_op op, enum divert_wide field, const void *bytes,
+		 unsigned int bits, uint32_t yes, uint32_t no);
+void emit_flag(struct code *c, uint32_t flag, uint32_t yes, uint32_t no);
+/* On at the next instruction, with what was loaded; a packet that lacks it: OFF. */
+void emit_load(struct code *c, enum divert_load what, unsigned int offset, unsigned int width,
+	       unsigned int shift, uint32_t mask);
+void emit_ranges(struct code *c, enum divert_field field, const struct rule_range *range,
+		 unsigned int n, uint32_t yes, uint32_t no);
+void emit_lookup(struct code *c, const struct rule_table *t, enum divert_key key,
+		 unsigned int field, uint32_t yes, uint32_t no);
 void emit_match(struct code *c, const struct rule_match *m);
 void emit_prob(struct code *c, uint32_t prob);
+
+/* rules/emit_address.c */
+void emit_addresses(struct code *c, const struct rule_match *m);
 
 #endif
