@@ -8,7 +8,8 @@
  *
  * What is not tried here, as a packet of a test run cannot have it, or nobody could tell what is right:
  * prob; another uid than root's, and any gid; a tag without having been written back (the
- * engine's key stands for both); segmentation offload, partial checksums; rule sets in which a packet never comes to an end.
+ * engine's key stands for both); segmentation offload, partial checksums; sockets that put
+ * fragments together, or share a port; rule sets in which a packet never comes to an end.
  */
 #include <net/if.h>
 #include <sys/ioctl.h>
