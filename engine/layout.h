@@ -16,7 +16,7 @@
  * (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
  */
 #ifndef DIVERT_LAYOUT
-#define DIVERT_LAYOUT 7 /* of everything in this file */
+#define DIVERT_LAYOUT 8 /* of everything in this file */
 #endif
 
 #define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name */

@@ -33,10 +33,10 @@ for family in 4 6; do
 	v=v$family
 	if [ $family = 4 ]; then
 		six=() a=10.1.0.1 b=10.2.0.1 r0=10.1.0.2 r1=10.2.0.2 bits=32 echo="icmptypes 8"
-		behind=198.51.100.7 net=198.51.100.0/24 taken=10.2.0.77 mine=10.2.0.2
+		nowhere=240.0.0.0/4 behind=198.51.100.7 net=198.51.100.0/24 taken=10.2.0.77 mine=10.2.0.2
 	else
 		six=(-6) a=fd01::1 b=fd02::1 r0=fd01::2 r1=fd02::2 bits=128 echo="icmp6types 128"
-		behind=fd99::7 net=fd99::/64 taken=fd02::77 mine=fd02::2
+		nowhere=4000::/3 behind=fd99::7 net=fd99::/64 taken=fd02::77 mine=fd02::2
 	fi
 	for x in $behind $taken $mine; do add_addr a lo "$x/$bits"; done
 	ip -n "$NS-r" "${six[@]}" route add default via $b
@@ -60,6 +60,13 @@ for family in 4 6; do
 	ip -n "$NS-r" "${six[@]}" route add $net via $b
 	ask "by a route with the default one's gateway" a $behind $b "0 1 0 1 1 0"
 	ip -n "$NS-r" "${six[@]}" route del $net
+	ip -n "$NS-r" "${six[@]}" route add $net via $b metric 50
+	ask "and with another metric" a $behind $b "0 1 1 0 1 0"
+	ip -n "$NS-r" "${six[@]}" route del $net
+	# to where no other route leads, routes may lead: then there is a second such place
+	ip -n "$NS-r" "${six[@]}" route add blackhole $nowhere
+	ask "by the default route, and the unassigned blocked" a $behind $b "0 1 0 1 1 0"
+	ip -n "$NS-r" "${six[@]}" route del blackhole $nowhere
 	for x in blackhole unreachable prohibit; do
 		ip -n "$NS-r" "${six[@]}" route add $x $net
 		ask "by a route of type $x" a $behind $b "0 1 0 1 1 0"
@@ -73,6 +80,11 @@ for family in 4 6; do
 	ip -n "$NS-r" "${six[@]}" route add default via $b
 	rules "$echo in recv r1"
 	ask "the gateway of the default route" b $b $a "1 0 1 0 1 0"
+
+	rules "$echo in recv r0"
+	q sysctl -qw "net.ipv$family.conf.lo.forwarding=0"
+	ask "while lo does not forward" a $a $b "0 1 0 1 1 0"
+	q sysctl -qw "net.ipv$family.conf.lo.forwarding=1"
 
 	# what always matches
 	rules "$echo out xmit r1"
