@@ -14,14 +14,24 @@ static const struct {
 	enum rule_match_type type;
 } synonyms[] = {
 	{"out", RULE_IN}, /* turned around in parse_option() */
-	{"icmptype", RULE_ICMP},    {"icmp6type", RULE_ICMP6},
-	{"src-ip6", RULE_SRC},	    {"src-ipv6", RULE_SRC},
-	{"dst-ip6", RULE_DST},	    {"dst-ipv6", RULE_DST},
-	{"tcpflgs", RULE_TCPFLAGS}, {"tcpopts", RULE_TCPOPTIONS},
-	{"ipopts", RULE_IPOPTIONS}, {"ip4", RULE_IP4},
-	{"ipv4", RULE_IP4},	    {"ip6", RULE_IP6},
-	{"ipv6", RULE_IP6},	    {"ipversion", RULE_IP4},
-	{"ipver", RULE_IP4},	    {"extension-header", RULE_EXT6HDR},
+	{"icmptype", RULE_ICMP},
+	{"icmp6type", RULE_ICMP6},
+	{"src-ip6", RULE_SRC},
+	{"src-ipv6", RULE_SRC},
+	{"dst-ip6", RULE_DST},
+	{"dst-ipv6", RULE_DST},
+	{"tcpflgs", RULE_TCPFLAGS},
+	{"tcpopts", RULE_TCPOPTIONS},
+	{"ipopts", RULE_IPOPTIONS},
+	{"ip4", RULE_IP4},
+	{"ipv4", RULE_IP4},
+	{"ip6", RULE_IP6},
+	{"ipv6", RULE_IP6},
+	{"ipversion", RULE_IP4},
+	{"ipver", RULE_IP4},
+	{"extension-header", RULE_EXT6HDR},
+	{"estab", RULE_ESTABLISHED},
+	{"fragment", RULE_FRAG},
 };
 
 #define N_SYNONYMS (sizeof(synonyms) / sizeof(*synonyms))

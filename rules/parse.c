@@ -274,8 +274,11 @@ int rule_parse(const char *line, struct rule **rule, struct rules_error *err)
 		goto out;
 	}
 	p.tail = &p.rule->match;
-	if (parse_number_of_rule(&p) || parse_set_and_prob(&p) || parse_action(&p) ||
-	    parse_body(&p) || parse_options(&p))
+	if (parse_number_of_rule(&p) || parse_set_and_prob(&p))
+		goto out;
+	if (!parser_peek(&p) && *p.comment) /* as ipfw(8) has it: a rule that is a comment counts */
+		p.rule->action = RULE_COUNT;
+	else if (parse_action(&p) || parse_body(&p) || parse_options(&p))
 		goto out;
 	rc = finish(&p);
 out:

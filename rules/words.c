@@ -80,6 +80,10 @@ static void add_word(struct parser *p, char *w)
 {
 	size_t len = strlen(w);
 
+	if (!strcmp(w, "!") || !strcmp(w, "|")) { /* other words for these */
+		p->word[p->n++] = *w == '!' ? "not" : "or";
+		return;
+	}
 	if (is_open(*w) && len > 1) {
 		p->word[p->n++] = *w == '{' ? "{" : "(";
 		w++;
