@@ -165,6 +165,7 @@ static bool nonblocking(int fd, int flags)
 ssize_t deliver_wait(struct dsock *s, int fd, int flags,
 		     ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
 {
+	const bool alone = socket_alone();
 	int64_t deadline = 0;
 	ssize_t n = -EAGAIN;
 	int i, rc;
@@ -175,11 +176,17 @@ ssize_t deliver_wait(struct dsock *s, int fd, int flags,
 	if (s->shared->receive_timeout)
 		deadline = now_ns() + s->shared->receive_timeout;
 	for (;;) {
+		if (alone)
+			ring_look(&s->ring);
 		for (i = 0; i < SPINS && n == -EAGAIN; i++) {
 			pause_cpu();
-			if (ring_ready(&s->ring))
+			if (ring_arrived(&s->ring))
 				n = get(s, arg, flags);
 		}
+		if (n > 0)
+			return n;
+		if (alone)
+			ring_sleep(&s->ring);
 		if (n != -EAGAIN)
 			return n;
 		rc = wait_readable(s, fd, deadline, whole_due(s));

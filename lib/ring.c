@@ -150,6 +150,19 @@ void ring_next(struct ring *r)
 	__builtin_prefetch(next + 128);
 }
 
+/* The kernel wakes whoever sleeps on a ring that was read to its end: it is not told of the end. */
+void ring_look(struct ring *r)
+{
+	if (!r->eager && *r->consumer == r->at)
+		__atomic_store_n(r->consumer, r->at - HEADER, __ATOMIC_RELEASE);
+}
+
+void ring_sleep(struct ring *r)
+{
+	if (!r->eager)
+		tell(r);
+}
+
 void ring_end(struct ring *r)
 {
 	if (!r->eager)

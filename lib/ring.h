@@ -46,6 +46,17 @@ static inline int ring_ready(const struct ring *r)
 	return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE) !=
 	       __atomic_load_n(at, __ATOMIC_RELAXED);
 }
+/* The same for the only reader, also between these two. */
+static inline int ring_arrived(const struct ring *r)
+{
+	return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE) != (r->eager ? *r->consumer : r->at);
+}
+/*
+ * From now on, until ring_sleep() or the next packet, its only reader looks for packets all the time, and
+ * nobody is woken: that costs whoever writes one about as much as all the rest.
+ */
+void ring_look(struct ring *r);
+void ring_sleep(struct ring *r);
 /* Does this record lie in it? */
 static inline int ring_has(const struct ring *r, const void *record)
 {
