@@ -41,16 +41,16 @@ static __always_inline int ip_version(const struct __sk_buff *skb)
 }
 
 /* The stack drops what is malformed on its own account: it matches no rule, and passes none. */
-static __always_inline int pass_read(struct pass *p, int version)
+static __always_inline int pass_read(struct pass *p, int kind)
 {
-	if (!desk_read(p->skb, version))
+	if (!desk_read(p->skb, kind & DIVERT_FIRST_V6 ? 6 : 4))
 		return 0;
 	count(0, DIVERT_N_MALFORMED);
 	return -1;
 }
 
 /* On the way in. noinline: only packets that a rule may be for need its stack. */
-static __noinline int in(struct __sk_buff *skb, int version, int back, __u32 tag)
+static __noinline int in(struct __sk_buff *skb, int kind, int back, __u32 tag)
 {
 	struct pass p = {.skb = skb};
 
@@ -61,16 +61,16 @@ static __noinline int in(struct __sk_buff *skb, int version, int back, __u32 tag
 	p.desk->packet.field[DIVERT_F_MARK] = skb->mark;
 	if (back)
 		p.desk->packet.field[DIVERT_F_FLAGS] = DIVERT_IS_BACK_IN;
-	if (pass_read(&p, version))
+	if (pass_read(&p, kind))
 		return TC_ACT_UNSPEC;
-	return run_rules(&p, tag);
+	return run_rules(&p, tag, kind);
 }
 
 SEC("tc")
 int divert_in(struct __sk_buff *skb)
 {
 	__u32 tag = 0, recv_ifindex;
-	int version = ip_version(skb), back;
+	int version = ip_version(skb), back, kind;
 
 	if (!version)
 		return TC_ACT_UNSPEC;
@@ -79,14 +79,12 @@ int divert_in(struct __sk_buff *skb)
 		set_type(skb, version);
 	else if (skb->pkt_type == PACKET_OTHERHOST || skb_dev_is_port(skb))
 		return TC_ACT_UNSPEC;
-	if (rules_ask(skb, version, 0, tag) == RULES_NONE)
-		return TC_ACT_UNSPEC;
-	return in(skb, version, back, tag);
+	kind = rules_ask(skb, version, 0, tag);
+	return kind == RULES_NONE ? TC_ACT_UNSPEC : in(skb, kind, back, tag);
 }
 
 /* On the way out. recv_ifindex: where it was received, or 0. noinline: the way back needs none of its stack. */
-static __noinline int out(struct __sk_buff *skb, int version, int back, __u32 tag,
-			  __u32 recv_ifindex)
+static __noinline int out(struct __sk_buff *skb, int kind, int back, __u32 tag, __u32 recv_ifindex)
 {
 	struct pass p = {.skb = skb};
 
@@ -100,9 +98,9 @@ static __noinline int out(struct __sk_buff *skb, int version, int back, __u32 ta
 		p.desk->packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_BACK_OUT;
 	if (recv_ifindex)
 		p.desk->packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_FORWARDED;
-	if (pass_read(&p, version))
+	if (pass_read(&p, kind))
 		return TC_ACT_UNSPEC;
-	return run_rules(&p, tag);
+	return run_rules(&p, tag, kind);
 }
 
 /* TC_ACT_OK: it holds a packet to this host itself, which goes out over lo. */
@@ -152,7 +150,7 @@ SEC("tc")
 int divert_out(struct __sk_buff *skb)
 {
 	__u32 tag = 0, recv_ifindex = skb->ingress_ifindex;
-	int version = ip_version(skb), known = 0, rc;
+	int version = ip_version(skb), known = 0, kind, rc;
 	struct divert_back back;
 
 	if (is_back(skb)) {
@@ -167,8 +165,8 @@ int divert_out(struct __sk_buff *skb)
 		if (known == ENTRY_ALONE)
 			return alone(skb, version, tag, recv_ifindex);
 	}
-	if (!version || (!known && skb_dev_is_port(skb)) ||
-	    rules_ask(skb, version, 1, tag) == RULES_NONE)
+	if (!version || (!known && skb_dev_is_port(skb)))
 		return TC_ACT_UNSPEC;
-	return out(skb, version, known, tag, recv_ifindex);
+	kind = rules_ask(skb, version, 1, tag);
+	return kind == RULES_NONE ? TC_ACT_UNSPEC : out(skb, kind, known, tag, recv_ifindex);
 }

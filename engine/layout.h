@@ -529,9 +529,18 @@ struct divert_rules_head {
 	__u32 source_len;   /* bytes; stable */
 	__u32 last_rule;    /* a packet whose tag is not below this number */
 	__u32 last_insn;    /* begins here, with the default rule: no search */
-	__u32 first_in;	    /* where a packet without a tag begins, */
-	__u32 first_out;    /* past the rules that its direction alone rules out */
 	__u32 calls;	    /* some of the instructions are CALL or RETURN */
+	__u32 first[16]; /* enum divert_first: where a packet of this kind without a tag begins */
+};
+
+/* The kinds of packets for which it is known from the start that some rules are not for them. */
+enum divert_first {
+	DIVERT_FIRST_TCP,
+	DIVERT_FIRST_UDP,
+	DIVERT_FIRST_ICMP,    /* of its own IP version */
+	DIVERT_FIRST_OTHER,   /* of IPv6 any, as extension headers may come first */
+	DIVERT_FIRST_V6 = 4,  /* added */
+	DIVERT_FIRST_OUT = 8, /* added */
 };
 
 union divert_page {

@@ -58,6 +58,7 @@ static __always_inline int drop(const struct pass *p)
 }
 
 #define DEFAULT_RULE 65535
+#define FIRSTS	     16
 
 /* Binary search for the first rule above the tag. */
 struct search {
@@ -291,12 +292,12 @@ static long step(__u32 i, struct pass *p)
 	return 0;
 }
 
-/* The instruction to begin at; ~0: none. */
+/* The instruction to begin at; ~0: none. kind: enum divert_first. */
 static __always_inline __u32 entry_of(void *pages, const struct divert_rules_head *head, __u32 tag,
-				      int out)
+				      __u32 kind)
 {
 	if (!tag)
-		return out ? head->first_out : head->first_in;
+		return head->first[kind % FIRSTS];
 	if (tag >= head->last_rule && tag < DEFAULT_RULE)
 		return head->last_insn;
 	return search_entry(pages, head, tag);
@@ -323,15 +324,15 @@ static __noinline void calls_begin(void)
 		c->depth = 0;
 }
 
-/* The verdict, TC_ACT_..., on the packet of p for the rules above the tag. */
-static __always_inline int run_rules(struct pass *p, __u32 tag)
+/* The verdict, TC_ACT_..., on the packet of p, of this kind, for the rules above the tag. */
+static __always_inline int run_rules(struct pass *p, __u32 tag, __u32 kind)
 {
 	const struct divert_rules_head *head = rules_head(&p->pages);
 	__u32 pc;
 
 	if (!head || !head->insns)
 		return TC_ACT_UNSPEC;
-	pc = entry_of(p->pages, head, tag, p->desk->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT);
+	pc = entry_of(p->pages, head, tag, kind);
 	if (pc == ~0u)
 		return TC_ACT_UNSPEC;
 	p->pc = pc & PC_MASK;
@@ -346,40 +347,59 @@ static __always_inline int run_rules(struct pass *p, __u32 tag)
 	return p->desk->answer ? answer(p->skb) : p->verdict;
 }
 
-/* The bytes that the packet says it has, for the counter of the default rule. */
-static __always_inline __u32 said_len(struct __sk_buff *skb, int version)
-{
-	__be16 len = 0;
-
-	skb_load(skb, skb_link_len(skb) + (version == 4 ? 2 : 4), &len, sizeof(len));
-	return bpf_ntohs(len) + (version == 4 ? 0 : sizeof(struct packet_ip6));
-}
-
-enum {
-	RULES_NONE, /* nothing to do */
-	RULES_RUN,  /* the packet is to be read and judged */
+/* What there is to say of a packet before it is read. */
+struct glance {
+	__u32 kind; /* enum divert_first */
+	__u32 len;  /* that the packet says it has: for the counter of the default rule */
 };
 
+static __always_inline void glance(struct __sk_buff *skb, int version, int out, struct glance *g)
+{
+	__u8 head[10] = {}, proto;
+
+	skb_load(skb, skb_link_len(skb), head, sizeof(head));
+	g->kind = out ? DIVERT_FIRST_OUT : 0;
+	if (version == 4) {
+		g->len = head[2] << 8 | head[3];
+		proto = head[offsetof(struct packet_ip4, proto)];
+	} else {
+		g->len = (head[4] << 8 | head[5]) + sizeof(struct packet_ip6);
+		proto = head[offsetof(struct packet_ip6, next)];
+		g->kind |= DIVERT_FIRST_V6;
+	}
+	if (proto == PROTO_TCP)
+		g->kind |= DIVERT_FIRST_TCP;
+	else if (proto == PROTO_UDP)
+		g->kind |= DIVERT_FIRST_UDP;
+	else if (proto == (version == 4 ? PROTO_ICMP : PROTO_ICMP6))
+		g->kind |= DIVERT_FIRST_ICMP;
+	else
+		g->kind |= DIVERT_FIRST_OTHER;
+}
+
+#define RULES_NONE (-1) /* nothing to do */
+
 /*
- * A first look, before the packet is read: where no rule is left for its direction
- * and above its tag, the default rule counts it, and that is all.
+ * A first look, before the packet is read: where no rule is left for its kind and above its tag, the
+ * default rule counts it, and that is all. Else its kind: it is to be read and judged.
  */
 static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out, __u32 tag)
 {
 	const struct divert_rules_head *head;
 	struct divert_rule_counter *c;
 	__u32 counter = 0; /* the default rule's */
+	struct glance g;
 	void *pages;
 
 	head = rules_head(&pages);
 	if (!head || !head->insns)
 		return RULES_NONE;
-	if ((out ? head->first_out : head->first_in) != head->last_insn &&
-	    (!tag || tag < head->last_rule))
-		return RULES_RUN;
+	glance(skb, version, out, &g);
+	if (head->first[g.kind % FIRSTS] != head->last_insn && (!tag || tag < head->last_rule))
+		return g.kind;
 	c = bpf_map_lookup_elem(&rule_counters, &counter);
 	if (c)
-		count_packet(c, said_len(skb, version));
+		count_packet(c, g.len);
 	return RULES_NONE;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The rule set in place, and the rules' counters. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -38,18 +39,49 @@ static int put_pages(int map, uint32_t page, const void *data, size_t size)
 	return 0;
 }
 
-/* Past the rules that packets with these flags, of which known tells all, cannot match. */
-static uint32_t first_for(const struct engine_rules *r, uint32_t flags, uint32_t known)
+/* Is the protocol this one, in packets of this kind? 1, 0, or -1: it may be. */
+static int is_proto(uint32_t kind, uint32_t proto)
 {
-	const struct divert_insn *in;
+	static const uint32_t of[2][3] = {{IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP},
+					  {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6}};
+	const uint32_t *here = of[!!(kind & DIVERT_FIRST_V6)];
+	uint32_t i = kind % DIVERT_FIRST_V6;
+
+	if (i < DIVERT_FIRST_OTHER)
+		return proto == here[i];
+	if (kind & DIVERT_FIRST_V6)
+		return -1;
+	return proto == here[0] || proto == here[1] || proto == here[2] ? 0 : -1;
+}
+
+/* Does it match, as far as the kind of the packet tells? 1, 0, or -1. */
+static int matches_kind(const struct divert_insn *in, uint32_t kind)
+{
+	const uint32_t known = DIVERT_IS_OUT | DIVERT_IS_V4 | DIVERT_IS_V6;
+	uint32_t flags = kind & DIVERT_FIRST_V6 ? DIVERT_IS_V6 : DIVERT_IS_V4;
+
+	if (kind & DIVERT_FIRST_OUT)
+		flags |= DIVERT_IS_OUT;
+	if (in->op != DIVERT_OP_MASK)
+		return -1;
+	if (in->field == DIVERT_F_FLAGS && !(in->mask.mask & ~known))
+		return (flags & in->mask.mask) == in->mask.value;
+	if (in->field == DIVERT_F_PROTO && in->mask.mask == ~0u)
+		return is_proto(kind, in->mask.value);
+	return -1;
+}
+
+/* Past the rules that packets of this kind cannot match. */
+static uint32_t first_for(const struct engine_rules *r, uint32_t kind)
+{
 	uint32_t pc = 0;
+	int matches;
 
 	while (pc < r->insns) {
-		in = &r->insn[pc];
-		if (in->op != DIVERT_OP_MASK || in->field != DIVERT_F_FLAGS ||
-		    in->mask.mask & ~known)
+		matches = matches_kind(&r->insn[pc], kind);
+		if (matches < 0)
 			break;
-		pc = (flags & in->mask.mask) == in->mask.value ? in->yes : in->no;
+		pc = matches ? r->insn[pc].yes : r->insn[pc].no;
 	}
 	return pc;
 }
@@ -118,7 +150,7 @@ int engine_rules_set(struct engine *e, const struct engine_rules *r)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
 	int (*put)(const struct engine *e, int map) = r->soon ? put_in_place_soon : put_in_place;
-	uint32_t pages;
+	uint32_t pages, kind;
 	struct divert_rules_head head = {
 		.insns = r->insns,
 		.entries = r->entries,
@@ -134,8 +166,8 @@ int engine_rules_set(struct engine *e, const struct engine_rules *r)
 	if (r->insns > DIVERT_INSNS_MAX || r->source_len > SOURCE_MAX)
 		return engine_fail(-E2BIG, "the rule set is too large: %u instructions, %u at most",
 				   r->insns, DIVERT_INSNS_MAX);
-	head.first_in = first_for(r, 0, DIVERT_IS_OUT);
-	head.first_out = first_for(r, DIVERT_IS_OUT, DIVERT_IS_OUT);
+	for (kind = 0; kind < sizeof(head.first) / sizeof(*head.first); kind++)
+		head.first[kind] = first_for(r, kind);
 	head.calls = has_calls(r);
 	if (r->entries)
 		head.last_insn = r->entry[r->entries - 1].insn;
