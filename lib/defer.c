@@ -127,7 +127,7 @@ bool defer_may(const struct dsock *s, const struct outgoing *o, const struct des
 	const struct passed *p = &s->passed[where % PASSED];
 
 	return is_armed(s->deferred) && p->where == where && p->time == s->deferred->time &&
-	       o->len <= p->len && ring_ready(&s->ring) && socket_alone() &&
+	       o->len <= p->len && socket_alone() && ring_arrived(&s->ring) &&
 	       o->frame.back.hops <= DIVERT_HOPS_MAX;
 }
 
@@ -136,7 +136,7 @@ void defer_passed(struct dsock *s, const struct outgoing *o, const struct destin
 	uint32_t where = place(o, to);
 	struct passed *p = &s->passed[where % PASSED];
 
-	if (!ring_ready(&s->ring) || !socket_alone() || !begin(s) || !arm(s, s->deferred))
+	if (!socket_alone() || !ring_arrived(&s->ring) || !begin(s) || !arm(s, s->deferred))
 		return;
 	if (p->where != where || p->time != s->deferred->time || p->len < o->len)
 		p->len = o->len;

@@ -17,7 +17,9 @@
 #include "wait.h"
 #include "whole.h"
 
-#define FLAGS (MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
+#define FLAGS                                                                                      \
+	(MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC |     \
+	 MSG_WAITFORONE)
 
 #define PACKET_MAX 65535
 
@@ -162,36 +164,58 @@ static bool nonblocking(int fd, int flags)
 	return flags & MSG_DONTWAIT || fcntl(fd, F_GETFL) & O_NONBLOCK;
 }
 
-ssize_t deliver_wait(struct dsock *s, int fd, int flags,
-		     ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
+/* Look for a packet, for a while; as get() answers. */
+static ssize_t look(struct dsock *s, int flags,
+		    ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
 {
-	const bool alone = socket_alone();
-	int64_t deadline = 0;
+	const bool alone = socket_alone(), keen = alone && s->spin.keen;
+	const int64_t until = keen ? now_ns() + SPIN_NS : 0;
 	ssize_t n = -EAGAIN;
-	int i, rc;
+	int i;
 
-	defer_flush(s);
-	if (nonblocking(fd, flags))
-		return -EAGAIN;
-	if (s->shared->receive_timeout)
-		deadline = now_ns() + s->shared->receive_timeout;
-	for (;;) {
-		if (alone)
-			ring_look(&s->ring);
+	if (alone)
+		ring_look(&s->ring);
+	do {
 		for (i = 0; i < SPINS && n == -EAGAIN; i++) {
 			pause_cpu();
 			if (ring_arrived(&s->ring))
 				n = get(s, arg, flags);
 		}
-		if (n > 0)
-			return n;
-		if (alone)
+	} while (n == -EAGAIN && keen && now_ns() < until);
+	if (n > 0)
+		spin_found(&s->spin);
+	else
+		spin_missed(&s->spin);
+	/* a keen one will be back before the next packet, and need not be woken for that either */
+	if (!keen || n <= 0)
+		ring_sleep(&s->ring);
+	return n;
+}
+
+ssize_t deliver_wait(struct dsock *s, int fd, int flags,
+		     ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
+{
+	int64_t deadline = 0, since;
+	ssize_t n;
+	int rc;
+
+	defer_flush(s);
+	if (nonblocking(fd, flags)) {
+		if (!(flags & MSG_WAITFORONE)) /* then it has one, and is soon back */
 			ring_sleep(&s->ring);
+		return -EAGAIN;
+	}
+	if (s->shared->receive_timeout)
+		deadline = now_ns() + s->shared->receive_timeout;
+	for (;;) {
+		n = look(s, flags, get, arg);
 		if (n != -EAGAIN)
 			return n;
+		since = now_ns();
 		rc = wait_readable(s, fd, deadline, whole_due(s));
 		if (rc)
 			return rc;
+		spin_slept(&s->spin, now_ns() - since);
 		n = get(s, arg, flags);
 		if (n != -EAGAIN)
 			return n;
@@ -273,6 +297,9 @@ int divert_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
 		    struct timespec *timeout)
 {
 	struct dsock *s = socket_get(fd);
+	const int later = flags & MSG_WAITFORONE && !(flags & MSG_DONTWAIT)
+				  ? MSG_WAITFORONE | MSG_DONTWAIT
+				  : 0;
 	int64_t deadline = 0;
 	unsigned int i;
 	ssize_t rc = 0;
@@ -281,13 +308,13 @@ int divert_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
 		return -1;
 	if (timeout)
 		deadline = now_ns() + timeout->tv_sec * 1000000000ll + timeout->tv_nsec;
+	flags &= ~MSG_WAITFORONE;
 	for (i = 0; i < n; i++) {
-		rc = receive_msg(s, fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
+		rc = receive_msg(s, fd, &msgs[i].msg_hdr, flags);
 		if (rc < 0)
 			break;
 		msgs[i].msg_len = rc;
-		if (flags & MSG_WAITFORONE)
-			flags |= MSG_DONTWAIT;
+		flags |= later;
 		/* as recvmmsg(2): the time is looked at after each packet only */
 		if (deadline && now_ns() >= deadline) {
 			i++;

@@ -68,9 +68,10 @@ static unsigned long free_to(const struct ring *r)
 	return r->holding ? r->hold : r->at;
 }
 
+/* The kernel wakes its readers when there was nothing before what it puts there. */
 static void tell(struct ring *r)
 {
-	__atomic_store_n(r->consumer, free_to(r), __ATOMIC_RELEASE);
+	__atomic_store_n(r->consumer, free_to(r) - (r->looking ? HEADER : 0), __ATOMIC_RELEASE);
 }
 
 void ring_hold(struct ring *r, const unsigned long *at)
@@ -86,7 +87,7 @@ void ring_hold(struct ring *r, const unsigned long *at)
 
 void ring_share(struct ring *r)
 {
-	r->holding = 0;
+	r->holding = r->looking = 0;
 	tell(r);
 	r->eager = 1;
 }
@@ -150,16 +151,21 @@ void ring_next(struct ring *r)
 	__builtin_prefetch(next + 128);
 }
 
-/* The kernel wakes whoever sleeps on a ring that was read to its end: it is not told of the end. */
 void ring_look(struct ring *r)
 {
-	if (!r->eager && *r->consumer == r->at)
-		__atomic_store_n(r->consumer, r->at - HEADER, __ATOMIC_RELEASE);
+	if (r->eager || r->looking)
+		return;
+	r->looking = 1;
+	if (*r->consumer == r->at)
+		tell(r);
 }
 
 void ring_sleep(struct ring *r)
 {
-	if (!r->eager)
+	if (!r->looking)
+		return;
+	r->looking = 0;
+	if (r->at == r->seen)
 		tell(r);
 }
 

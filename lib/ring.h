@@ -22,7 +22,8 @@ struct ring {
 	 * from the processor that fills the ring.
 	 */
 	unsigned long at, seen;
-	int eager; /* others read it too: tell always, know nothing */
+	int eager;   /* others read it too: tell always, know nothing */
+	int looking; /* tell a little less than it is: nobody is to be woken */
 
 	/* What begins at hold and later is lent: it stays, and is not told, however far we are. */
 	unsigned long hold;
@@ -46,14 +47,14 @@ static inline int ring_ready(const struct ring *r)
 	return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE) !=
 	       __atomic_load_n(at, __ATOMIC_RELAXED);
 }
-/* The same for the only reader, also between these two. */
+/* The same, for its only reader. */
 static inline int ring_arrived(const struct ring *r)
 {
 	return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE) != (r->eager ? *r->consumer : r->at);
 }
 /*
- * From now on, until ring_sleep() or the next packet, its only reader looks for packets all the time, and
- * nobody is woken: that costs whoever writes one about as much as all the rest.
+ * From now on, until ring_sleep(), its only reader looks for packets on its own, and nobody is woken: that
+ * costs whoever writes a packet more than all the rest. poll(2) says that there are some.
  */
 void ring_look(struct ring *r);
 void ring_sleep(struct ring *r);

@@ -10,6 +10,7 @@
 
 #include "recall.h"
 #include "ring.h"
+#include "spin.h"
 
 /* Options that are on or off. */
 enum socket_switch {
@@ -64,6 +65,7 @@ struct dsock {
 	struct loans *loans; /* made with the first that is lent */
 	struct whole *whole; /* fragments being put together; NULL as long as there was none */
 
+	struct spin spin;
 	struct deferred *deferred; /* packets that wait to be sent; NULL as long as none did */
 	struct passed passed[PASSED];
 

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "spin.h"
+
+#include <sys/sysinfo.h>
+
+#define MISSED_MAX 4
+#define REST	   256
+
+void spin_found(struct spin *s)
+{
+	s->missed = 0;
+}
+
+void spin_missed(struct spin *s)
+{
+	if (s->keen && ++s->missed >= MISSED_MAX) {
+		s->missed = 0;
+		s->rest = REST;
+	}
+}
+
+/* On one processor whoever sends to it waits for it to sleep. */
+static bool has_others(void)
+{
+	static int processors;
+
+	if (!processors)
+		processors = get_nprocs_conf();
+	return processors > 1;
+}
+
+void spin_slept(struct spin *s, int64_t ns)
+{
+	if (s->rest)
+		s->rest--;
+	s->keen = !s->rest && ns < SPIN_NS && has_others();
+}
