@@ -317,6 +317,19 @@ static int get_protocol(const struct dsock *s)
 	return IPPROTO_DIVERT;
 }
 
+static int set_busy_poll(struct dsock *s, int n)
+{
+	if (n < 0 || n > SPIN_MAX)
+		return -EINVAL;
+	s->shared->busy_poll = n;
+	return 0;
+}
+
+static int get_busy_poll(const struct dsock *s)
+{
+	return s->shared->busy_poll;
+}
+
 static int set_cookie(struct dsock *s, int n)
 {
 	s->shared->cookie = n;
@@ -346,6 +359,7 @@ static const struct option options[] = {
 	{SOL_SOCKET, SO_TIMESTAMPNS, .bit = SOCKET_TIMESTAMPNS, .set = set_timestamp},
 	{SOL_SOCKET, SO_REUSEPORT, .bit = SOCKET_REUSEPORT},
 	{SOL_SOCKET, SO_MARK, .set = set_mark, .get = get_mark},
+	{SOL_SOCKET, SO_BUSY_POLL, .set = set_busy_poll, .get = get_busy_poll},
 	{SOL_SOCKET, SO_USER_COOKIE, .set = set_cookie, .get = get_cookie},
 	{SOL_SOCKET, SO_TYPE, .get = get_type},
 	{SOL_SOCKET, SO_DOMAIN, .get = get_domain},

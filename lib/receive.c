@@ -164,12 +164,17 @@ static bool nonblocking(int fd, int flags)
 	return flags & MSG_DONTWAIT || fcntl(fd, F_GETFL) & O_NONBLOCK;
 }
 
+static int64_t busy_ns(const struct dsock *s)
+{
+	return s->shared->busy_poll * 1000ll;
+}
+
 /* Look for a packet, for a while; as get() answers. */
 static ssize_t look(struct dsock *s, int flags,
 		    ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
 {
 	const bool alone = socket_alone(), keen = alone && s->spin.keen;
-	const int64_t until = keen ? now_ns() + SPIN_NS : 0;
+	const int64_t until = keen ? now_ns() + busy_ns(s) : 0;
 	ssize_t n = -EAGAIN;
 	int i;
 
@@ -215,7 +220,7 @@ ssize_t deliver_wait(struct dsock *s, int fd, int flags,
 		rc = wait_readable(s, fd, deadline, whole_due(s));
 		if (rc)
 			return rc;
-		spin_slept(&s->spin, now_ns() - since);
+		spin_slept(&s->spin, now_ns() - since, busy_ns(s));
 		n = get(s, arg, flags);
 		if (n != -EAGAIN)
 			return n;

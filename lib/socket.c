@@ -59,6 +59,7 @@ static struct shared *shared_new(void)
 	pthread_mutex_init(&sh->lock, &attr);
 	pthread_mutexattr_destroy(&attr);
 	sh->sndbuf = SNDBUF_DEFAULT;
+	sh->busy_poll = SPIN_DEFAULT;
 	sh->on = SOCKET_REASSEMBLE;
 	sh->conf.flags = DIVERT_SOCK_REASSEMBLE;
 	return sh;

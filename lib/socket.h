@@ -42,6 +42,7 @@ struct shared {
 	uint32_t gso_types; /* DIVERT_GSO: enum divert_gso, those that come whole; 0: off */
 	uint32_t fwmark;
 	uint32_t cookie;       /* SO_USER_COOKIE: only kept */
+	uint32_t busy_poll;    /* us */
 	int directions;	       /* IP_DIVERTFL; 0: not said */
 	uint32_t multicast[2]; /* interface that multicast leaves on, of IPv4 and IPv6; 0: any */
 	struct in_addr multicast_addr; /* by which it was said */

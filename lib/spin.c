@@ -29,9 +29,9 @@ static bool has_others(void)
 	return processors > 1;
 }
 
-void spin_slept(struct spin *s, int64_t ns)
+void spin_slept(struct spin *s, int64_t ns, int64_t busy)
 {
 	if (s->rest)
 		s->rest--;
-	s->keen = !s->rest && ns < SPIN_NS && has_others();
+	s->keen = !s->rest && ns < busy && has_others();
 }

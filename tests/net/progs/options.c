@@ -93,6 +93,7 @@ static void ints(void)
 		{"SO_REUSEPORT_LB", SOL_SOCKET, SO_REUSEPORT_LB, 0, 1, 1},
 		{"SO_MARK", SOL_SOCKET, SO_MARK, 0, 0x12345678, 0x12345678},
 		{"SO_USER_COOKIE", SOL_SOCKET, SO_USER_COOKIE, 0, 77, 77},
+		{"SO_BUSY_POLL", SOL_SOCKET, SO_BUSY_POLL, 50, 0, 0},
 		{"SO_TYPE", SOL_SOCKET, SO_TYPE, SOCK_RAW, -1, 0},
 		{"SO_DOMAIN", SOL_SOCKET, SO_DOMAIN, AF_INET, -1, 0},
 		{"SO_PROTOCOL", SOL_SOCKET, SO_PROTOCOL, IPPROTO_DIVERT, -1, 0},
@@ -144,6 +145,8 @@ static void errors(void)
 	fails_with("DIVERT_INFO 2", EINVAL, set(fd, SOL_DIVERT, DIVERT_INFO, 2));
 	fails_with("DIVERT_BYPASS -1", EINVAL, set(fd, SOL_DIVERT, DIVERT_BYPASS, -1));
 	fails_with("SO_RCVBUF 0", EINVAL, set(fd, SOL_SOCKET, SO_RCVBUF, 0));
+	fails_with("SO_BUSY_POLL -1", EINVAL, set(fd, SOL_SOCKET, SO_BUSY_POLL, -1));
+	fails_with("SO_BUSY_POLL 1001", EINVAL, set(fd, SOL_SOCKET, SO_BUSY_POLL, 1001));
 	fails_with("SO_SNDBUF -1", EINVAL, set(fd, SOL_SOCKET, SO_SNDBUF, -1));
 	fails_with("SO_RCVTIMEO, microseconds", EDOM,
 		   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
