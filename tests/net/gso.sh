@@ -33,8 +33,9 @@ transfer() {
 	is "$1: $MB MB the same" "$(cat "$TMP/recv.out")" "$sum"
 	again=$(($(retransmits "$2") - again))
 	# of 1448 bytes: over lo they are longer, and a probe of TCP's is one in few
-	works "$1: fewer than 1 in 1,000 segments sent again ($again)" \
-		test $((again * 1000)) -lt $(((MB << 20) / 1448))
+	# or one packet, of up to 46: TCP's probe for a lost tail, where a processor was away too long
+	works "$1: fewer than 1 in 1,000 segments sent again, or one packet ($again)" \
+		test $((again > 46 ? again * 1000 : 0)) -lt $(((MB << 20) / 1448))
 }
 
 # sniff NS IF: the longest IP packet of TCP, by its link's frames, that tcpdump saw meanwhile
