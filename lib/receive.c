@@ -24,7 +24,8 @@
 #define PACKET_MAX 65535
 
 /* Looks at an empty ring before the reader sleeps: a wake-up costs about as much as these. */
-#define SPINS 200
+#define SPINS	  200
+#define STOLEN_NS 200000 /* they take some thousands */
 
 /* What a receive is to fill in. */
 struct target {
@@ -174,7 +175,8 @@ static ssize_t look(struct dsock *s, int flags,
 		    ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
 {
 	const bool alone = socket_alone(), keen = alone && s->spin.keen;
-	const int64_t until = keen ? now_ns() + busy_ns(s) : 0;
+	int64_t was, now = keen ? now_ns() : 0;
+	const int64_t until = now + busy_ns(s);
 	ssize_t n = -EAGAIN;
 	int i;
 
@@ -186,7 +188,13 @@ static ssize_t look(struct dsock *s, int flags,
 			if (ring_arrived(&s->ring))
 				n = get(s, arg, flags);
 		}
-	} while (n == -EAGAIN && keen && now_ns() < until);
+		was = now;
+		if (keen && n == -EAGAIN) {
+			now = now_ns();
+			if (now - was > STOLEN_NS)
+				spin_stolen(&s->spin);
+		}
+	} while (n == -EAGAIN && keen && now < until);
 	if (n > 0)
 		spin_found(&s->spin);
 	else

@@ -3,8 +3,9 @@
 
 #include <sys/sysinfo.h>
 
-#define MISSED_MAX 4
-#define REST	   256
+#define MISSED_MAX  4
+#define REST	    256
+#define REST_STOLEN 4096
 
 void spin_found(struct spin *s)
 {
@@ -17,6 +18,12 @@ void spin_missed(struct spin *s)
 		s->missed = 0;
 		s->rest = REST;
 	}
+}
+
+void spin_stolen(struct spin *s)
+{
+	s->keen = false;
+	s->rest = REST_STOLEN;
 }
 
 /* On one processor whoever sends to it waits for it to sleep. */

@@ -22,6 +22,8 @@ struct spin {
 /* A packet came, or none did, while it looked; and then, how long it slept, and may look, ns. */
 void spin_found(struct spin *s);
 void spin_missed(struct spin *s);
+/* While it looked somebody else had its processor. */
+void spin_stolen(struct spin *s);
 void spin_slept(struct spin *s, int64_t ns, int64_t busy);
 
 #endif

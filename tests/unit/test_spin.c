@@ -52,11 +52,33 @@ static void test_rest(void **state)
 	}
 }
 
+/* Who has it needs it: it is left alone for long. */
+static void test_stolen(void **state)
+{
+	struct spin s = {0};
+	unsigned int i;
+
+	if (get_nprocs_conf() == 1)
+		skip();
+	spin_slept(&s, 1000, 50000);
+	assert_true(s.keen);
+	spin_stolen(&s);
+	assert_false(s.keen);
+	for (i = 0; i < 4000; i++) {
+		spin_slept(&s, 1000, 50000);
+		assert_false(s.keen);
+	}
+	for (i = 0; i < 100; i++)
+		spin_slept(&s, 1000, 50000);
+	assert_true(s.keen);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keen),
 		cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_stolen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Packets on a VLAN are diverted on the VLAN's interface, with its name, and not on the one that carries
+# it: each is read once, and works when it is written back.
+#
+#	a  a0.7 10.7.0.1 --- r0.7 10.7.0.2  r  r1 --- b		over a0 --- r0 of lib.sh's router
+. "$(dirname "$0")/lib.sh"
+make_router
+
+if ! ip -n "$NS-r" link add link r0 name r0.7 type vlan id 7 2>/dev/null; then
+	skip_all "this kernel has no VLAN"
+fi
+ip -n "$NS-a" link add link a0 name a0.7 type vlan id 7
+add_addr a a0.7 10.7.0.1/24
+add_addr a a0.7 fd07::1/64
+add_addr r r0.7 10.7.0.2/24
+add_addr r r0.7 fd07::2/64
+ip -n "$NS-a" link set a0.7 up
+ip -n "$NS-r" link set r0.7 up
+wait_for 5 "no tentative address" all_ready
+ip -n "$NS-a" route add 10.2.0.0/24 via 10.7.0.2
+ip -n "$NS-a" -6 route add fd02::/64 via fd07::2
+r divertctl attach r0.7 >/dev/null
+
+# passes WHAT SOURCE DESTINATION RECEIVED: three pings, through the reflector, in, or out, or both
+passes() {
+	reflect back r 2000
+	works "$1: ping" a ping -q -n -i 0.05 -W 1 -c 3 -I "$2" "$3"
+	stop back
+	is "$1: each read and written once" "$(count back received) $(count back sent)" "$4 $4"
+}
+
+for v in 4 6; do
+	if [ $v = 4 ]; then
+		from=10.7.0.1 own=10.7.0.2 beyond=10.2.0.1 echo=(icmp from any to any icmptypes "0,8")
+	else
+		from=fd07::1 own=fd07::2 beyond=fd02::1 echo=(ipv6-icmp from any to any icmp6types "128,129")
+	fi
+	r ipfw -q flush
+	r ipfw -q add 100 divert 2000 "${echo[@]}" in recv r0.7
+	r ipfw -q add 200 count "${echo[@]}" via r0
+	passes "v$v in, to the host" $from $own 3
+	passes "v$v in, forwarded" $from $beyond 3
+	r ipfw -q add 100 divert 2000 "${echo[@]}" out xmit r0.7
+	passes "v$v in and out, to the host" $from $own 6
+	passes "v$v in and out, forwarded" $from $beyond 6
+	is "v$v: nothing of it on what carries it" "$(packets r 200)" 0
+done
