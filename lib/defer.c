@@ -33,7 +33,15 @@ struct deferred {
 
 static bool never;
 
-static struct deferred *make(void)
+/* Of a batch: another than those that the kernel half has seen of this packet socket. */
+static uint32_t next_number(struct dsock *s)
+{
+	if (!++s->batches)
+		s->batches = 1;
+	return s->batches;
+}
+
+static struct deferred *make(struct dsock *s)
 {
 	struct deferred *d = calloc(1, sizeof(*d));
 	int fd = -1;
@@ -43,7 +51,7 @@ static struct deferred *make(void)
 	d->wait.tv_nsec = WAIT_NS;
 	d->batch.frame.back.flags =
 		DIVERT_BACK_FRAME | DIVERT_BACK_BATCH; /* the kernel may find it empty */
-	d->batch.frame.back.ifindex = 1;
+	d->batch.frame.back.ifindex = next_number(s);
 	/* a filter of system calls may end the process at one that it does not know */
 	d->cannot = prctl(PR_GET_SECCOMP) != 0 || io_uring_queue_init(4, &d->ring, 0);
 	if (d->cannot) {
@@ -64,7 +72,7 @@ static struct deferred *make(void)
 static bool begin(struct dsock *s)
 {
 	if (!s->deferred && !never)
-		s->deferred = make();
+		s->deferred = make(s);
 	return s->deferred && !s->deferred->cannot && !never;
 }
 
@@ -181,8 +189,7 @@ void defer_flush(struct dsock *s)
 	d->batch.n = 0;
 	d->batch.frame.back.tag = 0;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	if (!++d->batch.frame.back.ifindex)
-		d->batch.frame.back.ifindex = 1;
+	d->batch.frame.back.ifindex = next_number(s);
 }
 
 void defer_never(void)
