@@ -325,6 +325,22 @@ static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib
 	return bpf_fib_lookup(p->skb, fib, sizeof(*fib), fib_flags);
 }
 
+/* The look-up for a packet of so many bytes. Of a neighbour that is not known it tells no MTU: the device does. */
+static __always_inline int back_way(struct pass *p, struct bpf_fib_lookup *fib,
+				    const struct divert_back *back, __u32 len)
+{
+	int rc = back_route(p, fib, len);
+	struct net_device *dev;
+
+	if (rc != BPF_FIB_LKUP_RET_FRAG_NEEDED || !back_fitted(p, back))
+		return rc;
+	rc = back_route(p, fib, 0);
+	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return rc;
+	dev = skb_find_dev(p->skb, fib->ifindex);
+	return dev && len <= READ(dev, mtu) ? rc : BPF_FIB_LKUP_RET_FRAG_NEEDED;
+}
+
 /* To the interface's egress, where its hook meets the packet again. */
 static __always_inline int back_leave(struct __sk_buff *skb, const struct divert_back *back,
 				      __u32 ifindex, struct bpf_redir_neigh *next, __u32 stats)
@@ -391,12 +407,7 @@ __noinline int back_out(struct __sk_buff *skb, int version, const struct divert_
 	if (back->flags & DIVERT_BACK_LINK)
 		return back_link(&p, back);
 	len = back_len(&p);
-	rc = back_route(&p, &fib, len);
-	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED && back_fitted(&p, back)) {
-		rc = back_route(&p, &fib, 0);
-		if (len > fib.mtu_result)
-			rc = BPF_FIB_LKUP_RET_FRAG_NEEDED;
-	}
+	rc = back_way(&p, &fib, back, len);
 	if (rc == BPF_FIB_LKUP_RET_NOT_FWDED && back->flags & DIVERT_BACK_LOCAL) {
 		count(back_stats(skb), DIVERT_N_WRITTEN_OUT);
 		count(back_stats(skb), DIVERT_N_ENTERED);

@@ -131,12 +131,7 @@ static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
 		return EINVAL;
 	skb->mark = back->mark;
 	len = p.desk->shape.len;
-	rc = back_route(&p, &fib, len);
-	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED && back_fitted(&p, back)) {
-		rc = back_route(&p, &fib, 0);
-		if (len > fib.mtu_result)
-			rc = BPF_FIB_LKUP_RET_FRAG_NEEDED;
-	}
+	rc = back_way(&p, &fib, back, len);
 	good = rc == BPF_FIB_LKUP_RET_SUCCESS || rc == BPF_FIB_LKUP_RET_NO_NEIGH;
 	d->cause = DIVERT_N_CAUSES;
 	if (!good && !(how & BATCH_NUMBERED))
