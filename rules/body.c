@@ -59,7 +59,6 @@ static int parse_place_block(struct parser *p, enum rule_match_type type, parse_
 	const char *word;
 	bool more, negate;
 
-	p->in_block = true;
 	do {
 		negate = parser_take(p, "not");
 		word = parser_next(p, what);
@@ -74,7 +73,6 @@ static int parse_place_block(struct parser *p, enum rule_match_type type, parse_
 					  word);
 		(*before)->or_next = more;
 	} while (more);
-	p->in_block = false;
 	return parser_close_block(p);
 }
 

@@ -312,7 +312,6 @@ static int parse_block(struct parser *p)
 	struct rule_match **before = p->tail, **was, *m;
 	bool open = false, more;
 
-	p->in_block = true;
 	do {
 		was = p->tail;
 		if (parse_option(p))
@@ -323,7 +322,6 @@ static int parse_block(struct parser *p)
 		for (m = *was; m; m = m->next)
 			m->or_next = more;
 	} while (more);
-	p->in_block = false;
 	if (parser_close_block(p))
 		return -1;
 	while (open && (m = *before)) {

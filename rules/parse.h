@@ -16,7 +16,7 @@ struct parser {
 	bool has_comment;
 	struct rule *rule;
 	struct rule_match **tail;
-	bool in_block;		   /* between { and }: what is said there need not hold */
+	bool in_block;		   /* of { a or b }: what is said there need not hold */
 	const char *only4, *only6; /* the words that limit the rule to a family */
 	struct rules_error *err;
 };

@@ -198,9 +198,22 @@ bool parse_number(const char *s, uint32_t max, uint32_t *v)
 	return true;
 }
 
+static bool is_block_end(const char *word)
+{
+	return !strcmp(word, "}") || !strcmp(word, ")");
+}
+
+/* A block of one, "{ a }", is as if the braces were not there. */
 bool parser_open_block(struct parser *p)
 {
-	return parser_take(p, "{") || parser_take(p, "(");
+	unsigned int i;
+
+	if (!parser_take(p, "{") && !parser_take(p, "("))
+		return false;
+	for (i = p->at; i < p->n && !is_block_end(p->word[i]); i++)
+		if (!strcmp(p->word[i], "or"))
+			p->in_block = true;
+	return true;
 }
 
 int parser_close_block(struct parser *p)
@@ -209,8 +222,9 @@ int parser_close_block(struct parser *p)
 
 	if (!word)
 		return -1;
-	if (strcmp(word, "}") && strcmp(word, ")"))
+	if (!is_block_end(word))
 		return rules_fail(p->err, EX_USAGE, "%s: expected or, or }", word);
+	p->in_block = false;
 	return 0;
 }
 
