@@ -170,6 +170,23 @@ released "a larger MTU: what is larger than before" 10
 got "a larger MTU: arrives" 10
 goes_on "a larger MTU"
 
+# What r has learned of the path is for its own packets: the router that it learned it from tells those
+# who sent others. (Of IPv6, where the router must not fragment, Linux tells them itself before a rule.)
+scene out
+link x z0 10.8.0.2/24 -- y z1 10.8.0.1/24
+x ip link set z0 mtu 1400
+x sysctl -qw net.ipv4.ip_forward=1
+r ip route replace 10.8.0.0/24 via 10.5.0.1
+r ipfw -q flush
+like "path MTU: learned" "$(q r ping -n -c 1 -W 2 -M "do" -s 1472 10.8.0.1 2>&1)" 'mtu = 1400'
+diverted out
+holding 10 a 10.8.0.1 1472
+r ip neigh flush dev c0
+released "path MTU: what it was not learned for, to a neighbour not known" 10
+refused() { [ "$(q x nstat -asz IpFragFails | awk '/Frag/ {print $2}')" = "$1" ]; }
+wait_for 5 "path MTU: the next router refuses them" refused 11 && ok "path MTU: the next router refuses them"
+goes_on "path MTU"
+
 # ---- MAC ----
 
 for to in 10.2.0.1 fd02::1; do

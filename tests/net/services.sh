@@ -207,8 +207,6 @@ path_mtu() {
 	done
 }
 
-# r itself learns that the way to d is narrow. What it forwards must not suffer from that: b tells
-# those who sent it.
 # dhcp WHAT NS IF NET: the host asks for an address on that link, and gets one of NET
 cat >"$TMP/lease" <<'SCRIPT'
 #!/bin/sh
@@ -236,6 +234,8 @@ autoconf() {
 }
 
 services "r's own" r 10.4.0.1 fd04::1 d 1
+# r itself learns that the way to d is narrow. What it forwards must not suffer from that: b tells
+# those who sent it.
 path_mtu "r's own" r
 services lo r 127.0.0.1 ::1 r
 r ip link set lo multicast on
