@@ -68,17 +68,21 @@ RECORD_COPY(65536)
 RECORD_COPY(133120) /* two segments of lo: TCP sends these, whatever gso_max_size says */
 RECORD_COPY(525312) /* BIG TCP */
 
-/* limit: bytes that may wait in the ring, or 0; one packet may always. */
+/*
+ * limit: bytes that may wait in the ring; one packet may always. The last eighth is for packets that
+ * were written back before: else, where both directions of what is forwarded are diverted and more
+ * comes than the program can take, the ring is full of new ones, and what the program has dealt with
+ * once is lost on its second visit.
+ */
 static __always_inline int record_copy(struct __sk_buff *skb, void *ring,
 				       struct divert_record *head, __u32 offset, __u32 limit)
 {
-	__u64 waiting;
+	__u64 waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 
-	if (limit) {
-		waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-		if (waiting && waiting + sizeof(*head) + head->len > limit)
-			return DIVERT_N_RING_FULL;
-	}
+	if (!head->hops)
+		limit -= limit / 8;
+	if (waiting && waiting + sizeof(*head) + head->len > limit)
+		return DIVERT_N_RING_FULL;
 	if (head->len <= 184)
 		return record_copy_184(skb, ring, head, offset);
 	if (head->len <= 1528)

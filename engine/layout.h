@@ -206,7 +206,8 @@ enum divert_socket_flags {
 
 struct divert_socket {
 	__u32 flags; /* enum divert_socket_flags */
-	__u32 limit; /* bytes that may wait in its ring, headers included; 0: as many as fit */
+	/* bytes that may wait in its ring, headers included; the last eighth: see record_copy() */
+	__u32 limit;
 	__u32 drops; /* packets lost for want of room */
 };
 

@@ -121,14 +121,14 @@ static int set_receive_buffer(struct dsock *s, int n)
 		return -EINVAL;
 	if ((size_t)n > s->ring.size)
 		socket_grow(s, n);
-	/* the ring is a power of two, and none larger may be had: then it is as many as fit */
-	sh->conf.limit = (size_t)n < s->ring.size ? n : 0;
+	/* the ring is a power of two, or less than that, where none larger may be had */
+	sh->conf.limit = (size_t)n < s->ring.size ? (size_t)n : s->ring.size;
 	return sh->bound ? socket_set(s, DIVERT_SET_LIMIT, sh->slot, sh->conf.limit) : 0;
 }
 
 static int get_receive_buffer(const struct dsock *s)
 {
-	return s->shared->conf.limit ? s->shared->conf.limit : s->ring.size;
+	return s->shared->conf.limit;
 }
 
 static int set_send_buffer(struct dsock *s, int n)

@@ -261,6 +261,8 @@ int divert_socket(int domain, int flags)
 	if (rc >= 0)
 		rc = ring_map(&s->ring, fd);
 	if (!rc)
+		s->shared->conf.limit = s->ring.size;
+	if (!rc)
 		rc = open_back(s, &e);
 	if (!rc)
 		rc = open_shut(s);

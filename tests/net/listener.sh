@@ -9,6 +9,7 @@
 # - the port is free again at once; while the listener lives it is EADDRINUSE
 # - stopped with SIGSTOP: the buffer fills, and what it has no room for is counted: each of the
 #   packets sent is either read in the end or counted as buffer-full
+# - the last of the buffer is for packets that were written back before
 # The rules are on r, the traffic goes from a to b. The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
 HERE=$(cd "$(dirname "$0")/progs" && pwd)
@@ -223,3 +224,32 @@ is "continued: it reads what was in the buffer, and goes on" "$(count back recei
 is "continued: all of it is written back" "$(count back sent) $(count back failed)" \
 	"$((diverted + 100)) 0"
 is "continued: and arrives" "$(field recv received)" $((diverted + 100))
+
+# ---- stopped: what another program has written back before has room yet ----
+
+r ipfw -q flush
+r ipfw -q add 100 divert 2001 udp from any to any 7001 in
+r ipfw -q add 200 divert 2000 udp from any to any 7000,7001 out
+reflect first r 2001
+reflect back r 2000
+kill -STOP "$pid"
+diverted=$(stat diverted) full=$(stat buffer-full)
+is "buffer full of new packets: sent" \
+	"$(a python3 "$HERE/numbered.py" send 10.2.0.1 7000 $COUNT --size 1400)" "sent $COUNT errors 0"
+seen() { [ "$(packets r "$1")" = "$2" ]; }
+wait_for 5 "the rule has seen all" seen 200 $COUNT
+new=$(($(stat diverted) - diverted)) full=$(($(stat buffer-full) - full))
+like "buffer full of new packets" "$new $full" '^[0-9]{3,} [0-9]{3,}$'
+full=$(stat buffer-full)
+is "written back before: sent" \
+	"$(a python3 "$HERE/numbered.py" send 10.2.0.1 7001 100 --pps 10000 --size 1400)" "sent 100 errors 0"
+wait_for 5 "the rule has seen them" seen 200 $((COUNT + 100))
+is "written back before: each has room" "$(($(stat diverted) - diverted)) $(stat buffer-full)" \
+	"$((new + 100)) $full"
+kill -CONT "$pid"
+read_all() { [ "$(stat written-out)" -ge $((new + 100)) ]; }
+wait_for 10 "all are written back" read_all
+stop back
+stop first
+is "written back before: all are read and written" "$(count back received) $(count back sent)" \
+	"$((new + 100)) $((new + 100))"
