@@ -9,12 +9,8 @@ int parse_iface(struct parser *p, struct rule_match *m, const char *word)
 	size_t len = strlen(word);
 	const char *glob;
 
-	if (!strcmp(word, "any")) {
-		if (m->negate)
-			return rules_fail(p->err, EX_DATAERR, "not any: never matches");
-		match_drop_last(p, m);
-		return 0;
-	}
+	if (!strcmp(word, "any"))
+		return match_any(p, m);
 	if (is_table(word)) {
 		m->iface.kind = RULE_IFACE_TABLE;
 		return parse_table(p, &m->iface.table, word);

@@ -83,6 +83,14 @@ void match_drop_last(struct parser *p, struct rule_match *m)
 	match_free(m);
 }
 
+int match_any(struct parser *p, struct rule_match *m)
+{
+	if (m->negate)
+		return rules_fail(p->err, EX_DATAERR, "not any: never matches");
+	match_drop_last(p, m);
+	return 0;
+}
+
 void match_free(struct rule_match *m)
 {
 	unsigned int i;
@@ -300,6 +308,8 @@ static int parse_option(struct parser *p)
 		if (!word)
 			return -1;
 	}
+	if (rule_kind[type].argument == ARG_ADDRS && !strchr(name, '6') && !strcmp(word, "any"))
+		return match_any(p, m);
 	if (parse_argument(p, m, word)) /* which may have dropped m */
 		return -1;
 	return (type == RULE_SRC || type == RULE_DST) && strchr(name, '6') ? check_six(p, m, name)

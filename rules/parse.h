@@ -85,6 +85,8 @@ extern const struct rule_kind rule_kind[RULE_TYPES];
 bool is_option(const char *word);
 struct rule_match *match_new(struct parser *p, enum rule_match_type type, bool negate, bool head);
 void match_drop_last(struct parser *p, struct rule_match *m);
+/* "any": m is no condition, and "not any" an error. */
+int match_any(struct parser *p, struct rule_match *m);
 void match_free(struct rule_match *m);
 int parse_options(struct parser *p);
 

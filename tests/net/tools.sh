@@ -70,8 +70,14 @@ refused 64 all flush all
 does "ipfw with nothing" 64 ipfw
 says "ipfw with nothing" "usage: ipfw"
 does "ipfw --help" 0 ipfw --help
-does "ipfw --version" 0 ipfw --version
-like "ipfw --version" "$(cat "$TMP/out")" "^ipfw \(ipdivert\) [0-9]"
+# all actions of the manual page but other names of the same
+for action in allow deny unreach unreach6 reset reset6 count divert tee skipto call return reass; do
+	works "ipfw --help: $action" grep -qw "$action" <(sed -n '/^actions:/,/^body:/p' "$TMP/out")
+done
+for tool in ipfw ipchains interceptor divertctl divert-run; do
+	does "$tool --version" 0 $tool --version
+	like "$tool --version" "$(cat "$TMP/out")" "^$tool \(ipdivert\) [0-9]"
+done
 
 # nobody
 for command in "add 400 allow ip from any to any" "delete 100" flush zero list; do
@@ -229,9 +235,8 @@ says "interceptor: a word that is no port" "70000"
 does "interceptor: -c 0" 2 interceptor -c 0 2000
 does "interceptor: an unknown flag" 2 interceptor -Z 2000
 does "interceptor --help" 0 interceptor --help
-does "interceptor --version" 0 interceptor --version
 does "interceptor: a file that cannot be" 1 interceptor -w "$TMP/none/file" 2000
-says "interceptor: a file that cannot be" "$TMP/none/file: No such file"
+says "interceptor: a file that cannot be" "^interceptor: $TMP/none/file: No such file"
 nobody interceptor 2000 >"$TMP/out" 2>"$TMP/err"
 is "interceptor, not root: status" $? 1
 says "interceptor, not root" "needs root"
@@ -293,7 +298,6 @@ for command in "" frobnicate "status more" "unload more" "attach r0 more" set "s
 	says "divertctl $command" "${command##* }"
 done
 does "divertctl --help" 0 divertctl --help
-does "divertctl --version" 0 divertctl --version
 for command in status stat attach unload get upgrade "set pass-through on"; do
 	# shellcheck disable=SC2086
 	nobody divertctl $command >"$TMP/out" 2>"$TMP/err"

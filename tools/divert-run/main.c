@@ -96,7 +96,7 @@ int main(int argc, char **argv)
 			usage(stdout);
 			return 0;
 		case 'V':
-			puts("divert-run " VERSION);
+			puts("divert-run (ipdivert) " VERSION);
 			return 0;
 		default:
 			if (optopt)

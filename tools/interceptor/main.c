@@ -256,7 +256,9 @@ int main(int argc, char **argv)
 		pcap = pcap_open_dead(DLT_RAW, 65535);
 		file = pcap ? pcap_dump_open(pcap, option.file) : NULL;
 		if (!file) {
-			complain(option.file, pcap ? pcap_geterr(pcap) : "no memory");
+			/* which names the file, too */
+			fprintf(stderr, "interceptor: %s\n",
+				pcap ? pcap_geterr(pcap) : "no memory");
 			return EXIT_FAILED;
 		}
 	}

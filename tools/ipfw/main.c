@@ -22,9 +22,9 @@ static void usage(FILE *f)
 	      "  -c  without what says nothing   -S  list sets, and rules of disabled ones\n"
 	      "  -f  do not ask                  -t, -T  when a rule last matched\n"
 	      "  -i  table values as addresses   -N  names of hosts, services and users\n"
-	      "actions: allow deny count, divert PORT, tee PORT, skipto NUMBER, call NUMBER, "
-	      "return,\n"
-	      "         reass\n"
+	      "actions: allow, deny, unreach CODE, unreach6 CODE, reset, reset6, count, divert "
+	      "PORT, tee PORT,\n"
+	      "         skipto NUMBER, call NUMBER, return, reass\n"
 	      "body: proto from ADDRESS [ports] to ADDRESS [ports] [options]\n"
 	      "for example: ipfw add 100 divert 8668 ip from any to any via eth0\n"
 	      "The manual page ipfw(8) has the rest.\n",
