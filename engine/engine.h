@@ -22,6 +22,7 @@ enum engine_map {
 	ENGINE_IFACES,
 	ENGINE_RULES,
 	ENGINE_RULE_COUNTERS,
+	ENGINE_RULE_BASES,
 	ENGINE_PORTS,
 	ENGINE_PORT_STATS,
 	ENGINE_SOCKETS,
@@ -117,15 +118,21 @@ int engine_rules_set(struct engine *e, const struct engine_rules *r);
 /* The source of the rule set in place; malloc'ed, the caller frees it; NULL and 0 if there is none. */
 int engine_rules_get(struct engine *e, char **source, uint32_t *len);
 
-/* A rule's counters, summed over the processors. counter: below DIVERT_RULES_MAX. */
-int engine_counter_get(struct engine *e, uint32_t counter, struct divert_rule_counter *sum);
-int engine_counter_zero(struct engine *e, uint32_t counter);
-
 /*
  * A slot for the ring of a process that owns rules, which have effect while it is held. Those of
  * owners that have ended are taken back first: no rule in place may name one of them. -ENOSPC.
  */
 int engine_owner_add(struct engine *e, int ring_fd, uint32_t *slot);
+
+/* ---- the rules' counters (engine/counter.c) ---- */
+
+/* Summed over the processors, since it was last set to 0. counter: below DIVERT_RULES_MAX. */
+int engine_counter_get(struct engine *e, uint32_t counter, struct divert_rule_counter *sum);
+/*
+ * Set it to 0, by what it was, which sum takes unless it is NULL: under traffic too, each packet and each byte is in
+ * exactly one such sum. Needs ENGINE_LOCK.
+ */
+int engine_counter_zero(struct engine *e, uint32_t counter, struct divert_rule_counter *sum);
 
 /* ---- tables and the log (engine/table.c) ---- */
 

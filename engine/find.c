@@ -20,6 +20,7 @@ static const char *const map_name[ENGINE_MAPS] = {
 	[ENGINE_IFACES] = "ifaces",
 	[ENGINE_RULES] = "rules",
 	[ENGINE_RULE_COUNTERS] = "rule_counters",
+	[ENGINE_RULE_BASES] = "rule_bases",
 	[ENGINE_PORTS] = "ports",
 	[ENGINE_PORT_STATS] = "port_stats",
 	[ENGINE_SOCKETS] = "sockets",

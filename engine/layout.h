@@ -12,11 +12,11 @@
 
 /*
  * Stable: what an engine of one layout reads of another's, to take its rules over. The first members of
- * struct divert_identity, divert_settings, divert_rule_counter and divert_rules_head as they are marked below
- * (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
+ * struct divert_identity, divert_settings, divert_rule_counter, divert_rule_base and divert_rules_head as they are
+ * marked below (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
  */
 #ifndef DIVERT_LAYOUT
-#define DIVERT_LAYOUT 8 /* of everything in this file */
+#define DIVERT_LAYOUT 9 /* of everything in this file */
 #endif
 
 #define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name */
@@ -504,6 +504,16 @@ struct divert_rule_counter {
 	__u64 bytes;   /* of IP; stable */
 	__u64 last;    /* CLOCK_MONOTONIC_COARSE, ns; 0: never */
 	__u64 tick;    /* the kernel's, of last */
+};
+
+/*
+ * What a rule's counters, summed over the processors, were when they were last set to 0. Only the kernel
+ * half writes the counters themselves: a 0 from elsewhere could come between its reading one and its
+ * writing it back, and would be gone.
+ */
+struct divert_rule_base {
+	__u64 packets; /* stable */
+	__u64 bytes;   /* stable */
 };
 
 /* Where a packet with a tag enters: the first of these above it. Sorted. */

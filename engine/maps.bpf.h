@@ -58,6 +58,14 @@ struct {
 	__type(value, struct divert_rule_counter);
 } rule_counters SEC(".maps");
 
+/* For user space, which takes it off what it reads of rule_counters. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, DIVERT_RULES_MAX);
+	__type(key, __u32);
+	__type(value, struct divert_rule_base);
+} rule_bases SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, DIVERT_PORTS_MAX);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The rule set in place, and the rules' counters. */
+/* The rule set in place. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -236,42 +236,4 @@ int engine_rules_get(struct engine *e, char **source, uint32_t *len)
 	rc = get_source(map, source, len);
 	close(map);
 	return rc ? engine_fail(rc, "the rules: %s", strerror(-rc)) : 0;
-}
-
-int engine_counter_get(struct engine *e, uint32_t counter, struct divert_rule_counter *sum)
-{
-	int i, n = libbpf_num_possible_cpus();
-	struct divert_rule_counter *cpu;
-
-	memset(sum, 0, sizeof(*sum));
-	cpu = n > 0 ? calloc(n, sizeof(*cpu)) : NULL;
-	if (!cpu)
-		return engine_fail(-ENOMEM, "no memory for counters");
-	if (bpf_map_lookup_elem(e->map[ENGINE_RULE_COUNTERS], &counter, cpu)) {
-		n = -errno;
-		free(cpu);
-		return engine_fail(n, "counter %u: %s", counter, strerror(-n));
-	}
-	for (i = 0; i < n; i++) {
-		sum->packets += cpu[i].packets;
-		sum->bytes += cpu[i].bytes;
-		if (cpu[i].last > sum->last)
-			sum->last = cpu[i].last;
-	}
-	free(cpu);
-	return 0;
-}
-
-int engine_counter_zero(struct engine *e, uint32_t counter)
-{
-	int n = libbpf_num_possible_cpus();
-	struct divert_rule_counter *cpu = n > 0 ? calloc(n, sizeof(*cpu)) : NULL;
-	int rc = 0;
-
-	if (!cpu)
-		return engine_fail(-ENOMEM, "no memory for counters");
-	if (bpf_map_update_elem(e->map[ENGINE_RULE_COUNTERS], &counter, cpu, BPF_EXIST))
-		rc = engine_fail(-errno, "counter %u: %s", counter, strerror(errno));
-	free(cpu);
-	return rc;
 }

@@ -87,6 +87,15 @@ static int copy_state(const struct engine_upgrade *u)
 	return rc ? engine_fail(rc, "taking over the settings: %s", strerror(-rc)) : 0;
 }
 
+/* What a layout before 9 has not is 0. */
+static int read_base(const struct engine_upgrade *u, uint32_t key, struct divert_rule_base *base)
+{
+	int map = u->old.map[ENGINE_RULE_BASES];
+
+	memset(base, 0, sizeof(*base));
+	return map < 0 ? 0 : read_stable(map, key, base, sizeof(*base));
+}
+
 /* Rules keep their slots. Each processor's value has room that is a multiple of 8 bytes. */
 static int copy_counters(const struct engine_upgrade *u)
 {
@@ -95,6 +104,7 @@ static int copy_counters(const struct engine_upgrade *u)
 	struct divert_rule_counter *cpu;
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info), key;
+	struct divert_rule_base base;
 	size_t step;
 	char *was;
 
@@ -114,7 +124,12 @@ static int copy_counters(const struct engine_upgrade *u)
 			cpu->packets += one->packets;
 			cpu->bytes += one->bytes;
 		}
-		if (!rc && cpu->packets &&
+		if (rc || !cpu->packets)
+			continue;
+		rc = read_base(u, key, &base);
+		cpu->packets -= base.packets;
+		cpu->bytes -= base.bytes;
+		if (!rc &&
 		    bpf_map_update_elem(u->new.map[ENGINE_RULE_COUNTERS], &key, cpu, BPF_EXIST))
 			rc = -errno;
 	}

@@ -45,7 +45,7 @@ static int zero(struct chainset *s, const struct chain_rule *r, struct rules_err
 	int rc;
 
 	for (i = 0; i < r->slots; i++) {
-		rc = engine_counter_zero(&s->change->engine, r->slot[i]);
+		rc = engine_counter_zero(&s->change->engine, r->slot[i], NULL);
 		if (rc < 0)
 			return rules_fail(err, -rc, "%s", engine_error());
 	}

@@ -125,7 +125,7 @@ static int zero_fresh(struct change *c, struct rules_error *err)
 	for (i = 0; i < DIVERT_RULES_MAX; i++) {
 		if (!c->fresh[i])
 			continue;
-		rc = engine_counter_zero(&c->engine, i);
+		rc = engine_counter_zero(&c->engine, i, NULL);
 		if (!rc)
 			rc = engine_log_reset(&c->engine, i);
 		if (rc < 0)

@@ -56,7 +56,7 @@ void change_close(struct change *c)
 	free(c);
 }
 
-int engine_counter_zero(struct engine *e, uint32_t counter)
+int engine_counter_zero(struct engine *e, uint32_t counter, struct divert_rule_counter *sum)
 {
 	must(counter > 0 && counter < DIVERT_RULES_MAX);
 	return 0;

@@ -36,7 +36,7 @@ works "another version is built" build later 99.9 >"$TMP/build" || { cat "$TMP/b
 works "another layout is built" build other 99.10 "$other" >"$TMP/build" ||
 	{ cat "$TMP/build" && exit 1; }
 is "which has other structures" \
-	"$(diff "$top/engine/layout.h" "$top/build/upgrade/other/engine/layout.h" | grep -c '^>')" 9
+	"$(diff "$top/engine/layout.h" "$top/build/upgrade/other/engine/layout.h" | grep -c '^>')" 10
 
 # by BUILD COMMAND...: in r, by the tools and the library of that build: this, later or other
 by() {
@@ -70,6 +70,7 @@ says "no engine" "no engine is loaded"
 by this ipfw -q add 100 divert 2000 icmp from any to 10.2.0.1 in icmptypes 8
 by this ipfw -q add 200 count icmp from any to 10.2.0.1 in icmptypes 8
 by this ipfw -q add 300 deny ipv6-icmp from any to fd02::1 in icmp6types 128
+by this ipfw -q add 350 count icmp from any to 10.1.0.2 in
 by this ipfw -q add 400 divert 2000 udp from any to any 53 out bypass
 rules=$(by this ipfw list)
 does "the same version" 0 this divertctl upgrade
@@ -140,6 +141,9 @@ start owner r "$PROGS/lib_rule" own "450 count ip from any to any" wait
 wait_for 10 "a rule that goes with a program" grep -q 450 "$TMP/owner.out"
 owned=$(by this ipfw list)
 works "the older engine works" ping_ a 10.2.0.1 5
+ping_ a 10.1.0.2 3
+by this ipfw -q zero 350
+ping_ a 10.1.0.2 2
 older="is of ipdivert $version \(layout [0-9]+\), older than this, which is 99.10 \(layout 1000\): 'divertctl upgrade'"
 for command in "ipfw list" "ipfw add 500 count ip from any to any" "ipfw -f flush" "ipfw zero" \
 	"ipfw delete 100"; do
@@ -172,6 +176,7 @@ wait "$pid_two"
 is "upgrade: pings go on, as pass-through has it" "$(received two)" 100
 # what the old engine counts after they have been read is lost with it
 counted=$(by other ipfw show 200 | awk '{print $2}')
+is "upgrade: what was set to 0 counts from there" "$(by other ipfw show 350 | awk '{print $2, $3}')" "2 168"
 works "upgrade: the counters go on ($counted of 105)" test "$counted" -gt 80 -a "$counted" -le 105
 reflect_other() {
 	local stage=$top/build/upgrade/other/build/stage
@@ -199,10 +204,13 @@ is "not one ping slipped through where a rule denies them" "$(received denied)" 
 counted=$(by other ipfw show 300 | awk '{print $2}')
 works "they were counted ($counted of 200)" test "$counted" -gt 180 -a "$counted" -le 200
 
+by other ipfw -q zero 350
+ping_ a 10.1.0.2 4
 does "back to the older layout" 0 this divertctl upgrade -f
 prints "back to the older layout" "is now $version, layout [0-9]+; rules and their counters stay$"
 is "back: the rules are the same" "$(by this ipfw list)" "$rules"
 is "back: and their counters" "$(packets r 300)" "$counted"
+is "back: what was set to 0 counts from there" "$(by this ipfw show 350 | awk '{print $2, $3}')" "4 336"
 reflect again r 2000
 works "back: divert works" ping_ a 10.2.0.1 2
 stop again

@@ -165,16 +165,20 @@ static void put_header(FILE *f, const struct chain_command *c)
 	fputs("source                destination           ports\n", f);
 }
 
-/* A rule's counters, all of its places together. */
-static int get_count(struct chainset *s, const struct chain_rule *r,
+/* A rule's counters, all of its places together; with -Z what is shown is taken off them. */
+static int get_count(struct chainset *s, const struct chain_command *c, const struct chain_rule *r,
 		     struct divert_rule_counter *sum, struct rules_error *err)
 {
+	struct engine *e = &s->change->engine;
 	struct divert_rule_counter one;
 	unsigned int i;
+	int rc;
 
 	memset(sum, 0, sizeof(*sum));
 	for (i = 0; i < r->slots; i++) {
-		if (engine_counter_get(&s->change->engine, r->slot[i], &one) < 0)
+		rc = c->zero ? engine_counter_zero(e, r->slot[i], &one)
+			     : engine_counter_get(e, r->slot[i], &one);
+		if (rc < 0)
 			return rules_fail(err, EIO, "%s", engine_error());
 		sum->packets += one.packets;
 		sum->bytes += one.bytes;
@@ -191,7 +195,7 @@ static int put_rule(struct chainset *s, const struct chain_command *c, FILE *f,
 	if (c->lines)
 		fprintf(f, "%-4u ", number);
 	if (c->verbose) {
-		if (get_count(s, r, &sum, err))
+		if (get_count(s, c, r, &sum, err))
 			return -1;
 		put_count(f, sum.packets, c->exact);
 		put_count(f, sum.bytes, c->exact);
@@ -222,7 +226,7 @@ static int put_title(struct chainset *s, const struct chain_command *c, FILE *f,
 	}
 	fprintf(f, "Chain %s (policy %s", chain->name, chain->policy);
 	if (c->verbose) {
-		if (get_count(s, &chain->end, &sum, err))
+		if (get_count(s, c, &chain->end, &sum, err))
 			return -1;
 		fprintf(f, ": %llu packets, %llu bytes", (unsigned long long)sum.packets,
 			(unsigned long long)sum.bytes);

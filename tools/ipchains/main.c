@@ -92,9 +92,10 @@ static int list(const struct chain_command *c, struct rules_error *err)
 		rc = list_chains(&s, c, f, err);
 	if (f)
 		fclose(f);
-	if (!rc)
-		fputs(text, stdout);
-	if (!rc && c->zero)
+	/* what is shown is 0 from now on; all that is not is still to be set to it */
+	if (!rc || c->zero)
+		fputs(text ? text : "", stdout);
+	if (!rc && c->zero && !c->verbose)
 		rc = chainset_zero(&s, c->chain, err);
 	free(text);
 	chainset_close(&s);

@@ -45,7 +45,9 @@ static int zero_counters(struct session *s, struct rules_error *err)
 	int rc;
 
 	for (i = 0; i < DIVERT_RULES_MAX; i++) {
-		rc = s->zero[i] & ZERO_ASKED ? engine_counter_zero(&s->change->engine, i) : 0;
+		rc = 0;
+		if (s->zero[i] & ZERO_ASKED)
+			rc = engine_counter_zero(&s->change->engine, i, NULL);
 		if (!rc && s->zero[i] & ZERO_LOG)
 			rc = engine_log_reset(&s->change->engine, i);
 		if (rc < 0)
