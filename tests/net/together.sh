@@ -142,7 +142,7 @@ both in recv r0 ENETDOWN
 both out xmit r1 ENETUNREACH
 
 # other programs in the place of this one
-for how in execve execlp fexecve syscall; do # the others: unit/test_interpose.c
+for how in execve execlp fexecve syscall; do # the others: unit/test_interpose_exec.c
 	writes c-$how 40 40
 done
 

@@ -14,21 +14,11 @@
 #include "lib/checksum.h"
 #include "lib/fragment.h"
 #include "lib/reassemble.h"
+#include "tests/unit/bytes.h"
 
 #define UDP 17
 
 static uint8_t packet[65535], piece[65535];
-
-static void put16(uint8_t *p, unsigned int v)
-{
-	p[0] = v >> 8;
-	p[1] = v;
-}
-
-static unsigned int get16(const uint8_t *p)
-{
-	return p[0] << 8 | p[1];
-}
 
 static void fill(uint32_t from, uint32_t to)
 {
