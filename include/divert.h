@@ -152,6 +152,13 @@ int divert_shutdown(int fd, int how);
 int divert_nread(int fd);
 
 /*
+ * 1: a receiving call would find something, a packet or the end after divert_shutdown(). 0: it would not, and
+ * poll(2) knows that, until the next call on the socket. Not a system call for each packet, as poll(2) is. With
+ * wait it looks for a while first, as a receiving call does before it sleeps (SO_BUSY_POLL). -1: EBADF, ENOTSOCK.
+ */
+int divert_ready(int fd, int wait);
+
+/*
  * Packets that are written one by one while others wait to be received may go to the kernel together, a moment
  * later (divert(4)): those of all sockets go now. exit(3) does it; what ends a process at once should.
  */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Waiting. A divert socket's descriptor tells by itself when there is something to read, but
- * knows nothing of writing: here it is always writable, as a raw socket is. For epoll(7) see
- * interpose/epoll.c.
+ * knows nothing of writing: here it is always writable, as a raw socket is. Whether there is something
+ * to read libdivert knows without a system call: a program that asks before each packet need not
+ * pay for one. For epoll(7) see interpose/epoll.c.
  */
 #include "interpose/next.h"
 
@@ -18,7 +19,13 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
+#define READABLE (POLLIN | POLLRDNORM)
 #define WRITABLE (POLLOUT | POLLWRNORM)
+
+/* More descriptors than these are left to the kernel: it is as quick with them. */
+#define FEW    16
+/* Where there are others beside divert sockets, they are asked after at least each so many times. */
+#define OTHERS 16
 
 static bool asks_to_write(const struct pollfd *p)
 {
@@ -55,8 +62,48 @@ static int add_writable(struct pollfd *fds, nfds_t n, int ready)
 	return ready;
 }
 
+/* Are the others to be asked after, too? Threads may count into each other's turns. */
+static bool others_turn(void)
+{
+	static unsigned int calls;
+
+	return !(__atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) % OTHERS);
+}
+
+/*
+ * What divert sockets have at hand: how many are ready, filled in; 0: the kernel is to be asked, of
+ * their reading, too. wait: look for a while.
+ */
+static int at_hand(struct pollfd *fds, nfds_t n, bool wait)
+{
+	int ours = 0, readers = 0, ready = 0;
+	nfds_t i;
+
+	if (!children_watched() || n > FEW)
+		return 0;
+	for (i = 0; i < n; i++)
+		if (fds[i].fd < 0 || divert_is(fds[i].fd)) {
+			ours++;
+			readers += fds[i].fd >= 0 && fds[i].events & READABLE;
+		}
+	for (i = 0; i < n && readers; i++) {
+		fds[i].revents = 0;
+		if (fds[i].fd < 0 || !divert_is(fds[i].fd))
+			continue;
+		if (fds[i].events & READABLE && divert_ready(fds[i].fd, wait && readers == 1) == 1)
+			fds[i].revents = fds[i].events & READABLE;
+		fds[i].revents |= fds[i].events & WRITABLE;
+		ready += fds[i].revents != 0;
+	}
+	return ready && ((nfds_t)ours == n || !others_turn()) ? ready : 0;
+}
+
 PUBLIC int poll(struct pollfd *fds, nfds_t n, int timeout)
 {
+	int ready = at_hand(fds, n, timeout != 0);
+
+	if (ready)
+		return ready;
 	if (!any_asks(fds, n))
 		return NEXT(poll)(fds, n, timeout);
 	return add_writable(fds, n, NEXT(poll)(fds, n, 0));
@@ -65,7 +112,11 @@ PUBLIC int poll(struct pollfd *fds, nfds_t n, int timeout)
 PUBLIC int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
 {
 	const struct timespec none = {0};
+	/* with a mask it is called for signals, too */
+	int ready = at_hand(fds, n, !mask && (!timeout || timeout->tv_sec || timeout->tv_nsec));
 
+	if (ready && !mask)
+		return ready;
 	if (!any_asks(fds, n))
 		return NEXT(ppoll)(fds, n, timeout, mask);
 	return add_writable(fds, n, NEXT(ppoll)(fds, n, &none, mask));
@@ -84,6 +135,49 @@ PUBLIC int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *time
 	if (!any_asks(fds, n))
 		return NEXT(__ppoll_chk)(fds, n, timeout, mask, size);
 	return ppoll(fds, n, timeout, mask);
+}
+
+static bool has(const fd_set *set, int fd)
+{
+	return set && FD_ISSET(fd, set);
+}
+
+/* Leave fd in the set if it was there and is ready; is it? */
+static int keep(fd_set *set, int fd, bool ready)
+{
+	if (!has(set, fd))
+		return 0;
+	if (!ready)
+		FD_CLR(fd, set);
+	return ready;
+}
+
+/* The same for sets. Those with high numbers in them are left to the kernel. */
+static int at_hand_in(int n, fd_set *in, fd_set *out, fd_set *except, bool wait)
+{
+	struct pollfd fds[FEW];
+	int fd, ready = 0;
+	nfds_t i, used = 0;
+	short events;
+
+	if (!in || !children_watched() || n > 4 * FEW)
+		return 0;
+	for (fd = 0; fd < n; fd++) {
+		events = (has(in, fd) ? POLLIN : 0) | (has(out, fd) ? POLLOUT : 0);
+		if (!events && !has(except, fd))
+			continue;
+		if (used == FEW)
+			return 0;
+		fds[used++] = (struct pollfd){.fd = fd, .events = events};
+	}
+	if (!at_hand(fds, used, wait))
+		return 0;
+	for (i = 0; i < used; i++) {
+		ready += keep(in, fds[i].fd, fds[i].revents & POLLIN);
+		ready += keep(out, fds[i].fd, fds[i].revents & POLLOUT);
+		keep(except, fds[i].fd, false);
+	}
+	return ready;
 }
 
 /* Move the divert sockets out of the set; how many. Sets larger than the type are left alone. */
@@ -118,8 +212,12 @@ PUBLIC int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval
 {
 	struct timeval none = {0};
 	fd_set ours;
-	int taken = take_writable(n, out, &ours);
+	int taken, ready;
 
+	ready = at_hand_in(n, in, out, except, !timeout || timeout->tv_sec || timeout->tv_usec);
+	if (ready)
+		return ready;
+	taken = take_writable(n, out, &ours);
 	if (!taken)
 		return NEXT(select)(n, in, out, except, timeout);
 	return give_back(n, &ours, out, NEXT(select)(n, in, out, except, &none), taken);
@@ -130,8 +228,14 @@ PUBLIC int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct 
 {
 	const struct timespec none = {0};
 	fd_set ours;
-	int taken = take_writable(n, out, &ours);
+	int taken, ready = 0;
 
+	if (!mask) /* with one it is called for signals, too */
+		ready = at_hand_in(n, in, out, except,
+				   !timeout || timeout->tv_sec || timeout->tv_nsec);
+	if (ready)
+		return ready;
+	taken = take_writable(n, out, &ours);
 	if (!taken)
 		return NEXT(pselect)(n, in, out, except, timeout, mask);
 	return give_back(n, &ours, out, NEXT(pselect)(n, in, out, except, &none, mask), taken);

@@ -359,3 +359,31 @@ int divert_nread(int fd)
 	socket_put(s);
 	return n;
 }
+
+static ssize_t arrived(struct dsock *s, void *arg, int flags)
+{
+	(void)arg;
+	(void)flags;
+	return ring_arrived(&s->ring) || s->shared->shut_read ? 1 : -EAGAIN;
+}
+
+int divert_ready(int fd, int wait)
+{
+	struct dsock *s = socket_get(fd);
+	bool ready;
+
+	if (!s)
+		return -1;
+	ready = arrived(s, NULL, 0) > 0;
+	if (!ready && wait) {
+		/* what has passed since then is about how long it was asleep */
+		if (s->asked)
+			spin_slept(&s->spin, now_ns() - s->asked, busy_ns(s));
+		ready = look(s, 0, arrived, NULL) > 0;
+		s->asked = ready ? 0 : now_ns();
+	}
+	if (!ready)
+		ring_sleep(&s->ring);
+	socket_put(s);
+	return ready;
+}

@@ -145,6 +145,41 @@ END
 is "shutdown wakes recv, select, poll and epoll" "$(a divert-run python3 "$TMP/shutdown.py" | tail -n 1)" \
 	"[('epoll', True), ('poll', True), ('recv', True), ('select', True)] True"
 
+# ---- select and poll say what a receiving call would find, also where that one did not sleep ----
+
+cat >"$TMP/asks.py" <<'END'
+import select, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
+s.bind(("0.0.0.0", 2100))
+s.setsockopt(socket.SOL_SOCKET, 46, 1000) # SO_BUSY_POLL: longer than it is from packet to packet
+poll = select.poll()
+poll.register(s, select.POLLIN)
+asks = {
+    "select": lambda: select.select([s], [], [], 0)[0] == [s],
+    "poll": lambda: len(poll.poll(0)) == 1,
+}
+open(sys.argv[1], "w").write("ready")
+wrong, got = [], 0
+while got < 1000:
+    for name, ask in asks.items():
+        s.recv(2000)
+        said, there = ask(), True
+        try:
+            s.recv(2000, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            there = False
+        got += 1 + there
+        if said and not there: # one may come in between
+            wrong.append(name)
+print("wrong", len(wrong), *sorted(set(wrong)))
+END
+a ipfw -q add 110 divert 2100 udp from any to any 3010 out via lo
+start asks a divert-run python3 "$TMP/asks.py" "$TMP/asks.ready"
+wait_for 5 "the program that asks" test -s "$TMP/asks.ready"
+a python3 "$(dirname "$0")/progs/numbered.py" send 127.0.0.1 3010 1500 --pps 3000 >/dev/null
+wait_for 10 "the program that asks has got its packets" test -s "$TMP/asks.out"
+is "select and poll do not speak of packets that are not there" "$(cat "$TMP/asks.out" "$TMP/asks.err")" "wrong 0"
+
 # ---- IP_DIVERTFL: the other direction passes the socket by ----
 
 cat >"$TMP/directions.py" <<'END'

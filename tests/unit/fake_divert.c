@@ -69,6 +69,14 @@ void divert_at_once(void)
 	at_once++;
 }
 
+volatile int at_hand = -1;
+
+int divert_ready(int fd, int wait)
+{
+	assert_true(divert_is(fd));
+	return at_hand == fd;
+}
+
 volatile int writer = -1;
 
 int divert_writer(int fd)

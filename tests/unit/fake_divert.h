@@ -15,6 +15,7 @@ extern const char *volatile asked; /* the last function called */
 extern volatile int asked_flags, refuse_dup;
 extern volatile int flushed, at_once; /* how often */
 extern volatile int writer;	      /* what divert_writer() answers */
+extern volatile int at_hand; /* the socket of which divert_ready() says that there is something */
 
 int setup(void **state);
 int teardown(void **state);

@@ -164,62 +164,6 @@ static void other_descriptors(void **state)
 	assert_string_equal(asked, "");
 }
 
-/* What epoll_wait() says of the set: the events, of which all have this number as data. */
-static uint32_t ready(int set, uint64_t data)
-{
-	struct epoll_event event[4];
-	uint32_t events = 0;
-	int i, n = epoll_wait(set, event, 4, 0);
-
-	for (i = 0; i < n; i++) {
-		assert_int_equal(event[i].data.u64, data);
-		events |= event[i].events;
-	}
-	return events;
-}
-
-/* The writer stands in a set for the half that the socket's descriptor cannot tell. */
-static void epoll_sets(void **state)
-{
-	const int set = epoll_create1(0), null = open("/dev/null", O_RDWR);
-	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.u64 = 7};
-	int fd, pipes[2];
-
-	/* read ends never are writable */
-	assert_int_equal(pipe(pipes), 0);
-	fd = pipes[0];
-	is_socket[fd] = true;
-	writer = (int)syscall(SYS_eventfd2, 0, EFD_NONBLOCK);
-	is_inner[writer] = true;
-
-	assert_int_equal(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event), 0);
-	assert_int_equal(ready(set, 7), EPOLLOUT);
-	FAILS(EEXIST, epoll_ctl(set, EPOLL_CTL_ADD, fd, &event));
-	assert_int_equal(write(pipes[1], "a", 1), 1);
-	assert_int_equal(ready(set, 7), EPOLLIN | EPOLLOUT);
-	event.events = EPOLLIN;
-	assert_int_equal(epoll_ctl(set, EPOLL_CTL_MOD, fd, &event), 0);
-	assert_int_equal(ready(set, 7), EPOLLIN);
-	event.events = EPOLLOUT;
-	event.data.u64 = 8;
-	assert_int_equal(epoll_ctl(set, EPOLL_CTL_MOD, fd, &event), 0);
-	assert_int_equal(ready(set, 8), EPOLLOUT);
-	event.events = EPOLLOUT | EPOLLET;
-	assert_int_equal(epoll_ctl(set, EPOLL_CTL_MOD, fd, &event), 0);
-	assert_int_equal(ready(set, 8), EPOLLOUT);
-	assert_int_equal(ready(set, 8), 0);
-	assert_int_equal(epoll_ctl(set, EPOLL_CTL_DEL, fd, NULL), 0);
-	assert_int_equal(ready(set, 0), 0);
-	FAILS(ENOENT, epoll_ctl(set, EPOLL_CTL_DEL, writer, NULL));
-	event.events = EPOLLOUT | EPOLLONESHOT;
-	assert_int_equal(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event), 0);
-	assert_int_equal(ready(set, 0), 0);
-	FAILS(EPERM, epoll_ctl(set, EPOLL_CTL_ADD, null, &event));
-	close(null);
-	close(pipes[1]);
-	close(set);
-}
-
 static void firewall(void **state)
 {
 	static const struct {
@@ -259,7 +203,6 @@ int main(void)
 		TEST(forms),
 		TEST(calls_on_divert_sockets),
 		TEST(other_descriptors),
-		TEST(epoll_sets),
 		TEST(firewall),
 	};
 
