@@ -142,11 +142,11 @@ install: all
 	sed 's|@PREFIX@|$(PREFIX)|' packaging/ipfw.service.in >$(D)/lib/systemd/system/ipfw.service
 	sed 's|@PREFIX@|$(PREFIX)|' packaging/60-ipdivert.rules.in >$(D)/lib/udev/rules.d/60-ipdivert.rules
 	install -d $(D)/share/bash-completion/completions $(D)/share/zsh/site-functions
-	packaging/completion/words man/ipfw.8 packaging/completion/ipdivert.bash.in \
+	packaging/completion/words man packaging/completion/ipdivert.bash.in \
 		>$(D)/share/bash-completion/completions/ipfw
-	for t in ipchains divertctl interceptor divert-run; do \
+	for t in ipchains ipchains-save ipchains-restore divertctl interceptor divert-run; do \
 		ln -sf ipfw $(D)/share/bash-completion/completions/$$t || exit 1; done
-	packaging/completion/words man/ipfw.8 packaging/completion/_ipdivert.in \
+	packaging/completion/words man packaging/completion/_ipdivert.in \
 		>$(D)/share/zsh/site-functions/_ipdivert
 	install -d $(D)/share/doc/ipdivert/examples
 	install -m 644 packaging/ipfw.rules $(D)/share/doc/ipdivert

@@ -43,6 +43,7 @@ test	cmd:traceroute		traceroute
 test	cmd:dnsmasq		dnsmasq-base
 test	cmd:busybox		busybox
 test	cmd:valgrind		valgrind
+test	cmd:zsh			zsh
 test	cmd:gnuplot		gnuplot-nox
 test	h:libnetfilter_queue/libnetfilter_queue.h	libnetfilter-queue-dev
 bench	cmd:ip			iproute2

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # What `make install` puts beside the programs: the systemd unit that loads /etc/ipfw.rules, the udev
-# rule for interfaces that appear later, the example of rules, completion for bash and zsh. Without
-# systemd and udev running: what their files say is checked by their tools, where those are there,
-# and then done by hand.
+# rule for interfaces that appear later, the examples. Without systemd and udev running: what their
+# files say is checked by their tools, where those are there, and then done by hand. Completion is
+# in completion.sh.
 . "$(dirname "$0")/lib.sh"
 top=$(cd "$(dirname "$0")/../.." && pwd)
 make_router
@@ -76,113 +76,9 @@ r ip link add v2 type veth peer name v3
 works "an interface appears where no engine is loaded" appears v2
 is "none is loaded for it" "$(q divertctl status)" "engine: not loaded"
 
-# ---- completion ----
+# ---- all of it ----
 
-# completes LINE EXPECTED...: TAB at the end of the line offers these, among others
-completes() {
-	local got word line=$1
-	got=$(q bash --norc -c '
-		. "$STAGE/share/bash-completion/completions/ipfw" || exit
-		read -ra COMP_WORDS <<<"$1"
-		[[ $1 == *" " ]] && COMP_WORDS+=("")
-		COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-		spec=$(complete -p "${COMP_WORDS[0]}") || exit
-		spec=${spec##*-F }
-		${spec%% *}
-		printf "%s\n" "${COMPREPLY[@]}"' bash "$line" 2>&1 </dev/null)
-	shift
-	for word in "$@"; do
-		if grep -qxF -e "$word" <<<"$got"; then ok "'$line' TAB: $word"; else
-			not_ok "'$line' TAB: no $word in: ${got//$'\n'/ }"; fi
-	done
-}
-r ipfw -q add 1000 divert 4711 ip from any to any
-r ipfw -q add 2000 tee 4712 ip from any to any
-r ipfw -q table clients create type flow
-q ipchains -N mychain
-completes "ipfw " add delete list show zero flush -q -n --version
-completes "ipfw -q f" flush
-completes "ipfw add 100 " allow deny count divert tee skipto
-completes "ipfw add di" divert
-completes "ipfw add 100 divert " natd 4711 4712
-completes "ipfw add 100 divert 2000 " ip tcp udp icmp ipv6-icmp from
-completes "ipfw add 100 divert 2000 ip " from
-completes "ipfw add 100 divert 2000 ip from " any
-completes "ipfw add 100 divert 2000 ip from any " to
-completes "ipfw add 100 divert 2000 ip from any to any " in out via recv xmit bypass fwmark icmptypes
-completes "ipfw add 100 divert 2000 ip from any to any via r" r0 r1
-completes "ipfw add 100 skipto " 1000 2000
-completes "ipfw delete 1" 1000
-completes "ipfw table " all clients
-completes "ipfw table cl" clients
-completes "ipfw table clients " create swap lock atomic detail
-completes "ipfw table clients swap " clients
-completes "ipfw table new create " type limit or-flush
-completes "ipfw table new create type " addr flow
-completes "ipfw add 100 allow ip from any to any flow " clients
-completes "ipchains -A " input output forward mychain
-completes "ipchains -A input -i " r0 lo
-completes "ipchains -A input -p ICMP -j " ACCEPT DENY REJECT DIVERT mychain
-completes "ipchains -P input " ACCEPT DENY
-completes "ipchains -" -A -L -j --line-numbers
-completes "divertctl attach " r0 r1 -l
-completes "divertctl set " pass-through
-completes "divertctl set pass-through " on off
-completes "divertctl stat " -a 4711
-completes "divertctl upgrade " -f
-completes "interceptor -" -c -n -q -w -x
-completes "interceptor 47" 4711 4712
-completes "divert-run -" -v
-completes "divert-run ba" bash
-# the commands that divertctl itself lists, and ipfw
-# shellcheck disable=SC2046
-completes "divertctl " $(q divertctl --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
-# shellcheck disable=SC2046
-completes "ipfw " $(q ipfw --help | sed -n 's/^       ipfw \[[^]]*\] \([a-z]*\).*/\1/p')
-for name in ipchains divertctl interceptor divert-run; do
-	is "bash finds it for $name" "$(readlink "$STAGE/share/bash-completion/completions/$name")" ipfw
-done
 is "no place was left open" "$(grep -l '@[A-Z]*@' "$STAGE"/share/bash-completion/completions/* \
 	"$STAGE"/share/zsh/site-functions/* "$unit" "$udev")" ""
-zsh=$STAGE/share/zsh/site-functions/_ipdivert
-is "zsh: for all of them" "$(head -1 "$zsh")" "#compdef ipfw ipchains divertctl interceptor divert-run"
-if command -v zsh >/dev/null; then
-	works "zsh -n" zsh -n "$zsh"
-	# zcompletes LINE EXPECTED: as zsh calls it, with a compadd that prints
-	zcompletes() {
-		local got
-		# shellcheck disable=SC2016 # zsh expands it
-		got=$(q zsh -f -c '
-			compadd() {
-				if [[ $1 == -a ]]; then print -l -- ${(P)2}; else print -l -- "$@"; fi
-			}
-			_files() { }
-			words=(${(s: :)1}) service=${1%% *}
-			[[ $1 == *" " ]] && words+=("")
-			CURRENT=$#words
-			source $2' zsh "$1" "$zsh" 2>&1)
-		if grep -qxF -e "$2" <<<"$got"; then ok "zsh: '$1' TAB: $2"; else
-			not_ok "zsh: '$1' TAB: no $2 in: ${got//$'\n'/ }"; fi
-	}
-	zcompletes "ipfw " add
-	zcompletes "ipfw add 100 " divert
-	zcompletes "ipfw add 100 divert " 4711
-	zcompletes "ipfw add 100 divert 4711 " udp
-	zcompletes "ipfw add 100 divert 4711 ip from any " to
-	zcompletes "ipfw add 100 divert 4711 ip from any to any " via
-	zcompletes "ipfw add 100 divert 4711 ip from any to any via " r0
-	zcompletes "ipfw delete " 1000
-	zcompletes "ipfw table " clients
-	zcompletes "ipfw table clients " swap
-	zcompletes "ipfw table new create type flow " limit
-	zcompletes "ipchains -A " mychain
-	zcompletes "ipchains -A input -j " DIVERT
-	zcompletes "divertctl " upgrade
-	zcompletes "divertctl set pass-through " on
-else
-	echo "skip no zsh"
-fi
-
-# ---- the examples' sources ----
 
 works "the examples are installed" diff -r "$top/examples" "$STAGE/share/doc/ipdivert/examples"
