@@ -22,8 +22,6 @@
 #define READABLE (POLLIN | POLLRDNORM)
 #define WRITABLE (POLLOUT | POLLWRNORM)
 
-/* More descriptors than these are left to the kernel: it is as quick with them. */
-#define FEW    16
 /* Where there are others beside divert sockets, they are asked after at least each so many times. */
 #define OTHERS 16
 
@@ -79,7 +77,7 @@ static int at_hand(struct pollfd *fds, nfds_t n, bool wait)
 	int ours = 0, readers = 0, ready = 0;
 	nfds_t i;
 
-	if (!children_watched() || n > FEW)
+	if (!children_watched())
 		return 0;
 	for (i = 0; i < n; i++)
 		if (fds[i].fd < 0 || divert_is(fds[i].fd)) {
@@ -152,23 +150,20 @@ static int keep(fd_set *set, int fd, bool ready)
 	return ready;
 }
 
-/* The same for sets. Those with high numbers in them are left to the kernel. */
+/* The same for sets. */
 static int at_hand_in(int n, fd_set *in, fd_set *out, fd_set *except, bool wait)
 {
-	struct pollfd fds[FEW];
+	struct pollfd fds[FD_SETSIZE];
 	int fd, ready = 0;
 	nfds_t i, used = 0;
 	short events;
 
-	if (!in || !children_watched() || n > 4 * FEW)
+	if (!in || !children_watched() || n > FD_SETSIZE)
 		return 0;
 	for (fd = 0; fd < n; fd++) {
 		events = (has(in, fd) ? POLLIN : 0) | (has(out, fd) ? POLLOUT : 0);
-		if (!events && !has(except, fd))
-			continue;
-		if (used == FEW)
-			return 0;
-		fds[used++] = (struct pollfd){.fd = fd, .events = events};
+		if (events || has(except, fd))
+			fds[used++] = (struct pollfd){.fd = fd, .events = events};
 	}
 	if (!at_hand(fds, used, wait))
 		return 0;
