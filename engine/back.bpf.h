@@ -46,7 +46,7 @@ static __always_inline int entry_take(volatile struct __sk_buff *skb, __u32 *tag
 	*recv_ifindex = skb->cb[3];
 	/* what was written and never came here was lost on the way: see DIVERT_N_LOST */
 	if (entry == ENTRY_BACK)
-		count(skb->cb[4], DIVERT_N_ENTERED);
+		count_late(skb->cb[4], DIVERT_N_ENTERED);
 	skb->cb[0] = 0;
 	skb->cb[1] = 0;
 	skb->cb[2] = 0;
@@ -98,7 +98,7 @@ static __always_inline int is_back(struct __sk_buff *skb)
 	       skb->sk->family == AF_PACKET;
 }
 
-/* Counters of the sender's port: its packet socket has their index as priority. */
+/* Counters of the sender's port: its packet socket has them as priority. */
 static __always_inline __u32 back_stats(struct __sk_buff *skb)
 {
 	return skb->priority;

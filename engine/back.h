@@ -25,7 +25,7 @@ int back_open(uint32_t mark);
 int back_open_large(uint32_t mark);
 /* What the kernel takes from it: enum divert_gso. UDP since Linux 6.2. */
 uint32_t back_large_types(int fd);
-/* Its frames count for the port with this index of counters. Needs CAP_NET_ADMIN. */
+/* Its frames count for the port with these stats (struct divert_port). Needs CAP_NET_ADMIN. */
 int back_account(int fd, uint32_t stats);
 /* A frame header with nothing in it. protocol: host order. */
 void back_frame(struct divert_frame *frame, uint16_t protocol);

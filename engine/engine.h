@@ -41,6 +41,7 @@ struct engine {
 	int map[ENGINE_MAPS];  /* descriptors */
 	int prog_in, prog_out; /* descriptors: of the hooks' programs */
 	int lock;	       /* descriptor: held while open for writing, else -1 */
+	int asker; /* descriptor: a packet socket of the mark; else -1, and opened on need */
 	struct divert_identity identity;
 };
 
@@ -166,18 +167,19 @@ int engine_log_read(struct engine *e, uint64_t *serial, struct divert_log_entry 
 /* A rule's count of packets that were logged. */
 int engine_log_reset(struct engine *e, uint32_t counter);
 
-/* ---- ports (engine/port.c) ---- */
+/* ---- ports (engine/port.c, bind.c, stat.c) ---- */
 
 /*
- * Make sure that the port (a key: host order, or'ed with DIVERT_KEY_V6) has an entry, so that what it loses is
- * counted for it. -ENOSPC: DIVERT_PORTS_MAX ports are in use.
+ * Make sure that these ports (keys: host order, or'ed with DIVERT_KEY_V6) have entries, so that what they lose is
+ * counted for them. Where there is no room, those that no rule in place names and no socket is bound to go. -ENOSPC:
+ * there would be more than 4,095 all the same; nothing has changed. Needs ENGINE_LOCK.
  */
-int engine_port_add(struct engine *e, uint32_t key);
+int engine_ports_add(struct engine *e, const uint32_t *key, uint32_t n);
 
 /*
  * Bind the ring to a port: -EADDRINUSE if a live socket has it, unless that one and this one are shared
- * (SO_REUSEPORT); -ENOSPC if DIVERT_GROUP_MAX share it. conf: what the socket has set. Gives the slot, and the
- * index of the port's counters. Needs ENGINE_LOCK.
+ * (SO_REUSEPORT); -ENOSPC if DIVERT_GROUP_MAX share it, or as engine_ports_add(). conf: what the socket has set. Gives the slot, and
+ * which counters are the port's. Needs ENGINE_LOCK.
  */
 int engine_port_bind(struct engine *e, uint32_t key, int ring_fd, bool shared,
 		     const struct divert_socket *conf, uint32_t *slot, uint32_t *stats);

@@ -39,7 +39,7 @@ void engine_clear(struct engine *e)
 	memset(e, 0, sizeof(*e));
 	memset(e->map, 0xff, sizeof(e->map));
 	memset(e->identity.sysctl_was, 0xff, sizeof(e->identity.sysctl_was));
-	e->prog_in = e->prog_out = e->lock = -1;
+	e->prog_in = e->prog_out = e->lock = e->asker = -1;
 }
 
 static void shut(int *fd)
@@ -57,6 +57,7 @@ void engine_close(struct engine *e)
 		shut(&e->map[i]);
 	shut(&e->prog_in);
 	shut(&e->prog_out);
+	shut(&e->asker);
 	if (e->lock >= 0)
 		flock(e->lock, LOCK_UN); /* a child may have it, too: see ruleset.c */
 	shut(&e->lock);			 /* last: it guards the rest */

@@ -16,10 +16,10 @@
  * marked below (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
  */
 #ifndef DIVERT_LAYOUT
-#define DIVERT_LAYOUT 9 /* of everything in this file */
+#define DIVERT_LAYOUT 10 /* of everything in this file */
 #endif
 
-#define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name */
+#define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name, and 1 */
 #define DIVERT_SOCKETS_MAX 4096	 /* sockets bound at a time */
 #define DIVERT_RULES_MAX   16384 /* rules in a namespace */
 #define DIVERT_GROUP_MAX   32	 /* sockets that share a port */
@@ -171,7 +171,8 @@ enum divert_cause {
 	 */
 	DIVERT_N_LOST,
 	DIVERT_N_CAUSES,
-	DIVERT_N_ROOM = 32, /* counters of a port, some free */
+	DIVERT_N_STATS = 31, /* no counter: stats of the port whose counters these are */
+	DIVERT_N_ROOM = 32,  /* counters of a port, some free */
 };
 
 struct divert_port_stats {
@@ -189,8 +190,12 @@ enum divert_port_flags {
 };
 
 struct divert_port {
-	__u32 flags;   /* enum divert_port_flags */
-	__u32 stats;   /* index of its counters */
+	__u32 flags; /* enum divert_port_flags */
+	/*
+	 * Its counters: their index, which is a port's after another's, and above it how many there
+	 * were before. 0, also of what belongs to no port: that of none.
+	 */
+	__u32 stats;
 	__u32 members; /* bit i: slot[i] is that of a socket, which may have died */
 	__u16 slot[DIVERT_GROUP_MAX];
 };

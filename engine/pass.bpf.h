@@ -140,8 +140,9 @@ static __always_inline __u32 action_port(const struct pass *p, const struct dive
 		       : in->action.port;
 }
 
-static __always_inline __u64 *port_counters(__u32 index)
+static __always_inline __u64 *port_counters(__u32 stats)
 {
+	__u32 index = stats % DIVERT_PORTS_MAX;
 	struct divert_port_stats *s = bpf_map_lookup_elem(&port_stats, &index);
 
 	return s ? s->n : NULL;
@@ -161,17 +162,26 @@ static __always_inline void count_packet(struct divert_rule_counter *c, __u32 by
 }
 
 /* The counters are a processor's own, and hooks do not interrupt one another: no atomics. */
-static __always_inline void count_many(__u32 index, enum divert_cause cause, __u32 many)
+static __always_inline void count_many(__u32 stats, enum divert_cause cause, __u32 many)
 {
-	__u64 *n = port_counters(index);
+	__u64 *n = port_counters(stats);
 
 	if (n)
 		n[cause] += many;
 }
 
-static __always_inline void count(__u32 index, enum divert_cause cause)
+static __always_inline void count(__u32 stats, enum divert_cause cause)
 {
-	count_many(index, cause, 1);
+	count_many(stats, cause, 1);
+}
+
+/* For one that has waited, however long: the counters may be another port's by now. */
+static __always_inline void count_late(__u32 stats, enum divert_cause cause)
+{
+	__u64 *n = port_counters(stats);
+
+	if (n && n[DIVERT_N_STATS] == stats)
+		n[cause]++;
 }
 
 #endif

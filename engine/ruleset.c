@@ -11,8 +11,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "engine.h"
 #include "error.h"
+#include "port.h"
 
 #define SOURCE_MAX (64u << 20)
 
@@ -221,19 +221,68 @@ static int get_source(int map, char **source, uint32_t *len)
 	return 0;
 }
 
-int engine_rules_get(struct engine *e, char **source, uint32_t *len)
+/* The rule set in place: a descriptor; -ENOENT, without a sentence: there is none. */
+static int open_rules(struct engine *e)
 {
 	uint32_t zero = 0, id;
-	int map, rc;
+	int map;
+
+	if (bpf_map_lookup_elem(e->map[ENGINE_RULES], &zero, &id))
+		return errno == ENOENT ? -ENOENT
+				       : engine_fail(-errno, "the rules: %s", strerror(errno));
+	map = bpf_map_get_fd_by_id(id);
+	return map < 0 ? engine_fail(-errno, "the rules: %s", strerror(errno)) : map;
+}
+
+int engine_rules_get(struct engine *e, char **source, uint32_t *len)
+{
+	int rc, map = open_rules(e);
 
 	*source = NULL;
 	*len = 0;
-	if (bpf_map_lookup_elem(e->map[ENGINE_RULES], &zero, &id))
-		return errno == ENOENT ? 0 : engine_fail(-errno, "the rules: %s", strerror(errno));
-	map = bpf_map_get_fd_by_id(id);
 	if (map < 0)
-		return engine_fail(-errno, "the rules: %s", strerror(errno));
+		return map == -ENOENT ? 0 : map;
 	rc = get_source(map, source, len);
+	close(map);
+	return rc ? engine_fail(rc, "the rules: %s", strerror(-rc)) : 0;
+}
+
+static void name_port(const struct divert_insn *in, struct named *named)
+{
+	if (in->op != DIVERT_OP_DIVERT && in->op != DIVERT_OP_TEE)
+		return;
+	if (in->action.flags & DIVERT_ACT_TABLEARG)
+		named->any = true;
+	else
+		named->port[in->action.port] = true;
+}
+
+static int get_named(int map, struct named *named)
+{
+	union divert_page buf;
+	uint32_t i, insns, page = 0;
+
+	if (bpf_map_lookup_elem(map, &page, &buf))
+		return -errno;
+	insns = buf.head.insns;
+	for (i = 0; i < insns; i++) {
+		if (i % DIVERT_PAGE_INSNS == 0) {
+			page++;
+			if (bpf_map_lookup_elem(map, &page, &buf))
+				return -errno;
+		}
+		name_port(&buf.insn[i % DIVERT_PAGE_INSNS], named);
+	}
+	return 0;
+}
+
+int ruleset_named(struct engine *e, struct named *named)
+{
+	int rc, map = open_rules(e);
+
+	if (map < 0)
+		return map == -ENOENT ? 0 : map;
+	rc = get_named(map, named);
 	close(map);
 	return rc ? engine_fail(rc, "the rules: %s", strerror(-rc)) : 0;
 }

@@ -102,19 +102,14 @@ void change_close(struct change *c)
 
 static int add_ports(struct change *c, struct rules_error *err)
 {
-	const struct rule *r;
-	unsigned int i;
+	uint32_t *port = calloc(c->rules.n + 1, sizeof(*port));
 	int rc;
 
-	for (i = 0; i < c->rules.n; i++) {
-		r = c->rules.rule[i];
-		if ((r->action != RULE_DIVERT && r->action != RULE_TEE) || !r->arg || r->tablearg)
-			continue;
-		rc = engine_port_add(&c->engine, r->arg);
-		if (rc < 0)
-			return refuse_engine(err, rc);
-	}
-	return 0;
+	if (!port)
+		return rules_fail(err, ENOMEM, "out of memory");
+	rc = engine_ports_add(&c->engine, port, rules_ports(&c->rules, port));
+	free(port);
+	return rc < 0 ? refuse_engine(err, rc) : 0;
 }
 
 static int zero_fresh(struct change *c, struct rules_error *err)

@@ -159,6 +159,19 @@ unsigned int rules_delete_if(struct rules *s, bool (*goes)(const struct rule *r,
 	return was - n;
 }
 
+unsigned int rules_ports(const struct rules *s, uint32_t *port)
+{
+	const struct rule *r;
+	unsigned int i, n = 0;
+
+	for (i = 0; i < s->n; i++) {
+		r = s->rule[i];
+		if ((r->action == RULE_DIVERT || r->action == RULE_TEE) && r->arg && !r->tablearg)
+			port[n++] = r->arg;
+	}
+	return n;
+}
+
 struct part {
 	unsigned int set, first, last;
 };

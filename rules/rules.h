@@ -315,6 +315,9 @@ void rules_flush(struct rules *s);
 /* The rules of one set, but those of chains. How many there were. */
 unsigned int rules_delete_set(struct rules *s, unsigned int set, unsigned int first,
 			      unsigned int last);
+/* The ports that rules divert to, one for each rule that names one, into room for s->n: how many. */
+unsigned int rules_ports(const struct rules *s, uint32_t *port);
+
 /* ipfw flush: all but those of RULES_SET_RESERVED. */
 void rules_flush_sets(struct rules *s);
 

@@ -17,15 +17,13 @@ static void tell(const char *name, const char *why, void *arg)
 /* What a rule diverts to is counted from now on. */
 static int add_ports(struct engine *e, const struct rules *rules)
 {
-	const struct rule *r;
-	unsigned int i;
-	int rc = 0;
+	uint32_t *port = calloc(rules->n + 1, sizeof(*port));
+	int rc;
 
-	for (i = 0; !rc && i < rules->n; i++) {
-		r = rules->rule[i];
-		if ((r->action == RULE_DIVERT || r->action == RULE_TEE) && r->arg)
-			rc = engine_port_add(e, r->arg);
-	}
+	if (!port)
+		return -ENOMEM;
+	rc = engine_ports_add(e, port, rules_ports(rules, port));
+	free(port);
 	return rc;
 }
 

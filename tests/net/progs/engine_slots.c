@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What this namespace's engine holds for sockets, living or dead: prints how many slots are taken. */
+#include <stdio.h>
+
+#include <bpf/bpf.h>
+
+#include "engine/engine.h"
+
+int main(void)
+{
+	uint32_t slot, id, n = 0;
+	struct engine e;
+
+	if (engine_open(&e, 0)) {
+		fprintf(stderr, "engine_slots: %s\n", engine_error());
+		return 1;
+	}
+	for (slot = 0; slot < DIVERT_SOCKETS_MAX; slot++)
+		n += !bpf_map_lookup_elem(e.map[ENGINE_SOCKETS], &slot, &id);
+	engine_close(&e);
+	printf("%u\n", n);
+	return 0;
+}
