@@ -137,6 +137,7 @@ start() {
 	local name=$1 ns=$2
 	shift 2
 	echo "# $ns: $* &" >&2
+	: >"$TMP/$name.out" # now: what one of that name said before is not to be taken for this one's
 	ip netns exec "$NS-$ns" "$@" >"$TMP/$name.out" 2>"$TMP/$name.err" &
 	pid=$!
 	pids+=("$pid")
