@@ -113,7 +113,7 @@ owner() {
 	wait_for 10 "$name: its rule" grep -q '^100$' "$TMP/$name.out"
 }
 
-for signal in KILL TERM HUP SEGV; do
+for signal in KILL TERM USR1 SEGV; do
 	owner own wait
 	fails "owned: in effect" ping_ a 10.2.0.1
 	is "owned: listed" "$(r ipfw list | head -n 1)" "00100 deny icmp from any to 10.2.0.1 in"
