@@ -53,40 +53,40 @@ def cpu(subject, base="nfqueue", none="undiverted"):
     return of
 
 
+def in_out(suite, program, base, floors, aims, quantity="goodput"):
+    """Both directions, of packets of 64 bytes."""
+    return [(way, over(suite, "64", f"{program}_{way}", base, quantity), floor, aim)
+            for way, floor, aim in zip(("in", "out"), floors, aims)]
+
+
+def flows(subject, base, floor, aim):
+    return [(name, over("tcp", case, subject, base), floor, aim) for case, name in (("1", "1 flow"), ("4", "4 flows"))]
+
+
+def percentiles(rate, floor, aim):
+    return [(p, added("latency", rate, "divert_in", p), floor, aim) for p in ("p50", "p99")]
+
+
 ROWS = (
-    Row("overload: recvfrom/sendto against NFQUEUE's plain loop", (
-        ("in", over("overload", "64", "divert_in", "nfqueue"), 2.5, 3.5),
-        ("out", over("overload", "64", "divert_out", "nfqueue"), 3, 4.5))),
-    Row("overload: recvmmsg/sendmmsg against NFQUEUE's plain loop", (
-        ("in", over("overload", "64", "many_in", "nfqueue"), 3.2, 4.5),
-        ("out", over("overload", "64", "many_out", "nfqueue"), 4, 5.5))),
-    Row("overload: recvfrom/sendto against NFQUEUE at its best", (
-        ("in", over("overload", "64", "divert_in", "nfqueue_best"), 2, 3),
-        ("out", over("overload", "64", "divert_out", "nfqueue_best"), 2, 3))),
-    Row("no loss: recvfrom/sendto against NFQUEUE's plain loop", (
-        ("in", over("loss", "64", "divert_in", "nfqueue", "rate"), 1.8, 3),
-        ("out", over("loss", "64", "divert_out", "nfqueue", "rate"), 1.8, 3))),
-    Row("overload: recvmmsg/sendmmsg against undiverted", (
-        ("in", over("overload", "64", "many_in", "undiverted"), 0.35, 0.5),
-        ("out", over("overload", "64", "many_out", "undiverted"), 0.45, 0.6))),
-    Row("overload: read and dropped against undiverted", (
-        ("in", over("overload", "64", "drop_in", "undiverted"), 0.9, 1.1),)),
-    Row("overload: one rule that does not match against none", (
-        ("", over("overload", "64", "loaded", "undiverted"), 0.97, 0.99),)),
-    Row("TCP: recvfrom/sendto against NFQUEUE's plain loop", (
-        ("1 flow", over("tcp", "1", "divert_in", "nfqueue"), 1.5, 3),
-        ("4 flows", over("tcp", "4", "divert_in", "nfqueue"), 1.5, 3))),
-    Row("TCP: DIVERT_GSO and recvmmsg/sendmmsg against undiverted", (
-        ("1 flow", over("tcp", "1", "gso_in", "undiverted"), 0.6, 0.85),
-        ("4 flows", over("tcp", "4", "gso_in", "undiverted"), 0.6, 0.85))),
-    Row("added round trip at 1,000 packets/s against NFQUEUE's", (
-        ("p50", added("latency", "1000", "divert_in", "p50"), 1.1, 0.8),
-        ("p99", added("latency", "1000", "divert_in", "p99"), 1.1, 0.8)), most=True),
-    Row("added round trip at 50,000 packets/s against NFQUEUE's", (
-        ("p50", added("latency", "50000", "divert_in", "p50"), 0.7, 0.4),
-        ("p99", added("latency", "50000", "divert_in", "p99"), 0.7, 0.4)), most=True),
-    Row("processor time a packet against NFQUEUE's plain loop", (
-        ("in", cpu("divert_in"), 0.5, 0.3),), most=True),
+    Row("overload: recvfrom/sendto against NFQUEUE's plain loop",
+        in_out("overload", "divert", "nfqueue", (2.5, 3), (3.5, 4.5))),
+    Row("overload: recvmmsg/sendmmsg against NFQUEUE's plain loop",
+        in_out("overload", "many", "nfqueue", (3.2, 4), (4.5, 5.5))),
+    Row("overload: recvfrom/sendto against NFQUEUE at its best",
+        in_out("overload", "divert", "nfqueue_best", (2, 2), (3, 3))),
+    Row("no loss: recvfrom/sendto against NFQUEUE's plain loop",
+        in_out("loss", "divert", "nfqueue", (1.8, 1.8), (3, 3), "rate")),
+    Row("overload: recvmmsg/sendmmsg against undiverted",
+        in_out("overload", "many", "undiverted", (0.35, 0.45), (0.5, 0.6))),
+    Row("overload: read and dropped against undiverted",
+        [("in", over("overload", "64", "drop_in", "undiverted"), 0.9, 1.1)]),
+    Row("overload: one rule that does not match against none",
+        [("", over("overload", "64", "loaded", "undiverted"), 0.97, 0.99)]),
+    Row("TCP: recvfrom/sendto against NFQUEUE's plain loop", flows("divert_in", "nfqueue", 1.5, 3)),
+    Row("TCP: DIVERT_GSO and recvmmsg/sendmmsg against undiverted", flows("gso_in", "undiverted", 0.6, 0.85)),
+    Row("added round trip at 1,000 packets/s against NFQUEUE's", percentiles("1000", 1.1, 0.8), most=True),
+    Row("added round trip at 50,000 packets/s against NFQUEUE's", percentiles("50000", 0.7, 0.4), most=True),
+    Row("processor time a packet against NFQUEUE's plain loop", [("in", cpu("divert_in"), 0.5, 0.3)], most=True),
 )
 
 

@@ -29,8 +29,9 @@ class Suite:
         self.mode = times["mode"]
 
     def cases(self):
-        """(case, its subjects): those in turn, round after round."""
-        raise NotImplementedError
+        """(case, its subjects): those in turn, round after round. A case is the size of packets, if no suite says
+        otherwise."""
+        return [("64", self.subjects[self.mode])]
 
     def mtu(self, case):
         return 1500
@@ -154,9 +155,6 @@ class NoLoss(Suite):
     def __init__(self, times):
         super().__init__(times)
         self.guess = {}
-
-    def cases(self):
-        return [("64", self.subjects[self.mode])]
 
     def measure(self, net, case, name, program):
         def trial(rate):
@@ -313,9 +311,6 @@ class Stages(Suite):
         "smoke": ("divert_in",),
     }
 
-    def cases(self):
-        return [("64", self.subjects[self.mode])]
-
     def measure(self, net, case, name, program):
         generator = self.generator(net, case, "-t", 600)
         before, after = self.window(
@@ -343,9 +338,6 @@ class Rules(Suite):
         "quick": ("undiverted", "rules_0", "rules_1", "rules_100", "rules_5000", "rules_table"),
         "smoke": ("undiverted", "rules_0", "rules_table"),
     }
-
-    def cases(self):
-        return [("64", self.subjects[self.mode])]
 
     def measure(self, net, case, name, program):
         start = net.received()
