@@ -14,7 +14,6 @@
 #	bare		no IPv4 address; fd0a::2/64
 #	tun0		10.8.0.1/24 fd08::1/64; a program behind it pings
 . "$(dirname "$0")/lib.sh"
-HERE=$(cd "$(dirname "$0")/progs" && pwd)
 make_router
 link r seven77 10.17.0.2/24 10.27.0.2/24 -- a a7 10.17.0.1/24 10.27.0.1/24
 link r eight888 10.18.0.2/24 -- a a8 10.18.0.1/24

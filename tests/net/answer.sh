@@ -7,7 +7,6 @@
 . "$(dirname "$0")/lib.sh"
 command -v tcpdump >/dev/null || skip_all "no tcpdump"
 make_router
-HERE=$(dirname "$0")/progs
 pid_dump='' # start sets it
 
 packets_of() { ip netns exec "$NS-r" ipfw show 100 | awk '{n += $2} END {print n + 0}'; }

@@ -11,7 +11,6 @@
 #   for ipfw's fwmark, nftables' egress hook, and tc; and so are those of SO_MARK on the sender.
 # The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
-HERE=$(cd "$(dirname "$0")/progs" && pwd)
 make_router
 
 # ---- bit for bit ----

@@ -11,11 +11,9 @@
 # namespace x: r's end is called c0 (10.5.0.2, fd05::2), the other x0 (10.5.0.1, fd05::1). The
 # program keeps UDP to port 7000 and writes back what else there is: pings between a and b.
 . "$(dirname "$0")/lib.sh"
-HERE=$(cd "$(dirname "$0")/progs" && pwd)
 command -v bpftool >/dev/null || skip_all "no bpftool"
 make_router
 make_ns y
-q() { ip netns exec "$NS-$1" "${@:2}"; } # without its echo: the output is looked at
 
 # diverted [in|out]: all that the tests send. The neighbours' own talk goes by: of an interface that is
 # gone it could not be written back.
@@ -76,7 +74,7 @@ receiver() {
 	wait_for 5 "UDP receiver" test -s "$TMP/recv.ready"
 }
 datagrams() {
-	q "$1" cat /proc/net/snmp /proc/net/snmp6 |
+	nq "$1" cat /proc/net/snmp /proc/net/snmp6 |
 		awk '/^Udp: [0-9]/ {n += $2} /^Udp6InDatagrams/ {n += $2} END {print n}'
 }
 arrived() { [ $(($(datagrams "$at") - had)) -ge "$1" ]; }
@@ -98,8 +96,8 @@ counted() { # WHAT CAUSE EXPECTED
 # The engine's programs and maps, by what hangs at lo.
 loaded() {
 	local id
-	for id in $(q r tc filter show dev lo ingress | sed -n 's/.* divert_in.* id \([0-9]*\) .*/\1/p') \
-		$(q r tc filter show dev lo egress | sed -n 's/.* divert_out.* id \([0-9]*\) .*/\1/p'); do
+	for id in $(q tc filter show dev lo ingress | sed -n 's/.* divert_in.* id \([0-9]*\) .*/\1/p') \
+		$(q tc filter show dev lo egress | sed -n 's/.* divert_out.* id \([0-9]*\) .*/\1/p'); do
 		bpftool -j prog show id "$id"
 	done | python3 -c 'import json, sys
 progs = [json.loads(line) for line in sys.stdin]
@@ -178,12 +176,12 @@ x ip link set z0 mtu 1400
 x sysctl -qw net.ipv4.ip_forward=1
 r ip route replace 10.8.0.0/24 via 10.5.0.1
 r ipfw -q flush
-like "path MTU: learned" "$(q r ping -n -c 1 -W 2 -M "do" -s 1472 10.8.0.1 2>&1)" 'mtu = 1400'
+like "path MTU: learned" "$(q ping -n -c 1 -W 2 -M "do" -s 1472 10.8.0.1 2>&1)" 'mtu = 1400'
 diverted out
 holding 10 a 10.8.0.1 1472
 r ip neigh flush dev c0
 released "path MTU: what it was not learned for, to a neighbour not known" 10
-refused() { [ "$(q x nstat -asz IpFragFails | awk '/Frag/ {print $2}')" = "$1" ]; }
+refused() { [ "$(nq x nstat -asz IpFragFails | awk '/Frag/ {print $2}')" = "$1" ]; }
 wait_for 5 "path MTU: the next router refuses them" refused 11 && ok "path MTU: the next router refuses them"
 goes_on "path MTU"
 

@@ -6,7 +6,6 @@
 # terminal (progs/completion.zsh).
 . "$(dirname "$0")/lib.sh"
 make_router
-q() { ip netns exec "$NS-r" "$@"; } # as r, without its echo
 
 r ipfw -q add 1000 divert 4711 ip from any to any
 r ipfw -q add 2000 tee 4712 ip from any to any
@@ -167,7 +166,7 @@ if ! command -v zsh >/dev/null; then
 	echo "skip no zsh"
 	exit
 fi
-in_zsh=(zsh -f "$(dirname "$0")/progs/completion.zsh" "$functions")
+in_zsh=(zsh -f "$HERE/completion.zsh" "$functions")
 q "${in_zsh[@]}" "$TMP/got" <"$TMP/lines"
 case $? in
 77) echo "skip no zsh/zpty" && exit ;;

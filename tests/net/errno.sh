@@ -5,7 +5,6 @@
 # delivered "is counted under its cause". An error of one packet never stops the next one.
 . "$(dirname "$0")/lib.sh"
 make_router
-q() { ip netns exec "$NS-r" "$@"; } # as r, without its echo: the output is looked at
 
 r ip link add d0 type veth peer name d1
 r ip addr add 10.9.0.1/24 dev d0

@@ -6,9 +6,8 @@
 # is looked at.
 . "$(dirname "$0")/lib.sh"
 command -v socat >/dev/null || skip_all "no socat"
-top=$(cd "$(dirname "$0")/../.." && pwd)
 export PKG_CONFIG_PATH=$STAGE/lib/pkgconfig
-for c in "$top"/examples/*.c; do
+for c in "$TOP"/examples/*.c; do
 	name=$(basename "$c" .c)
 	package=libdivert-socket
 	grep -q '<divert.h>' "$c" && package=libdivert

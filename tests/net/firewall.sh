@@ -17,7 +17,7 @@ libs="LD_LIBRARY_PATH=$STAGE/lib"
 for with in "" -DMULTICAST; do
 	# shellcheck disable=SC2086
 	works "howto.c $with: compiles" cc -w -DREINJECT -DFIREWALL $with -o "$TMP/howto" \
-		"$(dirname "$0")/progs/howto.c" "${flags[@]}"
+		"$HERE/howto.c" "${flags[@]}"
 	start howto r env "$libs" "$TMP/howto" 4321
 	wait_for 10 "howto: it waits" grep -q "Waiting for data" "$TMP/howto.out"
 	like "howto $with: its rule is there" "$(r ipchains -L output -n)" \

@@ -98,7 +98,7 @@ is "v6 in: the same pieces on both sides" "$(pieces b0)" "$(pieces a0)"
 # ---- by ports, fragments before the first: on trial, then written back to where they belong ----
 
 # 5001 and 5002 are diverted, to a reader each, 5003 is not
-trial=$(dirname "$0")/progs/trial.py
+trial=$HERE/trial.py
 id=100
 for family in 4 6; do
 	if [ $family = 4 ]; then from=10.1.0.1 to=10.2.0.1; else from=fd01::1 to=fd02::1; fi

@@ -5,13 +5,12 @@
 # commands as they stand there. The network is lib.sh's: a -- r -- b; the rules are on r.
 . "$(dirname "$0")/lib.sh"
 make_router
-q() { ip netns exec "$NS-$1" "${@:2}"; } # without its echo: the output is looked at
 
 # in_chains: echo requests that each chain has seen: input forward output
 in_chains() {
 	local chain
 	for chain in input forward output; do
-		q r ipchains -L $chain -n -v -x | awk '$1 ~ /^[0-9]+$/ {print $1; exit}'
+		q ipchains -L $chain -n -v -x | awk '$1 ~ /^[0-9]+$/ {print $1; exit}'
 	done | paste -sd' '
 }
 traverses() { # WHAT NS ADDRESS EXPECTED
@@ -38,7 +37,7 @@ works "diverted in all three chains: ping works" ping_ a 10.2.0.1
 stop order
 is "diverted in all three chains: input, forward, output" \
 	"$(sed 's/.*rule \([0-9]*\) .*/\1/' "$TMP/order.out" | while read -r number; do
-		q r ipfw list "$number" | sed 's,.*// ,,'
+		q ipfw list "$number" | sed 's,.*// ,,'
 	done | cut -d' ' -f1 | paste -sd' ')" "input forward output"
 r ipchains -F
 
@@ -54,10 +53,10 @@ r ipchains -F
 
 # 6.4: "will divert and display all TCP packets originating on host"
 r ipchains -A output -p TCP -s 10.2.0.2 -j DIVERT 4321
-server() { q b ss -Hltn 'sport = 5000' | grep -q .; }
+server() { nq b ss -Hltn 'sport = 5000' | grep -q .; }
 start server b socat TCP-LISTEN:5000,fork,reuseaddr EXEC:cat
 wait_for 5 "the server" server
-asks() { [ "$(echo hello | q r timeout "$1" socat - TCP:10.2.0.1:5000,connect-timeout="$1" 2>/dev/null)" = hello ]; }
+asks() { [ "$(echo hello | q timeout "$1" socat - TCP:10.2.0.1:5000,connect-timeout="$1" 2>/dev/null)" = hello ]; }
 fails "-A output -p TCP: a DENY rule until the program starts" asks 0.5
 start shows r interceptor 4321
 wait_for 10 "interceptor" grep -q "listening on" "$TMP/shows.err"

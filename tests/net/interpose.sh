@@ -6,28 +6,27 @@
 # inside must survive programs that close everything" (interpose/descriptor.c).
 . "$(dirname "$0")/lib.sh"
 make_router
-q() { ip netns exec "$NS-$1" "${@:2}"; } # as n, without its echo
 
 # ---- programs that know nothing of divert sockets ----
 
-q a python3 "$(dirname "$0")/progs/py_plain.py" one two >"$TMP/plain" 2>&1
+nq a python3 "$HERE/py_plain.py" one two >"$TMP/plain" 2>&1
 rc=$?
-q a divert-run python3 "$(dirname "$0")/progs/py_plain.py" one two >"$TMP/diverted" 2>&1
+nq a divert-run python3 "$HERE/py_plain.py" one two >"$TMP/diverted" 2>&1
 is "py_plain.py: same status" $? $rc
 is "py_plain.py: it came to its end" "$(tail -1 "$TMP/plain")" "done ['one', 'two']"
 works "py_plain.py: same transcript" diff "$TMP/plain" "$TMP/diverted"
 
 mkdir "$TMP/www"
 head -c 3000000 /dev/urandom >"$TMP/www/file"
-listens() { q b ss -Hnlt "sport = :$1" | grep -q .; }
+listens() { nq b ss -Hnlt "sport = :$1" | grep -q .; }
 for with in "" divert-run; do
 	# shellcheck disable=SC2086
 	start www b $with python3 -m http.server --bind :: -d "$TMP/www" 8080
 	wait_for 10 "the web server" listens 8080
-	works "${with:-plain} http.server: curl" q a curl -sS -m 20 -o "$TMP/got" http://10.2.0.1:8080/file
+	works "${with:-plain} http.server: curl" nq a curl -sS -m 20 -o "$TMP/got" http://10.2.0.1:8080/file
 	works "${with:-plain} http.server: curl, same bytes" cmp "$TMP/www/file" "$TMP/got"
 	works "${with:-plain} http.server: curl under divert-run" \
-		q a divert-run curl -sS -m 20 -o "$TMP/got" http://10.2.0.1:8080/file -o "$TMP/got6" "http://[fd02::1]:8080/file"
+		nq a divert-run curl -sS -m 20 -o "$TMP/got" http://10.2.0.1:8080/file -o "$TMP/got6" "http://[fd02::1]:8080/file"
 	works "${with:-plain} http.server: curl under divert-run, same bytes" cmp "$TMP/www/file" "$TMP/got"
 	works "${with:-plain} http.server: curl under divert-run, IPv6, same bytes" cmp "$TMP/www/file" "$TMP/got6"
 	stop www
@@ -35,7 +34,7 @@ done
 
 start nc b timeout 20 divert-run nc -l -p 8081
 wait_for 10 "nc" listens 8081
-q a timeout 20 divert-run nc -N -w 5 10.2.0.1 8081 <"$TMP/www/file" >/dev/null
+nq a timeout 20 divert-run nc -N -w 5 10.2.0.1 8081 <"$TMP/www/file" >/dev/null
 is "nc under divert-run, both ends: status" $? 0
 wait "${pid_nc:-}"
 works "nc under divert-run, both ends: same bytes" cmp "$TMP/www/file" "$TMP/nc.out"
@@ -43,7 +42,7 @@ works "nc under divert-run, both ends: same bytes" cmp "$TMP/www/file" "$TMP/nc.
 start socat b divert-run socat TCP6-LISTEN:8082,fork EXEC:"tr a-z A-Z"
 wait_for 10 "socat" listens 8082
 is "socat under divert-run, with a child for each peer" \
-	"$(echo hello | q a timeout 20 divert-run socat -t5 - "TCP6:[fd02::1]:8082")" HELLO
+	"$(echo hello | nq a timeout 20 divert-run socat -t5 - "TCP6:[fd02::1]:8082")" HELLO
 stop socat
 works "ping under divert-run" a divert-run ping -q -n -c1 -W2 10.2.0.1 >/dev/null
 
@@ -52,7 +51,7 @@ works "ping under divert-run" a divert-run ping -q -n -c1 -W2 10.2.0.1 >/dev/nul
 # status WHAT EXPECTED COMMAND...: its status; its output in $TMP/out and $TMP/err
 status() {
 	local rc
-	q a "${@:3}" >"$TMP/out" 2>"$TMP/err"
+	nq a "${@:3}" >"$TMP/out" 2>"$TMP/err"
 	rc=$?
 	is "$1: status" $rc "$2"
 }

@@ -16,6 +16,9 @@ set -u
 
 STAGE=${STAGE:?run it by tests/net/run}
 export PATH=$STAGE/bin:$STAGE/sbin:$PATH
+HERE=$(cd "$(dirname "$0")/progs" && pwd) # the programs that tests run
+# shellcheck disable=SC2034 # in some of them
+TOP=$(cd "$HERE/../../.." && pwd) # of the sources
 TMP=$(mktemp -d)
 NS=dt$$
 pids=()
@@ -66,6 +69,9 @@ n() {
 a() { n a "$@"; }
 r() { n r "$@"; }
 b() { n b "$@"; }
+# The same without the echo, for where the output is looked at: nq NAME COMMAND..., q: as r
+nq() { ip netns exec "$NS-$1" "${@:2}"; }
+q() { nq r "$@"; }
 
 # make_ns NAME: a namespace with lo up
 make_ns() {
@@ -175,14 +181,31 @@ count() {
 	sed -n "s/.*$2 \([0-9]*\).*/\1/p" "$TMP/$1.out" | tail -1
 }
 
+# all_back WHAT NAME...: reflectors that have ended wrote back all that they read, and nothing failed
+all_back() {
+	local name what=$1 got="" wanted=""
+	shift
+	for name; do
+		got+="$(count "$name" sent) $(count "$name" failed) "
+		wanted+="$(count "$name" received) 0 "
+	done
+	is "$what: all that was read was written back" "$got" "$wanted"
+}
+
+# serve NAME NS PORT: progs/httpd.py, which says who asks, listening when this returns
+serve() {
+	start "$1" "$2" python3 "$HERE/httpd.py" "$3" "$TMP/$1.ready"
+	wait_for 5 "web server $1" test -s "$TMP/$1.ready"
+}
+
 # packets NS RULE: how many packets the rule has counted
 packets() {
-	ip netns exec "$NS-$1" ipfw show "$2" | awk '{n += $2} END {print n + 0}'
+	nq "$1" ipfw show "$2" | awk '{n += $2} END {print n + 0}'
 }
 
 # stat NS PORT CAUSE: a counter of divertctl
 stat_of() {
-	ip netns exec "$NS-$1" divertctl stat -a "$2" | awk -v c="$3" '$2 == c {print $1; exit}'
+	nq "$1" divertctl stat -a "$2" | awk -v c="$3" '$2 == c {print $1; exit}'
 }
 
 ok() { echo "ok $*"; }

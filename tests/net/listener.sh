@@ -12,7 +12,6 @@
 # - the last of the buffer is for packets that were written back before
 # The rules are on r, the traffic goes from a to b. The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
-HERE=$(cd "$(dirname "$0")/progs" && pwd)
 make_router
 
 stat() { stat_of r 2000 "$1"; }

@@ -176,7 +176,7 @@ END
 a ipfw -q add 110 divert 2100 udp from any to any 3010 out via lo
 start asks a divert-run python3 "$TMP/asks.py" "$TMP/asks.ready"
 wait_for 5 "the program that asks" test -s "$TMP/asks.ready"
-a python3 "$(dirname "$0")/progs/numbered.py" send 127.0.0.1 3010 1500 --pps 3000 >/dev/null
+a python3 "$HERE/numbered.py" send 127.0.0.1 3010 1500 --pps 3000 >/dev/null
 wait_for 10 "the program that asks has got its packets" test -s "$TMP/asks.out"
 is "select and poll do not speak of packets that are not there" "$(cat "$TMP/asks.out" "$TMP/asks.err")" "wrong 0"
 

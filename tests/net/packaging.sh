@@ -6,9 +6,7 @@
 # files say is checked by their tools, where those are there, and then done by hand. Completion is
 # in completion.sh.
 . "$(dirname "$0")/lib.sh"
-top=$(cd "$(dirname "$0")/../.." && pwd)
 make_router
-q() { ip netns exec "$NS-r" "$@"; } # as r, without its echo
 
 # ---- the unit ----
 
@@ -81,4 +79,4 @@ is "none is loaded for it" "$(q divertctl status)" "engine: not loaded"
 is "no place was left open" "$(grep -l '@[A-Z]*@' "$STAGE"/share/bash-completion/completions/* \
 	"$STAGE"/share/zsh/site-functions/* "$unit" "$udev")" ""
 
-works "the examples are installed" diff -r "$top/examples" "$STAGE/share/doc/ipdivert/examples"
+works "the examples are installed" diff -r "$TOP/examples" "$STAGE/share/doc/ipdivert/examples"

@@ -5,7 +5,6 @@
 # some that are not. The network is lib.sh's: a -- r -- b; r's default route leads to b.
 . "$(dirname "$0")/lib.sh"
 make_router
-q() { ip netns exec "$NS-r" "$@"; } # as r, without its echo
 
 # ask WHAT NAMESPACE SOURCE DESTINATION EXPECTED: a ping from there; of the rules from 100 on, which counted
 ask() {

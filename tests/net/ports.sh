@@ -6,7 +6,6 @@
 # PORTS: how many are bound one after another (30; 5000 in about half an hour).
 . "$(dirname "$0")/lib.sh"
 make_router
-q() { ip netns exec "$NS-r" "$@"; } # as r, without its echo: there are many, or the output is looked at
 ROOM=4095
 
 named() { q divertctl status | grep -c '^  [0-9]'; }

@@ -115,12 +115,12 @@ is "read and write: received, sent" "$(tail -1 "$TMP/rw.out")" "received 2 sent 
 export PKG_CONFIG_PATH=$STAGE/lib/pkgconfig
 read -ra flags < <(pkg-config --cflags --libs libdivert-socket)
 works "pkg-config --cflags --libs libdivert-socket: compiles" \
-	cc -Wall -Werror -o "$TMP/bsd" "$(dirname "$0")/progs/bsd_reflect.c" "${flags[@]}"
+	cc -Wall -Werror -o "$TMP/bsd" "$HERE/bsd_reflect.c" "${flags[@]}"
 works "howto.c: compiles, linked" \
-	cc -w -DREINJECT -o "$TMP/howto" "$(dirname "$0")/progs/howto.c" "${flags[@]}"
+	cc -w -DREINJECT -o "$TMP/howto" "$HERE/howto.c" "${flags[@]}"
 read -ra headers < <(pkg-config --cflags libdivert-socket)
 works "howto.c: compiles, with the headers only" \
-	cc -w -DREINJECT -o "$TMP/howto_plain" "$(dirname "$0")/progs/howto.c" "${headers[@]}"
+	cc -w -DREINJECT -o "$TMP/howto_plain" "$HERE/howto.c" "${headers[@]}"
 libs="LD_LIBRARY_PATH=$STAGE/lib"
 
 # running NAME GREP: it has said that it is bound
@@ -148,7 +148,7 @@ works "howto under divert-run: ping works" ping_ a 10.2.0.1 2
 is "howto under divert-run: reinjected" "$(grep -c ' 84 bytes reinjected' "$TMP/howto_plain.out")" 2
 stop howto_plain
 
-start python r timeout 20 divert-run python3 "$(dirname "$0")/progs/py_reflect.py" 2000 2
+start python r timeout 20 divert-run python3 "$HERE/py_reflect.py" 2000 2
 running python "^bound port 2000"
 works "Python under divert-run: ping works" ping_ a 10.2.0.1 2
 wait "${pid_python:-}"

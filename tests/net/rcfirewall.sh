@@ -6,14 +6,11 @@
 # 8668 sees what passes the outside. What is allowed works, TCP, UDP and ping; what is not does not.
 # What such files have on FreeBSD and ipdivert has not is refused by name, as ipfw(8) promises.
 . "$(dirname "$0")/lib.sh"
-HERE=$(cd "$(dirname "$0")/progs" && pwd)
-top=$(cd "$(dirname "$0")/../.." && pwd)
 make_router
-q() { ip netns exec "$NS-$1" "${@:2}"; } # without its echo: the output is looked at
 b ip route del default
 export oif=r1 iif=r0 inet=10.1.0.0/24 inet6=fd01::/64
 
-load() { q r sh "$top/examples/rc.firewall" >"$TMP/load" 2>&1; }
+load() { q sh "$TOP/examples/rc.firewall" >"$TMP/load" 2>&1; }
 natd() {
 	start natd r divert-run python3 "$HERE/natd.py" 8668 10.2.0.2
 	wait_for 10 "natd" grep -q bound "$TMP/natd.out"
@@ -21,32 +18,31 @@ natd() {
 
 works "rc.firewall loads" load
 is "rc.firewall: nothing is said" "$(cat "$TMP/load")" ""
-is "rc.firewall: as many rules as there are" "$(q r ipfw list | wc -l)" \
-	$(($(grep -c '^.{fwcmd} add' "$top/examples/rc.firewall") + 1))
-list=$(q r ipfw list)
+is "rc.firewall: as many rules as there are" "$(q ipfw list | wc -l)" \
+	$(($(grep -c '^.{fwcmd} add' "$TOP/examples/rc.firewall") + 1))
+list=$(q ipfw list)
 works "rc.firewall loads again" load
-is "rc.firewall: the rules are the same" "$(q r ipfw list)" "$list"
-q r ipfw list | sed 's/^/add /' >"$TMP/again"
+is "rc.firewall: the rules are the same" "$(q ipfw list)" "$list"
+q ipfw list | sed 's/^/add /' >"$TMP/again"
 r ipfw -q flush
 works "what ipfw lists loads" r ipfw -q "$TMP/again"
-is "what ipfw lists: the rules are the same" "$(q r ipfw list)" "$list"
+is "what ipfw lists: the rules are the same" "$(q ipfw list)" "$list"
 works "rc.firewall loads" load
 
 # ---- servers: each says who asked ----
 
 for ns in a r b; do
 	for port in 22 80 8080; do
-		start "tcp$ns$port" $ns python3 "$HERE/httpd.py" $port "$TMP/tcp$ns$port.ready"
-		wait_for 5 "TCP port $port in $ns" test -s "$TMP/tcp$ns$port.ready"
+		serve "tcp$ns$port" $ns $port
 	done
 	start "udp$ns" $ns python3 "$HERE/who.py" 53 5353
 done
-udp_open() { [ "$(q "$1" ss -Hlnu '( sport = :53 or sport = :5353 )' | wc -l)" = 2 ]; }
+udp_open() { [ "$(nq "$1" ss -Hlnu '( sport = :53 or sport = :5353 )' | wc -l)" = 2 ]; }
 for ns in a r b; do wait_for 5 "UDP ports in $ns" udp_open $ns; done
 
-tcp() { q "$1" curl -s -g -m "${4:-5}" "http://$2:$3/who"; } # NS HOST PORT [SECONDS]
-udp() { q "$1" python3 "$HERE/who.py" -a "${2//[\[\]]/}" "$3" "${4:-5}"; }
-icmp() { q "$1" ping -n -c 1 -W "${4:-2}" "${2//[\[\]]/}" | sed -n 's/.*bytes from \([^ ]*\): .*/\1/p'; }
+tcp() { nq "$1" curl -s -g -m "${4:-5}" "http://$2:$3/who"; } # NS HOST PORT [SECONDS]
+udp() { nq "$1" python3 "$HERE/who.py" -a "${2//[\[\]]/}" "$3" "${4:-5}"; }
+icmp() { nq "$1" ping -n -c 1 -W "${4:-2}" "${2//[\[\]]/}" | sed -n 's/.*bytes from \([^ ]*\): .*/\1/p'; }
 
 # refused WHAT RULE PROTO NS HOST PORT: no answer, and the rule has counted it
 refused() {
@@ -69,8 +65,8 @@ natd
 
 is "v4: web: as the host" "$(tcp a 10.2.0.1 80)" 10.2.0.2
 is "v6: web: as itself" "$(tcp a "[fd02::1]" 80)" fd01::1
-is "v4: a megabyte" "$(q a curl -s -m 10 http://10.2.0.1:80/1000000 | wc -c)" 1000000
-is "v6: a megabyte" "$(q a curl -s -g -m 10 "http://[fd02::1]:80/1000000" | wc -c)" 1000000
+is "v4: a megabyte" "$(nq a curl -s -m 10 http://10.2.0.1:80/1000000 | wc -c)" 1000000
+is "v6: a megabyte" "$(nq a curl -s -g -m 10 "http://[fd02::1]:80/1000000" | wc -c)" 1000000
 is "v4: name service: as the host" "$(udp a 10.2.0.1 53)" 10.2.0.2
 is "v6: name service: as itself" "$(udp a "[fd02::1]" 53)" fd01::1
 is "v4: ping" "$(icmp a 10.2.0.1)" 10.2.0.1
@@ -111,7 +107,7 @@ b ip addr add 10.1.0.77/32 dev lo
 b ip -6 addr add fd01::77/128 dev lo nodad
 b ip addr add 192.0.2.1/32 dev lo
 a ip addr add 10.9.0.1/32 dev lo
-from() { q "$1" ping -q -c 1 -W 0.2 -I "$2" "$3" >/dev/null; } # NS SOURCE DESTINATION
+from() { nq "$1" ping -q -c 1 -W 0.2 -I "$2" "$3" >/dev/null; } # NS SOURCE DESTINATION
 dropped() { # WHAT RULE COMMAND...
 	local had
 	had=$(packets r "$2")
@@ -137,7 +133,7 @@ r ipfw -q table blocked flush
 is "v4: blocked no more" "$(tcp a 10.2.0.1 80)" 10.2.0.2
 is "v6: blocked no more" "$(tcp a "[fd02::1]" 80)" fd01::1
 
-like "the log says what was refused" "$(q r ipfw log)" \
+like "the log says what was refused" "$(q ipfw log)" \
 	"ipfw: 1900 Deny TCP 10\.1\.0\.1:[0-9]+ 10\.2\.0\.1:8080 out via r1"
 stop natd
 like "the natd has seen both directions" "$(tail -1 "$TMP/natd.out")" '^out [0-9]{3,} in [0-9]{3,} other [0-9]+$'
@@ -147,9 +143,9 @@ like "the natd has seen both directions" "$(tail -1 "$TMP/natd.out")" '^out [0-9
 says() { # WORDS: EXPECTED after "ipfw: "
 	local words=${1%%: *}
 	# shellcheck disable=SC2086
-	is "refused by name: $words" "$(q r ipfw -q $words 2>&1) ($?)" "ipfw: ${1#*: } (65)"
+	is "refused by name: $words" "$(q ipfw -q $words 2>&1) ($?)" "ipfw: ${1#*: } (65)"
 }
-list=$(q r ipfw list)
+list=$(q ipfw list)
 state="ipdivert does not have it: use nftables' conntrack (ct state)"
 says "add check-state: check-state: $state"
 says "add allow tcp from any to any out via r1 setup keep-state: keep-state: $state"
@@ -162,16 +158,16 @@ says "add pipe 1 ip from any to any out: pipe: ipdivert does not have it: use tc
 says "queue 1 config pipe 1 weight 5: queue: ipdivert does not have it: use tc(8) to shape traffic"
 says "add fwd 127.0.0.1,3128 tcp from any to any 80: fwd: ipdivert does not have it: use policy routing (ip rule) or nftables' tproxy"
 says "add allow ip from any to any layer2: layer2: ipdivert does not have it: ipdivert sees IP packets only; use nftables' ether and bridge"
-is "refused: nothing has changed" "$(q r ipfw list)" "$list"
+is "refused: nothing has changed" "$(q ipfw list)" "$list"
 # a script that goes on has the rules that were understood; a file has none
-sed 's/^\(.*add 10[0-9]0 .*\)/\1 keep-state/' "$top/examples/rc.firewall" >"$TMP/stateful"
-q r sh "$TMP/stateful" >"$TMP/load" 2>&1
+sed 's/^\(.*add 10[0-9]0 .*\)/\1 keep-state/' "$TOP/examples/rc.firewall" >"$TMP/stateful"
+q sh "$TMP/stateful" >"$TMP/load" 2>&1
 is "a script with keep-state: said for each rule" "$(sort "$TMP/load" | uniq -c | sed 's/^ *//')" \
 	"5 ipfw: keep-state: $state"
-is "a script with keep-state: the others are there" "$(q r ipfw list | wc -l)" $(($(wc -l <<<"$list") - 5))
+is "a script with keep-state: the others are there" "$(q ipfw list | wc -l)" $(($(wc -l <<<"$list") - 5))
 printf '%s\n' flush "add 100 allow ip from any to any via lo" "add 200 check-state" >"$TMP/file"
-is "a file with check-state: which line" "$(q r ipfw "$TMP/file" 2>&1)" "ipfw: $TMP/file:3: check-state: $state"
-is "a file with check-state: nothing is done" "$(q r ipfw list | wc -l)" $(($(wc -l <<<"$list") - 5))
-is "an interface of FreeBSD's: a warning" "$(q r ipfw add 100 allow ip from any to any via lo0 2>&1)" \
+is "a file with check-state: which line" "$(q ipfw "$TMP/file" 2>&1)" "ipfw: $TMP/file:3: check-state: $state"
+is "a file with check-state: nothing is done" "$(q ipfw list | wc -l)" $(($(wc -l <<<"$list") - 5))
+is "an interface of FreeBSD's: a warning" "$(q ipfw add 100 allow ip from any to any via lo0 2>&1)" \
 	"ipfw: lo0: no such interface; 'ip link' lists them
 00100 allow ip from any to any via lo0"

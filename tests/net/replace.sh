@@ -9,16 +9,14 @@
 #   and write back: CHANGE_SECONDS of them (5; issue 4's figure is 60).
 # The rules are on r, the traffic goes from a to b. The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
-HERE=$(cd "$(dirname "$0")/progs" && pwd)
-top=$(cd "$(dirname "$0")/../.." && pwd)
 MIX_SECONDS=${MIX_SECONDS:-1} # of traffic, each time, or longer
 CHANGE_SECONDS=${CHANGE_SECONDS:-5}
-make -s -C "$top" -f bench/Makefile build/bench/generator || { not_ok "the generator"; exit 1; }
+make -s -C "$TOP" -f bench/Makefile build/bench/generator || { not_ok "the generator"; exit 1; }
 make_router
 works "the neighbour is known" ping_ a 10.2.0.1
 # without the echo: many times, or the output is looked at; and without mounting anything, as ip does
-q() { nsenter --net="/run/netns/$NS-$1" "${@:2}"; }
-ipfw_() { q r ipfw -q "$@" || not_ok "ipfw $*"; }
+q() { nsenter --net="/run/netns/$NS-r" "$@"; }
+ipfw_() { q ipfw -q "$@" || not_ok "ipfw $*"; }
 
 # ---- no packet sees a mixture ----
 #
@@ -48,7 +46,7 @@ way() {
 }
 begin() {
 	ipfw_ flush
-	q r ipfw -q delete set 31 2>/dev/null
+	q ipfw -q delete set 31 2>/dev/null
 	stay >"$TMP/rules"
 	cat >>"$TMP/rules"
 	ipfw_ "$TMP/rules"
@@ -58,7 +56,7 @@ begin() {
 # which passes twice, in and out
 mixed() {
 	local turn=0 n in_a in_b end=$((SECONDS + MIX_SECONDS))
-	start generator r "$top/build/bench/generator" -i r0 -s 10.1.0.1 -d 10.2.0.1 -t 600
+	start generator r "$TOP/build/bench/generator" -i r0 -s 10.1.0.1 -d 10.2.0.1 -t 600
 	wait_for 5 "$1: packets come" come
 	# at least so many: packets can take all of the time there is
 	while [ $turn -lt 20 ] || [ $SECONDS -lt $end ]; do $2 $((turn++)); done
@@ -75,9 +73,9 @@ mixed() {
 come() { [ "$(packets r 10)" -gt 1000 ]; }
 # same WHAT FIRST LAST: the counts of these rules are all the same
 same() {
-	is "$1" "$(q r ipfw show "$2-$3" | awk '{print $2}' | sort -u | wc -l)" 1
+	is "$1" "$(q ipfw show "$2-$3" | awk '{print $2}' | sort -u | wc -l)" 1
 }
-q b nft -f - <<'EOF' || skip_all "nftables here lacks something"
+b nft -f - <<'EOF' || skip_all "nftables here lacks something"
 table ip unheard {
 	chain in {
 		type filter hook prerouting priority -300
@@ -138,7 +136,7 @@ tables() { if (($1 % 2)); then ipfw_ "$TMP/table-a"; else ipfw_ "$TMP/table-b"; 
 begin < <(table_way && entries way 1000)
 mixed "a file flushes and fills a table" tables
 same "a file flushes and fills a table: all rules of A count the same" 1000 1150
-is "a file flushes and fills a table: what is in it" "$(q r ipfw table way list | grep -c /)" 4
+is "a file flushes and fills a table: what is in it" "$(q ipfw table way list | grep -c /)" 4
 
 swap_tables() { ipfw_ table way swap other; }
 begin < <(table_way && echo "table other create" && entries way 1000 && entries other 2000)
@@ -154,7 +152,7 @@ keys() { # FIRST LAST
 	echo "table ports flush"
 	echo "table ports add $(seq -s ' 1 ' "$1" "$2") 1"
 }
-items() { q r ipfw table ports info | sed -n 's/.*items: \([0-9]*\).*/\1/p'; }
+items() { q ipfw table ports info | sed -n 's/.*items: \([0-9]*\).*/\1/p'; }
 ipfw_ table ports create type number
 for i in 1 2 3 4; do
 	keys 1 25000 >"$TMP/keys"
@@ -163,7 +161,7 @@ done
 is "a table is filled again" "$(items)" 25000
 for i in 1 2 3; do
 	keys 1 50000 >"$TMP/keys"
-	q r ipfw -q "$TMP/keys" 2>"$TMP/err" && not_ok "a table that has no room"
+	q ipfw -q "$TMP/keys" 2>"$TMP/err" && not_ok "a table that has no room"
 done
 is "a table that has no room is not there" "$(cat "$TMP/err") $(items)" \
 	"ipfw: the tables are full: 65536 entries at most 25000"
@@ -175,17 +173,17 @@ is "a table is destroyed" "$(items)" 65535
 ipfw_ table ports flush
 is "a table is flushed" "$(items)" 0
 ipfw_ table ports add 7 7
-is "create: there already" "$(q r ipfw table ports create type number 2>&1)" \
+is "create: there already" "$(q ipfw table ports create type number 2>&1)" \
 	"ipfw: table ports: exists already, of type number"
 ipfw_ table ports create missing type number
 is "create missing: what is in it stays" "$(items)" 1
-is "create missing: of another type" "$(q r ipfw table ports create missing 2>&1)" \
+is "create missing: of another type" "$(q ipfw table ports create missing 2>&1)" \
 	"ipfw: table ports: exists already, of type number"
 ipfw_ table ports create type number or-flush
 is "create or-flush: it is empty" "$(items)" 0
-is "swap: no such table" "$(q r ipfw table ports swap none 2>&1)" "ipfw: table none: no such table"
+is "swap: no such table" "$(q ipfw table ports swap none 2>&1)" "ipfw: table none: no such table"
 ipfw_ table hosts create
-is "swap: of another type" "$(q r ipfw table ports swap hosts 2>&1)" \
+is "swap: of another type" "$(q ipfw table ports swap hosts 2>&1)" \
 	"ipfw: table hosts: of another type, or with other values, than ports"
 ipfw_ table all destroy
 
@@ -217,8 +215,8 @@ change() {
 	esac
 }
 same_again() { # neither the rules nor the tables grow
-	q r ipfw list
-	q r ipfw table all list
+	q ipfw list
+	q ipfw table all list
 }
 
 begin </dev/null
@@ -259,6 +257,6 @@ for dir in in out; do
 	is "$dir: each was diverted, and written back" \
 		"$(count $dir received) $(count $dir sent) $(count $dir failed)" "$sent $sent 0"
 done
-is "nothing is counted as lost" "$(q r divertctl stat | grep -c 'full\|no-listener\|too-\|malformed\|bad-\|lost\|no-route')" 0
+is "nothing is counted as lost" "$(q divertctl stat | grep -c 'full\|no-listener\|too-\|malformed\|bad-\|lost\|no-route')" 0
 [ "$CHANGE_SECONDS" -le 5 ] || # what else the machine has to do is not known
 	works "100 changes a second ($turns in $took ms)" test $took -le $((turns * 10))

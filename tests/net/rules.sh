@@ -5,9 +5,7 @@
 # blocks, chance, tables, tablearg, me, owners, the log, enable and disable, times, round trips, and
 # how long many rules take. The rules are on r, in the middle. The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
-HERE=$(cd "$(dirname "$0")/progs" && pwd)
 make_router
-q() { ip netns exec "$NS-r" "$@"; } # as r, without its echo
 says() { like "$1" "$(q ipfw "${@:3}" 2>&1)" "$2"; }
 
 # counts WHAT EXPECTED: the packets of all rules but the default one, in order

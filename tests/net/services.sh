@@ -13,7 +13,6 @@
 #
 # Clients are a, t, g, v and r itself; servers d, two routers away, and r.
 . "$(dirname "$0")/lib.sh"
-HERE=$(cd "$(dirname "$0")/progs" && pwd)
 for tool in dnsmasq busybox; do
 	command -v $tool >/dev/null || skip_all "no $tool"
 done
@@ -95,9 +94,8 @@ for x in 1 5 6 7; do
 	leases+=("--dhcp-range=10.$x.0.50,10.$x.0.99,1h" "--dhcp-range=fd0$x::,ra-only")
 done
 for x in d r; do
-	start "http$x" $x python3 "$HERE/httpd.py" 80 "$TMP/http$x.ready"
+	serve "http$x" $x 80
 	start "dns$x" $x dnsmasq "${dnsmasq[@]}" --enable-ra "${leases[@]}" --local=/test/ --address=/www.test/"$(www4 $x)" --address=/www.test/"$(www6 $x)"
-	wait_for 5 "web server" test -s "$TMP/http$x.ready"
 	wait_for 5 "name server" bash -c "ip netns exec $NS-$x ss -Hnlu 'sport = :53' | grep -q ."
 done
 head -c 1000000 /dev/urandom >"$TMP/data"
@@ -107,7 +105,6 @@ fetched=$(python3 -c 'import hashlib, random; print(hashlib.sha256(random.Random
 # ---- one rule, one program ----
 
 quiet() { "$@" >/dev/null 2>&1; }
-q() { ip netns exec "$NS-$1" "${@:2}"; } # without its echo: the output is looked at
 r ipfw -q add 100 divert 8668 ip from any to any
 fails "without the program nothing works" quiet n a ping -q -n -W 0.2 -c 1 10.4.0.1
 reflect back r 8668
@@ -132,15 +129,15 @@ services() {
 		what="$name, $v, $host"
 		works "$what: ping" ping_ "$ns" "$to" 5
 		works "$what: ping of 1400 bytes" quiet n "$ns" ping -q -n -c 2 -i 0.05 -W 1 -s 1300 "$to"
-		got=$(q "$ns" busybox nslookup -type=a www.test "$to" | awk '/^Address/ {print $2}' | tail -1)
+		got=$(nq "$ns" busybox nslookup -type=a www.test "$to" | awk '/^Address/ {print $2}' | tail -1)
 		is "$what: DNS, A" "$got" "$(www4 "$host")"
-		got=$(q "$ns" busybox nslookup -type=aaaa www.test "$to" | awk '/^Address/ {print $2}' | tail -1)
+		got=$(nq "$ns" busybox nslookup -type=aaaa www.test "$to" | awk '/^Address/ {print $2}' | tail -1)
 		is "$what: DNS, AAAA" "$got" "$(www6 "$host")"
-		got=$(q "$ns" curl -s -g -m 10 "http://$url/1000000" | sha256sum | cut -d' ' -f1)
+		got=$(nq "$ns" curl -s -g -m 10 "http://$url/1000000" | sha256sum | cut -d' ' -f1)
 		is "$what: HTTP, 1 MB there" "$got" "$fetched"
-		got=$(q "$ns" curl -s -g -m 10 --data-binary "@$TMP/data" -H Expect: "http://$url/")
+		got=$(nq "$ns" curl -s -g -m 10 --data-binary "@$TMP/data" -H Expect: "http://$url/")
 		is "$what: HTTP, 1 MB back" "$got" "$sum"
-		got=$(q "$ns" traceroute -n -q 1 -N 1 -w 2 -m 5 "$to" | awk 'NR > 1 {print $2}' | paste -sd' ')
+		got=$(nq "$ns" traceroute -n -q 1 -N 1 -w 2 -m 5 "$to" | awk 'NR > 1 {print $2}' | paste -sd' ')
 		is "$what: traceroute" "$got" "$(hops "$v" "$ns" "$hops")$to"
 		is "$what: traceroute by ping" "$(trace_ping "$ns" "$to")" "$(hops "$v" "$ns" "$hops")$to"
 	done
@@ -151,7 +148,7 @@ services() {
 trace_ping() { # NS TO
 	local ttl hop
 	for ttl in 1 2 3 4 5; do
-		hop=$(q "$1" ping -n -c 1 -W 2 -t $ttl "$2" |
+		hop=$(nq "$1" ping -n -c 1 -W 2 -t $ttl "$2" |
 			sed -En 's/^(From|[0-9]+ bytes from) ([0-9a-f.:]*[0-9a-f]):? .*/\2/p')
 		printf '%s' "${hop:-*}"
 		[ "$hop" != "$2" ] || break
@@ -160,7 +157,7 @@ trace_ping() { # NS TO
 }
 hops() { # VERSION NS HOPS: what traceroute shows before the destination
 	local net
-	net=$(q "$2" ip -o -4 addr show scope global | sed -n 's/.* 10\.\([0-9]*\)\..*/\1/p' | head -1)
+	net=$(nq "$2" ip -o -4 addr show scope global | sed -n 's/.* 10\.\([0-9]*\)\..*/\1/p' | head -1)
 	case $1$3 in
 	v41) printf '10.2.0.1 ' ;;
 	v61) printf 'fd02::1 ' ;;
@@ -178,7 +175,7 @@ mdns() {
 		rm -f "$TMP/mdns.ready"
 		start mdns "$4" python3 "$HERE/mdns.py" answer $v "$5" host $addr "$TMP/mdns.ready"
 		wait_for 5 "mDNS responder" test -s "$TMP/mdns.ready"
-		is "$1, v$v: mDNS" "$(q "$2" python3 "$HERE/mdns.py" ask $v "$3" host)" "$addr"
+		is "$1, v$v: mDNS" "$(nq "$2" python3 "$HERE/mdns.py" ask $v "$3" host)" "$addr"
 		stop mdns
 	done
 }
@@ -192,18 +189,18 @@ path_mtu() {
 		what="$1, $v"
 		# a router on the way says so, by an ICMP error that r diverts in and out
 		like "$what: path MTU, too big" \
-			"$(q "$ns" ping -n -c 1 -W 2 -M "do" -s $((size + 100)) "$to" 2>&1)" \
+			"$(nq "$ns" ping -n -c 1 -W 2 -M "do" -s $((size + 100)) "$to" 2>&1)" \
 			'mtu = 1400|mtu=1400'
-		like "$what: path MTU, remembered" "$(q "$ns" ip route get "$to")" 'mtu 1400'
+		like "$what: path MTU, remembered" "$(nq "$ns" ip route get "$to")" 'mtu 1400'
 		works "$what: path MTU, what fits passes" \
 			quiet n "$ns" ping -q -n -c 1 -W 2 -M "do" -s $size "$to"
 		fails "$what: path MTU, one byte more does not" \
 			quiet n "$ns" ping -q -n -c 1 -W 0.2 -M "do" -s $((size + 1)) "$to"
 		n "$ns" ip route flush cache
 		n "$ns" ip -6 route flush cache
-		got=$(q "$ns" curl -s -g -m 10 --data-binary "@$TMP/data" -H Expect: "http://$url/")
+		got=$(nq "$ns" curl -s -g -m 10 --data-binary "@$TMP/data" -H Expect: "http://$url/")
 		is "$what: path MTU found by TCP, 1 MB the same" "$got" "$sum"
-		like "$what: path MTU found by TCP" "$(q "$ns" ip route get "$to")" 'mtu 1400'
+		like "$what: path MTU found by TCP" "$(nq "$ns" ip route get "$to")" 'mtu 1400'
 	done
 }
 
@@ -214,13 +211,13 @@ cat >"$TMP/lease" <<'SCRIPT'
 SCRIPT
 chmod +x "$TMP/lease"
 dhcp() {
-	like "$1: DHCP" "$(q "$2" busybox udhcpc -f -q -n -t 10 -T 1 -i "$3" -s "$TMP/lease" 2>/dev/null)" \
+	like "$1: DHCP" "$(nq "$2" busybox udhcpc -f -q -n -t 10 -T 1 -i "$3" -s "$TMP/lease" 2>/dev/null)" \
 		"^10\\.$4\\.0\\.[5-9][0-9]/24\$"
 }
 
 # autoconf WHAT NS IF NET: a router advertisement gives an address
 autoconfigured() {
-	q "$1" ip -6 -o addr show dev "$2" dynamic | grep -q "fd0$3:"
+	nq "$1" ip -6 -o addr show dev "$2" dynamic | grep -q "fd0$3:"
 }
 autoconf() {
 	n "$2" sysctl -qw "net.ipv6.conf.${3/./\/}.accept_ra=2"
@@ -282,5 +279,5 @@ stop back
 is "each packet that was read was written back" "$(count back failed) $(count back sent)" \
 	"0 $(count back received)"
 # passed: copies of r's own multicast, on their way in
-is "none was lost" "$(q r divertctl stat 8668 | awk '/^ / {print $2}' | paste -sd' ')" \
+is "none was lost" "$(q divertctl stat 8668 | awk '/^ / {print $2}' | paste -sd' ')" \
 	"diverted written-in written-out passed no-listener asked-route entered"

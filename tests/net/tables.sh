@@ -5,7 +5,6 @@
 # The network is lib.sh's: a -- r -- b; the rules are on r.
 . "$(dirname "$0")/lib.sh"
 make_router
-q() { ip netns exec "$NS-r" "$@"; } # as r, without its echo
 t() { q ipfw -q table "$@"; }
 says() { like "$1" "$(q ipfw "${@:3}" 2>&1)" "$2"; }
 shows() { is "$1" "$(q ipfw table "$2" list | tr '\n' ' ')" "$3"; }

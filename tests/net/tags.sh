@@ -8,7 +8,6 @@
 # ports, recv, xmit and via with wildcards, ip4, ip6, all with exact counters. IPv4 and IPv6.
 # The rules are on r; pings and UDP go through it. The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
-HERE=$(cd "$(dirname "$0")/progs" && pwd)
 make_router
 
 # rules LINE...: instead of those there; E stands for "any echo request"

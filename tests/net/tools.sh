@@ -7,7 +7,6 @@
 # of a bridge is not hooked, the bridge is.
 . "$(dirname "$0")/lib.sh"
 make_router
-q() { ip netns exec "$NS-r" "$@"; } # as r, without its echo
 nobody() { q setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
 
 # does WHAT STATUS COMMAND...: its output in $TMP/out and $TMP/err
@@ -298,6 +297,10 @@ for command in "" frobnicate "status more" "unload more" "attach r0 more" set "s
 	says "divertctl $command" "${command##* }"
 done
 does "divertctl --help" 0 divertctl --help
+q divertctl attach
+is "divertctl(8) has each counter, and no other" \
+	"$(sed -n 's/^\.It Li \([a-z-]*\)$/\1/p' "$STAGE/share/man/man8/divertctl.8" | sort)" \
+	"$(q divertctl stat -a | awk '$1 ~ /^[0-9]+$/ {print $2}' | sort -u)"
 for command in status stat attach unload get upgrade "set pass-through on"; do
 	# shellcheck disable=SC2086
 	nobody divertctl $command >"$TMP/out" 2>"$TMP/err"

@@ -6,7 +6,6 @@
 . "$(dirname "$0")/lib.sh"
 command -v bpftool >/dev/null || skip_all "no bpftool"
 make_router
-q() { ip netns exec "$NS-r" "$@"; } # as r, without its echo
 
 # What a namespace shows of its own: qdiscs, filters, settings of lo.
 traces() {

@@ -6,15 +6,13 @@
 # and `other`, also of another layout: nearly every structure of engine/layout.h is another one there.
 # shellcheck disable=SC2154 # start sets the pid_...
 . "$(dirname "$0")/lib.sh"
-top=$(cd "$(dirname "$0")/../.." && pwd)
-q() { ip netns exec "$NS-r" "$@"; } # as r, without its echo
 
 # build NAME VERSION [SED-SCRIPT FOR layout.h]: into build/upgrade/NAME, from copies that keep their times
 build() {
-	local dir=$top/build/upgrade/$1
+	local dir=$TOP/build/upgrade/$1
 	mkdir -p "$dir"
 	(cd "$dir" && rm -rf Makefile engine rules lib interpose tools include man packaging examples) || return
-	(cd "$top" && cp -pR Makefile engine rules lib interpose tools include man packaging examples "$dir") || return
+	(cd "$TOP" && cp -pR Makefile engine rules lib interpose tools include man packaging examples "$dir") || return
 	if [ $# = 3 ]; then
 		sed -E -i "$3" "$dir/engine/layout.h" || return
 		# as old as when it last was another one
@@ -36,13 +34,13 @@ works "another version is built" build later 99.9 >"$TMP/build" || { cat "$TMP/b
 works "another layout is built" build other 99.10 "$other" >"$TMP/build" ||
 	{ cat "$TMP/build" && exit 1; }
 is "which has other structures" \
-	"$(diff "$top/engine/layout.h" "$top/build/upgrade/other/engine/layout.h" | grep -c '^>')" 10
+	"$(diff "$TOP/engine/layout.h" "$TOP/build/upgrade/other/engine/layout.h" | grep -c '^>')" 10
 
 # by BUILD COMMAND...: in r, by the tools and the library of that build: this, later or other
 by() {
 	local build=$1 stage
 	shift
-	stage=$top/build/upgrade/$build/build/stage
+	stage=$TOP/build/upgrade/$build/build/stage
 	[ "$build" != this ] || stage=$STAGE
 	PATH=$stage/bin:$stage/sbin:$PATH q "$@"
 }
@@ -179,7 +177,7 @@ counted=$(by other ipfw show 200 | awk '{print $2}')
 is "upgrade: what was set to 0 counts from there" "$(by other ipfw show 350 | awk '{print $2, $3}')" "2 168"
 works "upgrade: the counters go on ($counted of 105)" test "$counted" -gt 80 -a "$counted" -le 105
 reflect_other() {
-	local stage=$top/build/upgrade/other/build/stage
+	local stage=$TOP/build/upgrade/other/build/stage
 	rm -f "$TMP/after.ready"
 	PATH=$stage/bin:$PATH start after r divert-run "$PROGS/reflect" -p "$TMP/after.ready" 2000
 	wait_for 10 "the other's reflect" test -s "$TMP/after.ready"

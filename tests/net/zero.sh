@@ -5,15 +5,14 @@
 # sets the counters to 0 again and again. No 0 is lost, and no packet is: ZERO_ROUNDS of each kind (100).
 # The rules are on r, where packets for b arrive at r0. The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
-top=$(cd "$(dirname "$0")/../.." && pwd)
 ROUNDS=${ZERO_ROUNDS:-100}
-make -s -C "$top" -f bench/Makefile build/bench/generator || { not_ok "the generator"; exit 1; }
+make -s -C "$TOP" -f bench/Makefile build/bench/generator || { not_ok "the generator"; exit 1; }
 make_router
 q() { nsenter --net="/run/netns/$NS-r" "$@"; } # as r, without its echo
 
 # traffic SEEN...: until stopped, on the last processor; SEEN... succeeds when it has come
 traffic() {
-	start generator r "$top/build/bench/generator" -i r0 -s 10.1.0.1 -d 10.2.0.1 -t 600 -c $(($(nproc) - 1))
+	start generator r "$TOP/build/bench/generator" -i r0 -s 10.1.0.1 -d 10.2.0.1 -t 600 -c $(($(nproc) - 1))
 	wait_for 5 "packets come" "$@"
 }
 # the traffic is over; it had $n packets
