@@ -216,7 +216,9 @@ int divert_is_inner(int fd);
 int divert_next(int fd);
 /*
  * The inner descriptor by which the socket writes: ready for writing when the socket is, which the
- * socket's own cannot tell epoll(7). For nothing else.
+ * socket's own cannot tell epoll(7). For nothing else. Whoever adds the socket's own to a set asks for this one, also
+ * where he only reads: a receiving call may look for packets, and leave what the kernel knows behind, but does not
+ * from then on. poll(2) is asked after divert_ready() and needs none of this.
  */
 int divert_writer(int fd);
 /* Such a descriptor moves away from this number, which somebody is about to put another file on. */

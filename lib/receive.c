@@ -180,7 +180,7 @@ static ssize_t look(struct dsock *s, int flags,
 	ssize_t n = -EAGAIN;
 	int i;
 
-	if (alone)
+	if (alone && !s->watched)
 		ring_look(&s->ring);
 	do {
 		for (i = 0; i < SPINS && n == -EAGAIN; i++) {

@@ -417,10 +417,15 @@ int divert_dup(int oldfd, int newfd)
 int divert_writer(int fd)
 {
 	struct dsock *s = socket_get(fd);
+	bool locked;
 	int back;
 
 	if (!s)
 		return -1;
+	locked = socket_lock(s);
+	s->watched = true;
+	ring_sleep(&s->ring);
+	socket_unlock(s, locked);
 	back = s->back;
 	socket_put(s);
 	return back;

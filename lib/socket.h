@@ -67,6 +67,7 @@ struct dsock {
 	struct whole *whole; /* fragments being put together; NULL as long as there was none */
 
 	struct spin spin;
+	bool watched; /* by epoll(7), which asks when it likes: the kernel is to know where we are */
 	int64_t asked; /* when divert_ready() last found nothing, ns; 0: it was not asked since */
 	uint32_t batches;	   /* numbers given: a child goes on where its parent was */
 	struct deferred *deferred; /* packets that wait to be sent; NULL as long as none did */

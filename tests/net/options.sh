@@ -180,6 +180,39 @@ a python3 "$HERE/numbered.py" send 127.0.0.1 3010 1500 --pps 3000 >/dev/null
 wait_for 10 "the program that asks has got its packets" test -s "$TMP/asks.out"
 is "select and poll do not speak of packets that are not there" "$(cat "$TMP/asks.out" "$TMP/asks.err")" "wrong 0"
 
+# ---- the same of epoll, which also wakes for each packet ----
+
+cat >"$TMP/epoll.py" <<'END'
+import select, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
+s.bind(("0.0.0.0", 2101))
+s.setsockopt(socket.SOL_SOCKET, 46, 1000)
+epoll = select.epoll()
+epoll.register(s, select.EPOLLIN | (select.EPOLLET if sys.argv[2] == "edge" else 0))
+open(sys.argv[1], "w").write("ready")
+got, wrong, asleep = 0, 0, 0
+while got < 1000 and not asleep:
+    for _ in range(4):
+        got += len(s.recv(2000)) > 0
+    asleep += not epoll.poll(2)
+    try:
+        got += len(s.recv(2000, socket.MSG_DONTWAIT)) > 0
+    except BlockingIOError:
+        wrong += 1
+print("wrong", wrong, "asleep", asleep)
+END
+a ipfw -q add 111 divert 2101 udp from any to any 3011 out via lo
+for way in level edge; do
+	rm -f "$TMP/epoll.ready"
+	start epoll a divert-run python3 "$TMP/epoll.py" "$TMP/epoll.ready" $way
+	wait_for 5 "the program in epoll" test -s "$TMP/epoll.ready"
+	a python3 "$(dirname "$0")/progs/numbered.py" send 127.0.0.1 3011 1500 --pps 3000 >/dev/null
+	wait_for 10 "the program in epoll has got its packets" test -s "$TMP/epoll.out"
+	wait "${pid_epoll:-}"
+	is "epoll, $way: each packet that is there, and none else" \
+		"$(cat "$TMP/epoll.out" "$TMP/epoll.err")" "wrong 0 asleep 0"
+done
+
 # ---- IP_DIVERTFL: the other direction passes the socket by ----
 
 cat >"$TMP/directions.py" <<'END'
