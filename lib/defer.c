@@ -16,6 +16,7 @@
 
 #include "address.h"
 #include "batch.h"
+#include "mix.h"
 #include "ring.h"
 #include "socket.h"
 #include "table.h"
@@ -114,18 +115,14 @@ static bool arm(const struct dsock *s, struct deferred *d)
  */
 static uint32_t place(const struct outgoing *o, const struct destination *to)
 {
-	bool v6 = o->packet[0] >> 4 == 6;
-	const uint8_t *at = o->packet + (v6 ? 8 : 12);
-	uint32_t word, i, h;
+	const uint8_t *p = o->packet;
+	bool v6 = p[0] >> 4 == 6;
+	uint32_t h;
 
 	if (!to->out)
 		return to->ifindex;
-	h = o->frame.back.mark ^ (v6 ? (o->packet[0] << 8 | o->packet[1]) & 0xff0 : o->packet[1]);
-	for (i = v6 ? 8 : 2; i; i--, at += sizeof(word)) {
-		memcpy(&word, at, sizeof(word));
-		h = (h ^ word) * 0x9e3779b1u;
-		h ^= h >> 15;
-	}
+	h = o->frame.back.mark ^ (v6 ? (p[0] << 8 | p[1]) & 0xff0 : p[1]);
+	h = v6 ? mix_bytes(h, p + 8, 32) : mix_bytes(h, p + 12, 8);
 	return h | 1u << 31;
 }
 

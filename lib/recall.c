@@ -5,31 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mix.h"
+
 #define IDENTITY                                                                                   \
 	40 /* bytes behind the IP header that count: TCP's header has checksum and number there */
 
 #define FIRST(hash, value) ((uint64_t)(hash) << 32 | (value))
 
-static uint32_t mix(uint32_t h, uint32_t word)
-{
-	h = (h ^ word) * 0x9e3779b1u;
-	return h ^ h >> 15;
-}
-
 static uint32_t nonzero(uint32_t h)
 {
 	return h ? h : 1;
-}
-
-static uint32_t mix_bytes(uint32_t h, const uint8_t *p, uint32_t n)
-{
-	uint32_t word;
-
-	for (; n >= 4; n -= 4, p += 4) {
-		memcpy(&word, p, 4);
-		h = mix(h, word);
-	}
-	return h;
 }
 
 /* Of addresses, protocol and ports; of a fragment without ports. Never 0. */
