@@ -17,9 +17,8 @@
 #include "wait.h"
 #include "whole.h"
 
-#define FLAGS                                                                                      \
-	(MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC |     \
-	 MSG_WAITFORONE)
+/* MSG_WAITFORONE is recvmmsg's: inside, this is not the first packet of the call. */
+#define FLAGS (MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
 
 #define PACKET_MAX 65535
 
@@ -239,8 +238,6 @@ static ssize_t receive(struct dsock *s, int fd, struct target *t, int flags)
 {
 	ssize_t n;
 
-	if (flags & ~FLAGS)
-		return -EOPNOTSUPP;
 	forks_look();
 	n = take(s, t, flags);
 	return n == -EAGAIN ? deliver_wait(s, fd, flags, take, t) : n;
@@ -261,7 +258,7 @@ ssize_t divert_recvfrom(int fd, void *buf, size_t len, int flags, struct sockadd
 
 	if (!s)
 		return -1;
-	n = receive(s, fd, &t, flags);
+	n = flags & ~FLAGS ? -EOPNOTSUPP : receive(s, fd, &t, flags);
 	socket_put(s);
 	if (n < 0)
 		return fail(-n);
@@ -301,7 +298,7 @@ ssize_t divert_recvmsg(int fd, struct msghdr *msg, int flags)
 
 	if (!s)
 		return -1;
-	n = receive_msg(s, fd, msg, flags);
+	n = flags & ~FLAGS ? -EOPNOTSUPP : receive_msg(s, fd, msg, flags);
 	socket_put(s);
 	return n < 0 ? fail(-n) : n;
 }
@@ -322,6 +319,10 @@ int divert_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
 	if (timeout)
 		deadline = now_ns() + timeout->tv_sec * 1000000000ll + timeout->tv_nsec;
 	flags &= ~MSG_WAITFORONE;
+	if (flags & ~FLAGS) {
+		socket_put(s);
+		return fail(EOPNOTSUPP);
+	}
 	for (i = 0; i < n; i++) {
 		rc = receive_msg(s, fd, &msgs[i].msg_hdr, flags);
 		if (rc < 0)

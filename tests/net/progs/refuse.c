@@ -219,6 +219,9 @@ static void others(void)
 	fails_with("listen", EOPNOTSUPP, listen(divert, 1));
 	fails_with("shutdown of neither", EINVAL, shutdown(divert, 7));
 	fails_with("receive with MSG_OOB", EOPNOTSUPP, recv(divert, &byte, 1, MSG_OOB));
+	fails_with("receive one with recvmmsg's flag", EOPNOTSUPP,
+		   recv(divert, &byte, 1, MSG_WAITFORONE | MSG_DONTWAIT));
+	fails_with("recvmmsg with MSG_OOB", EOPNOTSUPP, recvmmsg(divert, NULL, 1, MSG_OOB, NULL));
 	signal(SIGPIPE, SIG_DFL);
 	is("shutdown(SHUT_WR)", shutdown(divert, SHUT_WR), 0);
 	make4("10.1.0.1", 40);
