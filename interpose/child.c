@@ -63,3 +63,8 @@ bool in_vfork_child(void)
 	}
 	return maker != getpid();
 }
+
+bool has_sockets(void)
+{
+	return children_watched() && !in_vfork_child();
+}

@@ -63,26 +63,20 @@ static int close_around_inner(unsigned int first, unsigned int last)
 	return ret;
 }
 
-/* Does a range of descriptors need a look at each? Not in programs that have no divert sockets. */
-static bool ranges_matter(void)
-{
-	return children_watched() && !in_vfork_child();
-}
-
 PUBLIC int close_range(unsigned int first, unsigned int last, int flags)
 {
 	/*
 	 * CLOSE_RANGE_CLOEXEC closes nothing now. CLOSE_RANGE_UNSHARE first gives this thread
 	 * descriptors of its own, as vfork(2) does. Any other flag is the kernel's to refuse.
 	 */
-	if (flags || first > last || !ranges_matter())
+	if (flags || first > last || !has_sockets())
 		return NEXT(close_range)(first, last, flags);
 	return close_around_inner(first, last);
 }
 
 PUBLIC void closefrom(int low)
 {
-	if (ranges_matter())
+	if (has_sockets())
 		(void)close_around_inner(low < 0 ? 0 : (unsigned int)low, ~0U);
 	else
 		NEXT(closefrom)(low);

@@ -8,7 +8,7 @@
 
 void let_packets_go(void)
 {
-	if (children_watched() && !in_vfork_child())
+	if (has_sockets())
 		divert_flush();
 }
 

@@ -2,7 +2,7 @@
 /*
  * A filter of system calls, seccomp(2), that does not know io_uring(7) may end the process at one
  * that libdivert makes of its own accord. So from then on it makes only those that the program
- * asks for. What asks for a filter is prctl(2), or syscall(2), as seccomp(2) has no function.
+ * asks for. What asks for a filter is prctl(2), or syscall(2), as seccomp(2) has no function: interpose/syscall.c.
  */
 #include "interpose/child.h"
 #include "interpose/next.h"
@@ -11,7 +11,7 @@
 #include <stdarg.h>
 #include <sys/prctl.h>
 
-static void before_filter(void)
+void before_filter(void)
 {
 	/* a child of vfork(2) has the memory of its parent, which the filter does not concern */
 	if (!in_vfork_child())
@@ -32,37 +32,3 @@ PUBLIC int prctl(int option, ...)
 		before_filter();
 	return NEXT(prctl)(option, a[0], a[1], a[2], a[3]);
 }
-
-#if OWN_SYSCALL
-static void before(long number, long first)
-{
-	switch (number) {
-	case SYS_seccomp:
-		before_filter();
-		break;
-	case SYS_prctl:
-		if ((int)first == PR_SET_SECCOMP)
-			before_filter();
-		break;
-	case SYS_execve:
-	case SYS_execveat:
-	case SYS_exit_group:
-		let_packets_go();
-		break;
-	}
-}
-
-PUBLIC long syscall(long number, ...)
-{
-	va_list args;
-	long a[6];
-	int i;
-
-	va_start(args, number);
-	for (i = 0; i < 6; i++)
-		a[i] = va_arg(args, long);
-	va_end(args);
-	before(number, a[0]);
-	return NEXT(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-#endif

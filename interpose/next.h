@@ -113,7 +113,8 @@ void closefrom(int low);
 
 /* syscall(2) is left to the C library where we could not do without it for a moment. */
 #if defined(__x86_64__) || defined(__aarch64__)
-#define OWN_SYSCALL	1
+#define OWN_SYSCALL 1
+long raw_syscall(long number, ...);
 #define NEXT_SYSCALL(X) X(long, syscall, (long number, ...))
 #else
 #define OWN_SYSCALL 0
