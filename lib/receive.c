@@ -215,7 +215,14 @@ ssize_t deliver_wait(struct dsock *s, int fd, int flags,
 	if (nonblocking(fd, flags)) {
 		if (!(flags & MSG_WAITFORONE)) /* then it has one, and is soon back */
 			ring_sleep(&s->ring);
-		return -EAGAIN;
+		if (!s->watched)
+			return -EAGAIN;
+		/*
+		 * EPOLLET is woken by what comes when the kernel has seen that all is read. What came
+		 * just before it saw that is found here, or never.
+		 */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		return get(s, arg, flags);
 	}
 	if (s->shared->receive_timeout)
 		deadline = now_ns() + s->shared->receive_timeout;

@@ -68,10 +68,15 @@ static unsigned long free_to(const struct ring *r)
 	return r->holding ? r->hold : r->at;
 }
 
+static unsigned long told(const struct ring *r)
+{
+	return free_to(r) - (r->looking ? HEADER : 0);
+}
+
 /* The kernel wakes its readers when there was nothing before what it puts there. */
 static void tell(struct ring *r)
 {
-	__atomic_store_n(r->consumer, free_to(r) - (r->looking ? HEADER : 0), __ATOMIC_RELEASE);
+	__atomic_store_n(r->consumer, told(r), __ATOMIC_RELEASE);
 }
 
 void ring_hold(struct ring *r, const unsigned long *at)
@@ -130,8 +135,12 @@ const struct divert_record *ring_peek(struct ring *r)
 	while (r->at != r->seen) {
 		head = head_at(r);
 		len = __atomic_load_n(head, __ATOMIC_ACQUIRE);
-		if (len & BPF_RINGBUF_BUSY_BIT)
+		if (len & BPF_RINGBUF_BUSY_BIT) {
+			/* whoever sleeps is woken when it is complete, as the first one there */
+			if (*r->consumer != told(r))
+				tell(r);
 			return NULL;
+		}
 		if (!(len & BPF_RINGBUF_DISCARD_BIT))
 			return (const void *)((const char *)head + HEADER);
 		step(r, len);
