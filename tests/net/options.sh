@@ -205,7 +205,7 @@ END
 a ipfw -q add 111 divert 2101 udp from any to any 3011 out via lo
 start epoll a divert-run python3 "$TMP/epoll.py" "$TMP/epoll.ready"
 wait_for 5 "the program in epoll" test -s "$TMP/epoll.ready"
-a python3 "$(dirname "$0")/progs/numbered.py" send 127.0.0.1 3011 1500 --pps 3000 >/dev/null
+a python3 "$HERE/numbered.py" send 127.0.0.1 3011 1500 --pps 3000 >/dev/null
 wait_for 10 "the program in epoll has got its packets" test -s "$TMP/epoll.out"
 is "epoll does not speak of packets that are not there" "$(cat "$TMP/epoll.out" "$TMP/epoll.err")" "wrong 0 asleep 0"
 
