@@ -131,22 +131,53 @@ static int is_idle(struct engine *e, const struct table *t, uint32_t key, const 
 	return rc < 0 ? rc : !rc;
 }
 
-/* Takes n entries at most that are idle; how many there are. */
+struct candidate {
+	uint32_t stats, key;
+};
+
+static int by_stats(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	return (x->stats > y->stats) - (x->stats < y->stats);
+}
+
+/* All entries, with those first whose counters have had the fewest ports: mostly the oldest. How many. */
+static uint32_t list_oldest(struct engine *e, struct candidate *c)
+{
+	uint32_t key, *from = NULL, n = 0;
+	struct divert_port port;
+
+	while (n < DIVERT_PORTS_MAX && !bpf_map_get_next_key(e->map[ENGINE_PORTS], from, &key)) {
+		from = &key;
+		if (!port_get(e, key, &port))
+			c[n++] = (struct candidate){port.stats, key};
+	}
+	qsort(c, n, sizeof(*c), by_stats);
+	return n;
+}
+
+/* Entries that are idle, n at most; how many there are. */
 static int find_idle(struct engine *e, const struct table *t, uint32_t *idle, uint32_t n)
 {
+	struct candidate *c = calloc(DIVERT_PORTS_MAX, sizeof(*c));
 	struct named *named = calloc(1, sizeof(*named));
-	uint32_t key, *from = NULL, found = 0;
+	uint32_t i, all, found = 0;
 	int rc;
 
-	if (!named)
-		return engine_fail(-ENOMEM, "no memory for the list of ports");
-	rc = ruleset_named(e, named);
-	while (rc >= 0 && found < n && !bpf_map_get_next_key(e->map[ENGINE_PORTS], from, &key)) {
-		from = &key;
-		rc = is_idle(e, t, key, named);
-		if (rc > 0)
-			idle[found++] = key;
+	if (!c || !named) {
+		rc = engine_fail(-ENOMEM, "no memory for the list of ports");
+		goto out;
 	}
+	rc = ruleset_named(e, named);
+	all = rc < 0 ? 0 : list_oldest(e, c);
+	for (i = 0; rc >= 0 && i < all && found < n; i++) {
+		rc = is_idle(e, t, c[i].key, named);
+		if (rc > 0)
+			idle[found++] = c[i].key;
+	}
+out:
+	free(c);
 	free(named);
 	return rc < 0 ? rc : (int)found;
 }

@@ -3,7 +3,7 @@
 #
 # divertctl(8), Counters: there is room for 4,095 ports; where one more is named, another that no rule names
 # and no socket is bound to is forgotten, and what a socket held that has ended goes with the next bind.
-# PORTS: how many are bound one after another (30; 5000 in about half an hour).
+# PORTS: how many are bound one after another (30; up to 999, which takes four minutes).
 . "$(dirname "$0")/lib.sh"
 make_router
 ROOM=4095
@@ -77,6 +77,7 @@ for ((n = 0; n < ${PORTS:-30}; n++)); do
 done
 is "ports one after another, each bound, with its own counters" $good "${PORTS:-30}"
 is "there are as many as before" "$(named)" $ROOM
+is "the oldest have made room" "$(q divertctl status | grep -c '^  20[0-9]* .*nobody')" "${PORTS:-30}"
 like "the one that a socket is bound to is there" "$(q divertctl stat 7001)" "^port 7001:"
 works "nothing is kept for sockets that have ended, but of the last" \
 	test "$(q "$PROGS/engine_slots")" -le 2
