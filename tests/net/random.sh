@@ -10,11 +10,14 @@ make_ns r
 r sysctl -qw net.ipv6.conf.default.addr_gen_mode=1 net.ipv6.conf.default.router_solicitations=0
 ip link add eth0 netns "$NS-r" type veth peer name eth1 netns "$NS-r"
 ip link add tun0 netns "$NS-r" type veth peer name other netns "$NS-r"
+for i in eth0 eth1 tun0 other; do
+	ip -n "$NS-r" link set $i arp off multicast off # before an address: no group is joined, and reported
+done
 add_addr r eth0 10.0.0.1/24
 add_addr r eth1 10.0.0.1/24
 add_addr r tun0 fd00::1/64
 for i in eth0 eth1 tun0 other; do
-	ip -n "$NS-r" link set $i arp off multicast off up
+	ip -n "$NS-r" link set $i up
 done
 ip -n "$NS-r" route add 10.0.1.0/24 dev eth1
 ip -n "$NS-r" route add default dev tun0
