@@ -45,15 +45,16 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Werror -Wno-unused-function -I. \
 	$(if $(MULTIARCH),-I/usr/include/$(MULTIARCH))
 
-$(B)/engine/divert.bpf.o: $(wildcard engine/*.bpf.c engine/*.h) Makefile
+$(B)/engine/%.bpf.o: engine/%.bpf.c $(wildcard engine/*.h) Makefile
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -c engine/divert.bpf.c -o $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
-$(B)/divert.skel.h: $(B)/engine/divert.bpf.o
-	$(Q)$(BPFTOOL) gen skeleton $< name divert_bpf >$@.tmp
+$(B)/%.skel.h: $(B)/engine/%.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@.tmp
 	$(Q)mv $@.tmp $@
 
-$(ENGINE): $(B)/divert.skel.h
+.SECONDARY: $(B)/engine/divert.bpf.o $(B)/engine/train.bpf.o
+$(ENGINE): $(B)/divert.skel.h $(B)/train.skel.h
 
 # ---- user half ---------------------------------------------------------
 

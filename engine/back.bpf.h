@@ -14,8 +14,10 @@
 /* ---- between lo and the hook: cb[], which travels with the packet ---- */
 
 /* Of cb[2], whose low 16 bits are the tag. */
-#define ENTRY_BACK  0x10000u
-#define ENTRY_ALONE 0x20000u /* back_alone() */
+#define ENTRY_BACK    0x10000u
+#define ENTRY_ALONE   0x20000u /* back_alone() */
+#define ENTRY_NUMBER  18       /* from this bit on: entry_wait() */
+#define ENTRY_NUMBERS 0x3fff   /* 1 to this */
 
 /* volatile: the verifier wants each word written on its own */
 static __always_inline void entry_set(volatile struct __sk_buff *skb, __u16 tag, __u32 recv_ifindex,
@@ -26,6 +28,25 @@ static __always_inline void entry_set(volatile struct __sk_buff *skb, __u16 tag,
 	skb->cb[2] = ENTRY_BACK | tag;
 	skb->cb[3] = recv_ifindex;
 	skb->cb[4] = stats;
+}
+
+/* Inbound, where it waits to be received: by its number a train knows whether it still does. */
+static __always_inline void entry_wait(volatile struct __sk_buff *skb)
+{
+	struct train_pass *pass = train_pass();
+
+	if (!pass)
+		return;
+	pass->sent = pass->sent % ENTRY_NUMBERS + 1;
+	skb->cb[2] |= pass->sent << ENTRY_NUMBER;
+}
+
+static __always_inline void entry_met(__u32 number)
+{
+	struct train_pass *pass = train_pass();
+
+	if (pass)
+		pass->met = number;
 }
 
 /*
@@ -43,6 +64,8 @@ static __always_inline int entry_take(volatile struct __sk_buff *skb, __u32 *tag
 	if (!entry)
 		return 0;
 	*tag = skb->cb[2] & 0xffff;
+	if (skb->cb[2] >> ENTRY_NUMBER)
+		entry_met(skb->cb[2] >> ENTRY_NUMBER);
 	*recv_ifindex = skb->cb[3];
 	/* what was written and never came here was lost on the way: see DIVERT_N_LOST */
 	if (entry == ENTRY_BACK)
@@ -83,13 +106,38 @@ static __always_inline void set_type(struct __sk_buff *skb, int version)
 		bpf_skb_change_type(skb, type);
 }
 
-/* ---- on lo ---- */
-
 /* How often the packet was written back goes with it, so that no program makes it run for ever. */
-static __always_inline void hops_set(struct __sk_buff *skb, const struct divert_back *back)
+static __always_inline void hops_set(struct __sk_buff *skb, __u8 hops)
 {
-	skb->tc_index = hops_sign() | back->hops;
+	skb->tc_index = hops_sign() | hops;
 }
+
+/*
+ * ---- in a train (train.bpf.c) ----
+ *
+ * Is the packet one of the train that is on its way here? Once.
+ */
+static __always_inline int train_take(struct __sk_buff *skb, __u32 *tag)
+{
+	struct divert_train_mac *from = (void *)(long)skb->data + ETH_ALEN;
+	struct train_pass *pass;
+	__u32 place;
+
+	if ((void *)(from + 1) > (void *)(long)skb->data_end || from->sign != DIVERT_TRAIN_SIGN)
+		return 0;
+	place = from->place;
+	pass = train_pass();
+	if (!pass || place >= DIVERT_BATCH_MAX || from->key != pass->key || !pass->car[place].there)
+		return 0;
+	pass->car[place].there = 0;
+	*tag = pass->car[place].tag;
+	skb->mark = pass->car[place].mark;
+	hops_set(skb, pass->car[place].hops);
+	count_late(pass->car[place].stats, DIVERT_N_ENTERED);
+	return 1;
+}
+
+/* ---- on lo ---- */
 
 static __always_inline int is_back(struct __sk_buff *skb)
 {
@@ -215,7 +263,7 @@ static __always_inline void back_alone(struct __sk_buff *skb, const struct diver
 {
 	entry_set(skb, back->tag, back->ifindex, stats);
 	skb->cb[2] = ENTRY_ALONE | back->tag;
-	hops_set(skb, back);
+	hops_set(skb, back->hops);
 	bpf_clone_redirect(skb, LO_IFINDEX, 0);
 }
 
@@ -235,7 +283,8 @@ static __always_inline int back_in(struct __sk_buff *skb, const struct divert_ba
 	}
 	count(back_stats(skb), DIVERT_N_WRITTEN_IN);
 	entry_set(skb, back->tag, back->ifindex, back_stats(skb));
-	hops_set(skb, back);
+	entry_wait(skb);
+	hops_set(skb, back->hops);
 	skb->mark = back->mark;
 	skb->priority = 0;
 	return bpf_redirect(back->ifindex, BPF_F_INGRESS);
@@ -347,7 +396,7 @@ static __always_inline int back_leave(struct __sk_buff *skb, const struct divert
 {
 	count(stats, DIVERT_N_WRITTEN_OUT);
 	entry_set(skb, back->tag, back->flags & DIVERT_BACK_LINK ? 0 : back->ifindex, stats);
-	hops_set(skb, back);
+	hops_set(skb, back->hops);
 	skb->priority = 0;
 	return bpf_redirect_neigh(ifindex, next, sizeof(*next), 0);
 }
@@ -411,7 +460,7 @@ __noinline int back_out(struct __sk_buff *skb, int version, const struct divert_
 	if (rc == BPF_FIB_LKUP_RET_NOT_FWDED && back->flags & DIVERT_BACK_LOCAL) {
 		count(back_stats(skb), DIVERT_N_WRITTEN_OUT);
 		count(back_stats(skb), DIVERT_N_ENTERED);
-		hops_set(skb, back);
+		hops_set(skb, back->hops);
 		skb->priority = 0;
 		return TC_ACT_OK;
 	}

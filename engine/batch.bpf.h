@@ -21,17 +21,17 @@ struct batch_desk {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(type, BPF_MAP_TYPE_ARRAY); /* by processor: the kernel's own kind ends at 32 KiB */
+	__uint(max_entries, 1);		  /* as many as there are: see engine/load.c */
 	__type(key, __u32);
 	__type(value, struct batch_desk);
 } batches SEC(".maps");
 
 static __always_inline struct batch_desk *batch_desk(void)
 {
-	__u32 zero = 0;
+	__u32 processor = bpf_get_smp_processor_id();
 
-	return bpf_map_lookup_elem(&batches, &zero);
+	return bpf_map_lookup_elem(&batches, &processor);
 }
 
 /* Of a packet socket: the batch with a number that came last, and how many of its packets are written. */
@@ -107,7 +107,8 @@ static __always_inline int batch_in(struct __sk_buff *skb, struct batch_desk *d,
 		return rc;
 	count(d->stats, DIVERT_N_WRITTEN_IN);
 	entry_set(skb, back->tag, back->ifindex, d->stats);
-	hops_set(skb, back);
+	entry_wait(skb);
+	hops_set(skb, back->hops);
 	skb->mark = back->mark;
 	if (how & BATCH_LAST)
 		d->verdict = bpf_redirect(back->ifindex, BPF_F_INGRESS);
@@ -159,7 +160,7 @@ static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
 		return ENOBUFS;
 	count(d->stats, DIVERT_N_WRITTEN_OUT);
 	entry_set(skb, back->tag, back->ifindex, d->stats);
-	hops_set(skb, back);
+	hops_set(skb, back->hops);
 	bpf_clone_redirect(skb, fib.ifindex, 0);
 	return 0;
 }

@@ -77,6 +77,8 @@ int divert_in(struct __sk_buff *skb)
 	back = entry_take(skb, &tag, &recv_ifindex);
 	if (back)
 		set_type(skb, version);
+	else if (train_take(skb, &tag))
+		back = ENTRY_BACK;
 	else if (skb->pkt_type == PACKET_OTHERHOST || skb_dev_is_port(skb))
 		return TC_ACT_UNSPEC;
 	kind = rules_ask(skb, version, 0, tag);

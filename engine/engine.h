@@ -34,6 +34,7 @@ enum engine_map {
 	ENGINE_LOG_ENTRIES,
 	ENGINE_LOG_HEAD,
 	ENGINE_LOG_COUNTS,
+	ENGINE_TRAINS,
 	ENGINE_MAPS,
 };
 
@@ -199,6 +200,24 @@ struct engine_port {
 int engine_ports(struct engine *e, struct engine_port **ports);
 /* What belongs to no port. */
 int engine_stats(struct engine *e, struct divert_port_stats *sum);
+
+/* ---- many packets at a time, inbound (engine/train.c) ---- */
+
+struct engine_train {
+	int prog; /* descriptor: what is run to send a train */
+	int hold; /* descriptor: a network namespace of its own, which makes that quick */
+	struct divert_train *train; /* what is sent; shared with the kernel half, mapped */
+};
+
+/*
+ * What a process sends trains with to interfaces of this network namespace, as long as it likes and without
+ * privilege. sock: any socket that was made in it. -errno: there will be none; this takes CAP_SYS_ADMIN too.
+ */
+int engine_train_open(const struct engine *e, int sock, struct engine_train *t);
+void engine_train_close(struct engine_train *t);
+
+/* Send t->train to the interface; how many packets of it went, the first ones. */
+uint32_t engine_train_send(const struct engine_train *t, uint32_t ifindex);
 
 /* A cause's name as `divertctl stat` prints it ("no-listener"), and what it means in a sentence. */
 const char *engine_cause_name(enum divert_cause cause);

@@ -32,6 +32,7 @@ static const char *const map_name[ENGINE_MAPS] = {
 	[ENGINE_LOG_ENTRIES] = "log_entries",
 	[ENGINE_LOG_HEAD] = "log_head",
 	[ENGINE_LOG_COUNTS] = "log_counts",
+	[ENGINE_TRAINS] = "trains",
 };
 
 void engine_clear(struct engine *e)

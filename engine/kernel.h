@@ -32,7 +32,12 @@ struct list_head {
 	struct list_head *next;
 } KERNEL;
 
+struct ns_common {
+	unsigned int inum;
+} KERNEL;
+
 struct net {
+	struct ns_common ns;
 	struct hlist_head *dev_index_head;
 	struct list_head dev_base_head;
 } KERNEL;
@@ -65,6 +70,11 @@ struct in_device {
 	struct in_ifaddr *ifa_list;
 } KERNEL;
 
+struct netdev_rx_queue {
+	void *rps_map;
+	void *rps_flow_table;
+} KERNEL;
+
 struct net_device {
 	char name[16];
 	int ifindex;
@@ -77,6 +87,18 @@ struct net_device {
 	struct in_device *ip_ptr;
 	struct inet6_dev *ip6_ptr;
 	struct list_head dev_list;
+	const unsigned char *dev_addr;
+	void *rx_handler; /* of bridges and the like */
+	void *xdp_prog;	  /* generic XDP's */
+	struct netdev_rx_queue *_rx;
+} KERNEL;
+
+struct xdp_rxq_info {
+	struct net_device *dev;
+} KERNEL;
+
+struct xdp_buff {
+	struct xdp_rxq_info *rxq;
 } KERNEL;
 
 typedef struct {

@@ -16,7 +16,7 @@
  * marked below (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
  */
 #ifndef DIVERT_LAYOUT
-#define DIVERT_LAYOUT 10 /* of everything in this file */
+#define DIVERT_LAYOUT 11 /* of everything in this file */
 #endif
 
 #define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name, and 1 */
@@ -125,16 +125,46 @@ struct divert_back {
  * With a number of its own in ifindex, a batch may come again, with more packets at its end: each is
  * written once. What cannot be written is counted and left out, and the frame refused at the end.
  */
-#define DIVERT_BATCH_BLANK  40	 /* bytes ahead of them, nothing to IPv4 and the end to IPv6: */
-#define DIVERT_BATCH_NEXT   6	 /* but for a "no next header" here, they are 0 */
-#define DIVERT_BATCH_MAX    32	 /* packets */
-#define DIVERT_BATCH_PACKET 2048 /* bytes of the longest, with its header below */
-#define DIVERT_BATCH_ROOM   3584 /* bytes of all of them */
+#define DIVERT_BATCH_BLANK  40	  /* bytes ahead of them, nothing to IPv4 and the end to IPv6: */
+#define DIVERT_BATCH_NEXT   6	  /* but for a "no next header" here, they are 0 */
+#define DIVERT_BATCH_MAX    64	  /* packets */
+#define DIVERT_BATCH_PACKET 2048  /* bytes of the longest, with its header below */
+#define DIVERT_BATCH_FRAMED 32	  /* packets in a frame of a page */
+#define DIVERT_BATCH_FRAME  3584  /* bytes of all of them, so that the frame lies in a page */
+#define DIVERT_BATCH_ROOM   65408 /* bytes that the kernel half takes at most */
 
 struct divert_batched {
 	__u16 len; /* bytes of the packet that follows, host order */
 	struct divert_back back;
 	__be16 protocol;
+} __attribute__((packed));
+
+/*
+ * A train: many packets to one interface, handed to the kernel as frames that it receives there as one
+ * list (engine/train.bpf.c). It lies in memory that the sender and the kernel half share; each
+ * packet follows its struct divert_batched. Those that do not go are for the way over lo.
+ */
+#define DIVERT_TRAIN_ROOM (DIVERT_BATCH_MAX * DIVERT_BATCH_PACKET)
+
+struct divert_train {
+	__u32 n;		    /* packets */
+	__u32 stats;		    /* counters of the sender's port */
+	__u32 next;		    /* the kernel half's: the packet that is next; 0 at first */
+	__u32 gone;		    /* the kernel half's: so many went, the first ones */
+	__u32 at[DIVERT_BATCH_MAX]; /* where each begins in byte[] */
+	__u8 byte[DIVERT_TRAIN_ROOM + DIVERT_BATCH_PACKET];
+};
+
+/*
+ * The source address of its frames, until the interface's hook has seen them. No station has a
+ * group address: other packets are not looked at more closely.
+ */
+#define DIVERT_TRAIN_SIGN 0xd1
+
+struct divert_train_mac {
+	__u8 sign;
+	__u8 place; /* in the train */
+	__u32 key;  /* of the train */
 } __attribute__((packed));
 
 /* ---- counters, per port; [0] also takes what belongs to no port ---- */
@@ -164,6 +194,7 @@ enum divert_cause {
 	DIVERT_N_FRAG_FULL,    /* ... for which there was no room */
 	DIVERT_N_FRAG_BAD,     /* ... that no packet can have */
 	DIVERT_N_ENTERED,      /* ... and met by its interface's hook again */
+	DIVERT_N_BY_TRAIN,     /* of those written inbound: in trains */
 	/*
 	 * Written and not met again. Not counted, but worked out when it is asked for: the stack
 	 * drops without a word what a processor has beyond net.core.netdev_max_backlog, or what
@@ -219,6 +250,7 @@ struct divert_socket {
 /* All of it stable. */
 struct divert_settings {
 	__u32 pass_through; /* nobody listens: pass, for every port */
+	__u32 no_trains;    /* what is written goes over lo, all of it */
 };
 
 /* What an engine is, written when it is loaded or upgraded. Only root reads it. All of it stable. */

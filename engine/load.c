@@ -17,8 +17,7 @@
 #include "load.h"
 #include "sysctl.h"
 
-/* libbpf's own words go nowhere: the library never prints. */
-static int silent(enum libbpf_print_level level, const char *format, va_list args)
+int engine_silent(enum libbpf_print_level level, const char *format, va_list args)
 {
 	return 0;
 }
@@ -129,12 +128,15 @@ static int prepare(struct divert_bpf *skel, struct engine *e, const struct engin
 	skel->rodata->entry_key[0] = e->identity.entry_key[0];
 	skel->rodata->entry_key[1] = e->identity.entry_key[1];
 	skel->rodata->fib_flags = fib_flags();
+	rc = bpf_map__set_max_entries(skel->maps.batches, libbpf_num_possible_cpus());
+	if (rc)
+		return engine_fail(rc, "the number of processors: %s", strerror(-rc));
 	return old && old->identity.layout == DIVERT_LAYOUT ? reuse_maps(skel, old) : 0;
 }
 
 int engine_load_programs(struct engine *e, const struct engine *old)
 {
-	libbpf_print_fn_t print = libbpf_set_print(silent);
+	libbpf_print_fn_t print = libbpf_set_print(engine_silent);
 	struct divert_bpf *skel = divert_bpf__open();
 	int rc;
 

@@ -3,10 +3,16 @@
 #ifndef DIVERT_ENGINE_LOAD_H
 #define DIVERT_ENGINE_LOAD_H
 
+#include <bpf/libbpf.h>
+#include <stdarg.h>
+
 #include "engine.h"
 
 #define LO_IFINDEX 1
 #define NEEDS	   "needs root (CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON)"
+
+/* Libbpf's own words go nowhere: the library never prints. */
+int engine_silent(enum libbpf_print_level level, const char *format, va_list args);
 
 /* Nothing open in it; the first thing to do with one. */
 void engine_clear(struct engine *e);

@@ -4,6 +4,7 @@
 #define DIVERT_ENGINE_MAPS_BPF_H
 
 #include "layout.h"
+#include "trains.bpf.h"
 
 /* The secrets, chosen when the engine is loaded; constants to the programs. */
 const volatile __u32 back_mark = 0;	/* SO_MARK of frames on their way back */
@@ -19,13 +20,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct divert_identity);
 } identity SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct divert_settings);
-} settings SEC(".maps");
 
 /* ifindex -> enum divert_iface_flags; for user space, which keeps what it hooked here. */
 struct {
@@ -72,13 +66,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct divert_port);
 } ports SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, DIVERT_PORTS_MAX);
-	__type(key, __u32);
-	__type(value, struct divert_port_stats);
-} port_stats SEC(".maps");
 
 struct divert_ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -140,14 +140,6 @@ static __always_inline __u32 action_port(const struct pass *p, const struct dive
 		       : in->action.port;
 }
 
-static __always_inline __u64 *port_counters(__u32 stats)
-{
-	__u32 index = stats % DIVERT_PORTS_MAX;
-	struct divert_port_stats *s = bpf_map_lookup_elem(&port_stats, &index);
-
-	return s ? s->n : NULL;
-}
-
 /* A clock that is read once a tick: to read it takes a call. */
 static __always_inline void count_packet(struct divert_rule_counter *c, __u32 bytes)
 {
@@ -159,29 +151,6 @@ static __always_inline void count_packet(struct divert_rule_counter *c, __u32 by
 		c->tick = tick;
 		c->last = bpf_ktime_get_coarse_ns();
 	}
-}
-
-/* The counters are a processor's own, and hooks do not interrupt one another: no atomics. */
-static __always_inline void count_many(__u32 stats, enum divert_cause cause, __u32 many)
-{
-	__u64 *n = port_counters(stats);
-
-	if (n)
-		n[cause] += many;
-}
-
-static __always_inline void count(__u32 stats, enum divert_cause cause)
-{
-	count_many(stats, cause, 1);
-}
-
-/* For one that has waited, however long: the counters may be another port's by now. */
-static __always_inline void count_late(__u32 stats, enum divert_cause cause)
-{
-	__u64 *n = port_counters(stats);
-
-	if (n && n[DIVERT_N_STATS] == stats)
-		n[cause]++;
 }
 
 #endif

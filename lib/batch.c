@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "train.h"
+
 /* The kernel half takes one direction's packets in turn, and those of one IP version. */
 static bool like_first(const struct batch *b, const struct divert_batched *head)
 {
@@ -15,6 +17,16 @@ static bool like_first(const struct batch *b, const struct divert_batched *head)
 
 	return head->protocol == first->protocol &&
 	       !((head->back.flags ^ first->back.flags) & DIVERT_BACK_OUT);
+}
+
+void batch_begin(struct batch *b, uint8_t *room, size_t size)
+{
+	b->n = 0;
+	b->record = room;
+	b->room = size;
+	memset(&b->head, 0, sizeof(b->head));
+	b->head.frame.back.flags = DIVERT_BACK_FRAME | DIVERT_BACK_BATCH;
+	b->head.blank[DIVERT_BATCH_NEXT] = IPPROTO_NONE;
 }
 
 bool batch_add(struct batch *b, const struct outgoing *o)
@@ -29,57 +41,71 @@ bool batch_add(struct batch *b, const struct outgoing *o)
 	size_t i;
 
 	if (b->n == DIVERT_BATCH_MAX || o->gso_size || (b->n && !like_first(b, &head)) ||
-	    sizeof(head) + o->len > DIVERT_BATCH_PACKET ||
-	    at + sizeof(head) + o->len > DIVERT_BATCH_ROOM)
+	    sizeof(head) + o->len > DIVERT_BATCH_PACKET || at + sizeof(head) + o->len > b->room)
 		return false;
 	to = mempcpy(to, &head, sizeof(head));
 	for (i = 1; i < o->iovs; i++) /* behind the frame's header */
 		to = mempcpy(to, o->iov[i].iov_base, o->iov[i].iov_len);
-	if (!b->n) {
-		b->frame.back.flags = DIVERT_BACK_FRAME | DIVERT_BACK_BATCH;
-		b->frame.protocol = head.protocol;
-		memset(b->blank, 0, sizeof(b->blank));
-		b->blank[DIVERT_BATCH_NEXT] = IPPROTO_NONE;
-	}
+	if (!b->n)
+		b->head.frame.protocol = head.protocol;
 	b->at[b->n++] = at;
 	b->at[b->n] = to - b->record;
 	return true;
 }
 
-size_t batch_frame_len(const struct batch *b)
+uint32_t batch_frame(const struct batch *b, uint32_t from)
 {
-	return sizeof(b->frame) + sizeof(b->blank) + (b->n ? b->at[b->n] : 0);
+	uint32_t to = from + 1;
+
+	while (to < b->n && to - from < DIVERT_BATCH_FRAMED &&
+	       b->at[to + 1] - b->at[from] <= DIVERT_BATCH_FRAME)
+		to++;
+	return to - from;
 }
 
-int batch_send(const struct dsock *s, struct batch *b)
+int batch_send_frame(const struct dsock *s, const struct batch *b, uint32_t from, uint32_t n,
+		     uint32_t number, int flags)
 {
-	size_t len = batch_frame_len(b);
+	struct batch_head head = b->head;
+	struct iovec iov[] = {
+		{&head, sizeof(head)},
+		{b->record + b->at[from], b->at[from + n] - b->at[from]},
+	};
+	const struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
 
-	b->left = b->n;
-	b->n = 0;
-	if (!b->left)
-		return 0;
-	b->frame.back.tag = b->left;
-	b->frame.back.ifindex = 0;
-	if (syscall(SYS_sendto, s->back, &b->frame, len, MSG_DONTWAIT, NULL, 0) >= 0) {
-		b->left = 0;
-		return 0;
+	head.frame.back.tag = n;
+	head.frame.back.ifindex = number;
+	return syscall(SYS_sendmsg, s->back, &msg, flags) < 0 ? -1 : 0;
+}
+
+int batch_send(struct dsock *s, struct batch *b)
+{
+	uint32_t at = train_send(s, b), n;
+
+	for (; at < b->n; at += n) {
+		n = batch_frame(b, at);
+		if (!batch_send_frame(s, b, at, n, 0, MSG_DONTWAIT))
+			continue;
+		if (errno == ENOBUFS)
+			at += socket_refusal(s, s->back) >> 16;
+		break;
 	}
-	if (errno == ENOBUFS)
-		b->left -= socket_refusal(s, s->back) >> 16;
-	return -1;
+	b->left = b->n - at;
+	b->n = 0;
+	return b->left ? -1 : 0;
 }
 
-unsigned int batch_all(const struct dsock *s, unsigned int n,
+unsigned int batch_all(struct dsock *s, unsigned int n,
 		       ssize_t (*one)(void *arg, unsigned int i, struct batch *b), void *arg,
 		       int *error)
 {
 	bool alone = n == 1;
 	unsigned int i = 0;
+	uint8_t frame[DIVERT_BATCH_FRAME], *room = alone ? NULL : train_room(s);
 	struct batch b;
 	ssize_t rc;
 
-	b.n = 0;
+	batch_begin(&b, room ? room : frame, room ? DIVERT_TRAIN_ROOM : sizeof(frame));
 	while (i < n) {
 		rc = one(arg, i, alone ? NULL : &b);
 		alone = rc == -EINPROGRESS;
@@ -95,5 +121,7 @@ unsigned int batch_all(const struct dsock *s, unsigned int n,
 			break;
 		}
 	}
+	if (room)
+		train_done(room);
 	return i;
 }

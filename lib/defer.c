@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -20,15 +21,22 @@
 #include "ring.h"
 #include "socket.h"
 #include "table.h"
+#include "train.h"
 
 #define WAIT_NS 250000
 
 struct deferred {
-	struct batch batch; /* frame.back.tag: how many of them are whole */
+	struct batch batch;
+	struct {
+		struct batch_head head; /* frame.back.tag: how many of them are whole */
+		uint8_t record[DIVERT_BATCH_ROOM];
+	} __attribute__((packed)) frame;
 	struct io_uring ring;
 	struct __kernel_timespec wait;
 	bool cannot;   /* no ring: none of them waits */
 	bool armed;    /* the kernel will send, or has */
+	int64_t since; /* when it began to wait, ns */
+	uint32_t want; /* bytes of room that a full batch of such packets takes */
 	uint32_t time; /* how often it was armed: the time that passes, in steps of that */
 };
 
@@ -50,9 +58,9 @@ static struct deferred *make(struct dsock *s)
 	if (!d)
 		return NULL;
 	d->wait.tv_nsec = WAIT_NS;
-	d->batch.frame.back.flags =
-		DIVERT_BACK_FRAME | DIVERT_BACK_BATCH; /* the kernel may find it empty */
-	d->batch.frame.back.ifindex = next_number(s);
+	batch_begin(&d->batch, d->frame.record, DIVERT_BATCH_FRAME);
+	d->frame.head = d->batch.head; /* the kernel may find it empty */
+	d->frame.head.frame.back.ifindex = next_number(s);
 	/* a filter of system calls may end the process at one that it does not know */
 	d->cannot = prctl(PR_GET_SECCOMP) != 0 || io_uring_queue_init(4, &d->ring, 0);
 	if (d->cannot) {
@@ -83,15 +91,50 @@ static bool is_armed(const struct deferred *d)
 	return d && d->armed && !never && !io_uring_cq_ready(&d->ring);
 }
 
+/* What the kernel is asked for. */
+enum {
+	OP_WAIT = 1,
+	OP_SEND,
+	OP_LONGER,
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* What it has answered; has it sent? */
+static bool has_sent(struct deferred *d, unsigned int *seen)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int head;
+	bool sent = false;
+
+	*seen = 0;
+	io_uring_for_each_cqe(&d->ring, head, cqe)
+	{
+		sent |= cqe->user_data == OP_SEND;
+		++*seen;
+	}
+	return sent;
+}
+
 /* Have the kernel send what will be there then; once. */
 static bool arm(const struct dsock *s, struct deferred *d)
 {
-	unsigned int seen = io_uring_cq_ready(&d->ring);
 	struct io_uring_sqe *wait, *send;
+	unsigned int seen;
+	bool sent = has_sent(d, &seen);
 
-	if (d->armed && seen < 2)
+	if (d->armed && !sent)
 		return !seen;
 	io_uring_cq_advance(&d->ring, seen);
+	d->batch.room = d->want < DIVERT_BATCH_FRAME  ? DIVERT_BATCH_FRAME
+			: d->want < DIVERT_BATCH_ROOM ? d->want
+						      : DIVERT_BATCH_ROOM;
 	wait = io_uring_get_sqe(&d->ring);
 	send = io_uring_get_sqe(&d->ring);
 	d->armed = wait && send;
@@ -99,14 +142,33 @@ static bool arm(const struct dsock *s, struct deferred *d)
 		return false;
 	io_uring_prep_timeout(wait, &d->wait, 0, IORING_TIMEOUT_ETIME_SUCCESS);
 	wait->flags |= IOSQE_IO_LINK;
-	io_uring_prep_send(send, s->back, &d->batch.frame,
-			   sizeof(d->batch.frame) + sizeof(d->batch.blank) +
-				   sizeof(d->batch.record),
+	wait->user_data = OP_WAIT;
+	io_uring_prep_send(send, s->back, &d->frame, sizeof(d->frame.head) + d->batch.room,
 			   MSG_DONTWAIT);
+	send->user_data = OP_SEND;
 	d->armed = io_uring_submit(&d->ring) == 2;
 	d->cannot = !d->armed;
 	d->time++;
+	d->since = now_ns();
 	return d->armed;
+}
+
+/* Nothing waits: it may begin anew. Where the kernel is about to send, it finds nothing; the answer to this stays. */
+static void wait_longer(struct deferred *d)
+{
+	struct io_uring_sqe *sqe;
+	int64_t now = now_ns();
+
+	if (now - d->since < WAIT_NS / 2)
+		return;
+	sqe = io_uring_get_sqe(&d->ring);
+	if (!sqe)
+		return;
+	io_uring_prep_timeout_update(sqe, &d->wait, OP_WAIT, 0);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	sqe->user_data = OP_LONGER;
+	if (io_uring_submit(&d->ring) == 1)
+		d->since = now;
 }
 
 /*
@@ -165,28 +227,52 @@ bool defer_add(struct dsock *s, const struct outgoing *o)
 	}
 	/* whole before it counts: the kernel may come in between */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	d->batch.frame.back.tag = d->batch.n;
+	d->frame.head.frame.protocol = d->batch.head.frame.protocol;
+	d->frame.head.frame.back.tag = d->batch.n;
 	return true;
+}
+
+static void send_frame(struct dsock *s, const struct deferred *d, uint32_t from, uint32_t n,
+		       uint32_t number)
+{
+	int rc = batch_send_frame(s, &d->batch, from, n, number, MSG_DONTWAIT);
+
+	if (rc && errno == EAGAIN) /* no room for a moment */
+		rc = batch_send_frame(s, &d->batch, from, n, number, 0);
+	if (rc) /* the next one finds out on its own why it does not go, and is told */
+		defer_failed(s);
+}
+
+/* The kernel has not sent them, and will not: it finds nothing. */
+static void send_now(struct dsock *s, struct deferred *d)
+{
+	uint32_t n, at = train_send(s, &d->batch);
+
+	d->want = DIVERT_BATCH_MAX * (d->batch.at[d->batch.n] / d->batch.n + 1);
+	/* where it is to have more room, it ends, and begins with that */
+	if (at == d->batch.n && d->want <= d->batch.room + DIVERT_BATCH_FRAME / 4)
+		wait_longer(d);
+	for (; at < d->batch.n; at += n) {
+		n = batch_frame(&d->batch, at);
+		send_frame(s, d, at, n, next_number(s));
+	}
 }
 
 void defer_flush(struct dsock *s)
 {
 	struct deferred *d = s->deferred;
-	size_t len;
-	long rc;
 
 	if (!d || !d->batch.n)
 		return;
-	len = batch_frame_len(&d->batch);
-	rc = syscall(SYS_sendto, s->back, &d->batch.frame, len, MSG_DONTWAIT, NULL, 0);
-	if (rc < 0 && errno == EAGAIN) /* no room for a moment */
-		rc = syscall(SYS_sendto, s->back, &d->batch.frame, len, 0, NULL, 0);
-	if (rc < 0) /* the next one finds out on its own why it does not go, and is told */
-		defer_failed(s);
-	d->batch.n = 0;
-	d->batch.frame.back.tag = 0;
+	d->frame.head.frame.back.tag = 0;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	d->batch.frame.back.ifindex = next_number(s);
+	if (is_armed(d))
+		send_now(s, d);
+	else /* it may have sent the first of them: they have a number */
+		send_frame(s, d, 0, d->batch.n, d->frame.head.frame.back.ifindex);
+	d->batch.n = 0;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	d->frame.head.frame.back.ifindex = next_number(s);
 }
 
 void defer_never(void)

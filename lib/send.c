@@ -468,11 +468,16 @@ ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs
 	}
 	defer_flush(s);
 	if (order->batch) {
-		if (can_wait(s, &o, &to) && batch_add(order->batch, &o))
+		bool may = can_wait(s, &o, &to);
+
+		if (may && batch_add(order->batch, &o))
 			return o.given;
-		o.frame.back.flags &= ~(DIVERT_BACK_OUT | DIVERT_BACK_GUESS);
 		if (batch_send(s, order->batch))
 			return -EINPROGRESS;
+		if (may &&
+		    batch_add(order->batch, &o)) /* there was no room, or it is another's batch */
+			return o.given;
+		o.frame.back.flags &= ~(DIVERT_BACK_OUT | DIVERT_BACK_GUESS);
 	}
 	rc = push_any(s, fd, &o, &to, order, flags);
 	if (rc)

@@ -23,6 +23,7 @@
 #include "loans.h"
 #include "owner.h"
 #include "table.h"
+#include "train.h"
 #include "wait.h"
 #include "whole.h"
 
@@ -97,6 +98,8 @@ static void release(struct dsock *s)
 	if (s->shared)
 		munmap(s->shared, sizeof(*s->shared));
 	s->shared = NULL;
+	if (table_next(0) < 0)
+		train_end();
 	pthread_mutex_lock(&pool_lock);
 	s->next_free = pool;
 	pool = s;
@@ -266,6 +269,8 @@ int divert_socket(int domain, int flags)
 		rc = open_back(s, &e);
 	if (!rc)
 		rc = open_shut(s);
+	if (!rc)
+		train_begin(&e, s);
 	engine_close(&e);
 	if (!rc) {
 		fd = lowest(fd);
@@ -335,6 +340,8 @@ static int bind_port(struct dsock *s, int fd, uint32_t key)
 		return rc;
 	if (s->mark != e.identity.mark) /* unloaded and loaded since socket() */
 		rc = open_back(s, &e);
+	if (!rc)
+		train_begin(&e, s);
 	e.asker = fcntl(s->back, F_DUPFD_CLOEXEC, 0); /* to open and close another takes 10 ms */
 	if (!rc)
 		rc = engine_port_bind(&e, key, fd, sh->on & SOCKET_REUSEPORT, &sh->conf, &slot,
@@ -344,6 +351,7 @@ static int bind_port(struct dsock *s, int fd, uint32_t key)
 			engine_port_release(&e, sh->key, sh->slot);
 		back_account(s->back, stats);
 		back_account(s->back_gso, stats);
+		s->stats = stats;
 		sh->key = key;
 		sh->slot = slot;
 		sh->bound = true;
@@ -496,6 +504,7 @@ void divert_flush(void)
 void divert_at_once(void)
 {
 	defer_never();
+	train_never();
 	divert_flush();
 }
 
@@ -528,6 +537,7 @@ int divert_move_inner(int fd)
 	}
 	wait_moved(fd, copy);
 	owner_moved(fd, copy);
+	train_moved(fd, copy);
 	table_close_inner(&fd);
 	return 0;
 }

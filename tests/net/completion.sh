@@ -95,8 +95,8 @@ offers "ipchains-restore -" -f -p -v
 # shellcheck disable=SC2046
 offers "divertctl " $(q divertctl --help | sed -n 's/^  \([a-z]*\) .*/\1/p') --help --version
 offers "divertctl attach " r0 r1 -l
-offers "divertctl set " pass-through
-offers "divertctl get " pass-through
+offers "divertctl set " pass-through trains
+offers "divertctl get " pass-through trains
 offers "divertctl set pass-through " on off
 offers "divertctl stat " -a 4711
 offers "divertctl stat -a " 4711

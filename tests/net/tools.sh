@@ -283,7 +283,15 @@ is "set pass-through on: counted" "$(stat_of r 2100 passed)" 1
 does "set pass-through off" 0 divertctl set pass-through off
 fails "set pass-through off: packets are dropped" ping_ a 10.2.0.1
 does "get: all settings" 0 divertctl get
-prints "get: all settings" "pass-through off"
+is "get: all settings" "$(q divertctl get)" "pass-through off
+trains on"
+does "set trains off" 0 divertctl set trains off
+does "get trains" 0 divertctl get trains
+prints "get trains" "trains off"
+is "set trains off: the other stays" "$(q divertctl get pass-through)" "pass-through off"
+does "set trains on" 0 divertctl set trains on
+does "set trains some" 2 divertctl set trains some
+says "set trains some" "some"
 does "get something" 2 divertctl get something
 says "get something" "something"
 does "set pass-through maybe" 2 divertctl set pass-through maybe

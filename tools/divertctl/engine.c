@@ -2,6 +2,9 @@
 /* Commands that change the engine. */
 #include <errno.h>
 #include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,46 +63,91 @@ int command_attach(int argc, char **argv)
 	return rc ? EXIT_FAILED : EXIT_OK;
 }
 
+/* ---- settings ---- */
+
+static const struct {
+	const char *name;
+	size_t offset; /* in struct divert_settings */
+	uint32_t on;   /* what stands there when it is */
+} setting[] = {
+	{"pass-through", offsetof(struct divert_settings, pass_through), 1},
+	{"trains", offsetof(struct divert_settings, no_trains), 0},
+};
+
+#define SETTINGS      (sizeof(setting) / sizeof(*setting))
+#define SETTING_NAMES "pass-through, trains"
+
+/* SETTINGS: there is none. */
+static size_t setting_by_name(const char *name)
+{
+	size_t i = 0;
+
+	while (i < SETTINGS && strcmp(setting[i].name, name))
+		i++;
+	return i;
+}
+
+static uint32_t *setting_in(struct divert_settings *s, size_t i)
+{
+	return (uint32_t *)((char *)s + setting[i].offset);
+}
+
+static int settings_read(const struct engine *e, struct divert_settings *s)
+{
+	uint32_t zero = 0;
+
+	if (!bpf_map_lookup_elem(e->map[ENGINE_SETTINGS], &zero, s))
+		return 0;
+	fprintf(stderr, "divertctl: settings: %s\n", strerror(errno));
+	return -1;
+}
+
 int command_set(int argc, char **argv)
 {
-	struct divert_settings settings = {};
+	size_t i = argc == 2 ? setting_by_name(argv[0]) : SETTINGS;
+	struct divert_settings settings;
 	uint32_t zero = 0;
 	struct engine e;
+	bool on;
 	int rc;
 
-	if (argc != 2 || strcmp(argv[0], "pass-through"))
-		return usage_error("%s: settings are: pass-through on|off", argc ? argv[0] : "set");
-	if (!strcmp(argv[1], "on"))
-		settings.pass_through = 1;
-	else if (strcmp(argv[1], "off"))
-		return usage_error("%s: pass-through is on or off", argv[1]);
+	if (i == SETTINGS)
+		return usage_error("%s: settings are: " SETTING_NAMES "; each is on or off",
+				   argc ? argv[0] : "set");
+	on = !strcmp(argv[1], "on");
+	if (!on && strcmp(argv[1], "off"))
+		return usage_error("%s: %s is on or off", argv[1], argv[0]);
 	rc = engine_open(&e, ENGINE_LOAD | ENGINE_LOCK);
 	if (rc)
 		return engine_failed(rc);
-	rc = bpf_map_update_elem(e.map[ENGINE_SETTINGS], &zero, &settings, BPF_ANY);
-	if (rc)
-		fprintf(stderr, "divertctl: pass-through: %s\n", strerror(errno));
+	rc = settings_read(&e, &settings);
+	if (!rc) {
+		*setting_in(&settings, i) = on ? setting[i].on : !setting[i].on;
+		rc = bpf_map_update_elem(e.map[ENGINE_SETTINGS], &zero, &settings, BPF_ANY);
+		if (rc)
+			fprintf(stderr, "divertctl: %s: %s\n", argv[0], strerror(errno));
+	}
 	engine_close(&e);
 	return rc ? EXIT_FAILED : EXIT_OK;
 }
 
 int command_get(int argc, char **argv)
 {
-	struct divert_settings settings = {};
-	uint32_t zero = 0;
+	struct divert_settings settings;
 	struct engine e;
+	size_t i;
 	int rc;
 
-	if (argc > 1 || (argc && strcmp(argv[0], "pass-through")))
-		return usage_error("%s: settings are: pass-through", argv[argc - 1]);
+	if (argc > 1 || (argc && setting_by_name(argv[0]) == SETTINGS))
+		return usage_error("%s: settings are: " SETTING_NAMES, argv[argc - 1]);
 	rc = engine_open(&e, 0);
 	if (rc)
 		return engine_failed(rc);
-	rc = bpf_map_lookup_elem(e.map[ENGINE_SETTINGS], &zero, &settings);
-	if (rc)
-		fprintf(stderr, "divertctl: pass-through: %s\n", strerror(errno));
-	else
-		printf("pass-through %s\n", settings.pass_through ? "on" : "off");
+	rc = settings_read(&e, &settings);
+	for (i = 0; !rc && i < SETTINGS; i++)
+		if (!argc || !strcmp(argv[0], setting[i].name))
+			printf("%s %s\n", setting[i].name,
+			       *setting_in(&settings, i) == setting[i].on ? "on" : "off");
 	engine_close(&e);
 	return rc ? EXIT_FAILED : EXIT_OK;
 }

@@ -31,7 +31,8 @@ def send(args):
     for n in range(args.count):
         if stop:
             break
-        data = struct.pack("!I", n).ljust(args.size, b"n")
+        size = args.other if args.every and n % args.every == args.every - 1 else args.size
+        data = struct.pack("!I", n).ljust(size, b"n")
         try:
             if args.connect:
                 sock.send(data)
@@ -81,6 +82,8 @@ def main():
     s.add_argument("port", type=int)
     s.add_argument("count", type=int)
     s.add_argument("--size", type=int, default=64, help="bytes of payload (%(default)s)")
+    s.add_argument("--every", type=int, default=0, help="each so many is of another size:")
+    s.add_argument("--other", type=int, default=64, help="(%(default)s)")
     s.add_argument("--pps", type=float, default=0, help="(as fast as it goes)")
     s.add_argument("--mark", type=int, default=0, help="SO_MARK")
     s.add_argument("--connect", action="store_true", help="connected socket")

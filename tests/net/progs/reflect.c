@@ -14,6 +14,7 @@
 #include <grp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,6 +44,7 @@ static const char usage_text[] =
 	"  -z        write back to the zero address (the tag stays)\n"
 	"  -N        write back with no address (sendto with NULL)\n"
 	"  -t TAG    write back with this tag\n"
+	"  -k MARK   SO_MARK\n"
 	"  -m        recvmsg and sendmsg\n"
 	"  -r        read and write\n"
 	"  -s        select before each receive\n"
@@ -52,6 +54,7 @@ static const char usage_text[] =
 	"after bind, in this order:\n"
 	"  -D        daemon(3); what is printed still goes to where it went\n"
 	"  -C DIR    chroot\n"
+	"  -n FILE   go into this network namespace\n"
 	"  -U        become nobody (uid and gid 65534)\n"
 	"  -p FILE   write the process id into FILE: ready\n"
 	"On SIGTERM, SIGINT and at its end it prints: received N sent N failed N.\n"
@@ -64,7 +67,8 @@ static struct {
 	long stop_after, idle_ms; /* 0, -1: never */
 	long tag;		  /* -1: as received */
 	size_t size;
-	const char *pidfile, *root;
+	long mark; /* 0: none */
+	const char *pidfile, *root, *netns;
 } opt = {.family = AF_INET, .protocol = 258, .idle_ms = -1, .tag = -1, .size = 65535};
 
 static FILE *out, *err;
@@ -113,7 +117,7 @@ static void parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "6P:wdc:S:zNt:mrseb:vDC:Up:h")) != -1) {
+	while ((c = getopt(argc, argv, "6P:wdc:S:zNt:k:mrseb:vDC:n:Up:h")) != -1) {
 		switch (c) {
 		case '6':
 			opt.family = AF_INET6;
@@ -141,6 +145,12 @@ static void parse(int argc, char **argv)
 			break;
 		case 't':
 			opt.tag = number(c, optarg, 0, 65535);
+			break;
+		case 'k':
+			opt.mark = number(c, optarg, 1, UINT32_MAX);
+			break;
+		case 'n':
+			opt.netns = optarg;
 			break;
 		case 'm':
 			opt.msg = true;
@@ -192,11 +202,14 @@ static int open_socket(void)
 	union address addr = {0};
 	int fd = socket(opt.family, SOCK_RAW, opt.protocol), off = 0;
 	socklen_t len = sizeof(addr.in);
+	uint32_t mark = (uint32_t)opt.mark;
 
 	if (fd < 0)
 		fail("socket");
 	if (opt.pieces && setsockopt(fd, SOL_DIVERT, DIVERT_REASSEMBLE, &off, sizeof(off)) < 0)
 		fail("DIVERT_REASSEMBLE");
+	if (opt.mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
+		fail("SO_MARK");
 	addr.sa.sa_family = (sa_family_t)opt.family;
 	if (opt.family == AF_INET6) {
 		addr.in6.sin6_port = htons((uint16_t)opt.port);
@@ -235,6 +248,8 @@ static void settle(void)
 	}
 	if (opt.root && (chroot(opt.root) < 0 || chdir("/") < 0))
 		fail(opt.root);
+	if (opt.netns && setns(open(opt.netns, O_RDONLY | O_CLOEXEC), CLONE_NEWNET) < 0)
+		fail(opt.netns);
 	if (opt.nobody && (setgroups(0, NULL) < 0 || setgid(NOBODY) < 0 || setuid(NOBODY) < 0))
 		fail("nobody");
 	if (pidfile) {

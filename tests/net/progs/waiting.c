@@ -6,6 +6,7 @@
  *                    io_uring(7), and goes on so slowly that packets would wait again
  *   execv, execve, execvp, execvpe, execl, execle, execlp, fexecve, syscall
  *                    behind the last one it executes sleep(1)
+ *   thinks           before each 50th it is busy for 5 ms
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -20,6 +21,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static void set_filter(int by_prctl)
@@ -65,11 +67,24 @@ static void execute(const char *how, int sleeper)
 	err(1, "%s", how);
 }
 
+/* Busy with something else. */
+static void think(double seconds)
+{
+	const clock_t end = clock() + (clock_t)(seconds * CLOCKS_PER_SEC);
+	volatile unsigned int n;
+
+	do {
+		for (n = 0; n < 100000; n++)
+			;
+	} while (clock() < end);
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET};
 	int fd = socket(AF_INET, SOCK_RAW, 258), sleeper = open("/bin/sleep", O_PATH), i, n;
 	int filter = argc == 5 && (!strcmp(argv[1], "prctl") || !strcmp(argv[1], "seccomp"));
+	const int thinks = argc == 5 && !strcmp(argv[1], "thinks");
 	static char packet[65535];
 	socklen_t len;
 	ssize_t got;
@@ -93,10 +108,12 @@ int main(int argc, char **argv)
 			usleep(1000);
 		if (filter && i == n / 2)
 			set_filter(!strcmp(argv[1], "prctl"));
+		if (thinks && i % 50 == 49)
+			think(0.005);
 		if (sendto(fd, packet, got, 0, (struct sockaddr *)&at, len) != got)
 			err(1, "sendto");
 	}
-	if (!filter)
+	if (!filter && !thinks)
 		execute(argv[1], sleeper);
 	pause();
 	return 0;

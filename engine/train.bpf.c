@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Packets on their way back, inbound, a train at a time. The library runs this program by
+ * BPF_PROG_TEST_RUN with live frames, once for each packet: it makes the packet of the frame, and the
+ * kernel receives all frames on the interface as one list, as from a network card. That saves what
+ * the way over lo costs: a frame sent, a copy and a clone for each packet, twice a queue.
+ *
+ * Only what this host forwards goes so. A frame lies in a page that the run counts as its own until it is
+ * free: a socket that is not read would keep it, and the kernel complains in its log after a minute. All that
+ * is out of the ordinary ends the train: it goes over lo, where it is judged.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "skb.bpf.h"
+#include "trains.bpf.h"
+
+#define AF_INET	 2
+#define AF_INET6 10
+
+#define IP4_HEADER 20
+#define IP6_HEADER 40
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+const volatile __u32 netns = 0; /* inode of the engine's network namespace */
+
+struct divert_train train;
+
+static __always_inline struct net_device *dev_of(struct xdp_md *ctx)
+{
+	struct xdp_buff *xdp = CAN_READ ? bpf_cast_to_kern_ctx(ctx) : (struct xdp_buff *)ctx;
+	struct xdp_rxq_info *rxq = READ(xdp, rxq);
+
+	return READ(rxq, dev);
+}
+
+/* Would the kernel receive the frames at once, here, in their order, and nobody else before the hook? */
+static __always_inline int fits(struct net_device *dev)
+{
+	struct netdev_rx_queue *rx = READ(dev, _rx);
+	struct net *net = READ(dev, nd_net.net);
+
+	if (READ(net, ns.inum) != netns || !(READ(dev, flags) & IFF_UP_BIT) ||
+	    READ(dev, type) != ARPHRD_ETHER_TYPE || READ(dev, rx_handler) || READ(dev, xdp_prog))
+		return 0;
+	return !bpf_core_field_exists(rx->rps_map) ||
+	       (!READ(rx, rps_map) && !READ(rx, rps_flow_table));
+}
+
+static __always_inline struct train_pass *begin(struct xdp_md *ctx)
+{
+	struct train_pass *pass = train_pass();
+	struct divert_settings *set;
+	__u32 i, zero = 0;
+
+	set = bpf_map_lookup_elem(&settings, &zero);
+	if (!set || set->no_trains || !pass || pass->sent != pass->met || !fits(dev_of(ctx)))
+		return NULL;
+	for (i = 0; i < DIVERT_BATCH_MAX; i++)
+		pass->car[i].there = 0;
+	pass->key = bpf_get_prandom_u32();
+	pass->forwards = 0;
+	return pass;
+}
+
+/* Does this host forward it? A train's packets to one destination are asked for once. */
+static __noinline int forwards(struct xdp_md *ctx, const __u8 *p, __u32 six)
+{
+	struct train_pass *pass = train_pass();
+	struct bpf_fib_lookup fib = {.ifindex = ctx->ingress_ifindex};
+	__be32 dst[4] = {};
+	int rc;
+
+	if (!pass || !p)
+		return 0;
+	if (six)
+		__builtin_memcpy(dst, p + 24, 16);
+	else
+		__builtin_memcpy(dst, p + 16, 4);
+	if (pass->forwards && dst[0] == pass->dst[0] && dst[1] == pass->dst[1] &&
+	    dst[2] == pass->dst[2] && dst[3] == pass->dst[3])
+		return 1;
+	if (six) {
+		fib.family = AF_INET6;
+		fib.l4_protocol = p[6];
+		__builtin_memcpy(fib.ipv6_src, p + 8, 32);
+	} else {
+		fib.family = AF_INET;
+		fib.l4_protocol = p[9];
+		fib.tos = p[1];
+		__builtin_memcpy(&fib.ipv4_src, p + 12, 4);
+		__builtin_memcpy(&fib.ipv4_dst, p + 16, 4);
+	}
+	rc = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	pass->forwards = rc == BPF_FIB_LKUP_RET_SUCCESS || rc == BPF_FIB_LKUP_RET_NO_NEIGH;
+	__builtin_memcpy(pass->dst, dst, sizeof(dst));
+	return pass->forwards;
+}
+
+/* The frame becomes this packet. 0, or it is none for a train. */
+static __always_inline int put(struct xdp_md *ctx, const struct divert_batched *r, __u32 len,
+			       const struct divert_train_mac *from)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u32 last = len - 1;
+	long have = end - data;
+	struct net_device *dev = dev_of(ctx);
+	const unsigned char *own = READ(dev, dev_addr);
+	struct ethhdr eth;
+
+	if (have != ETH_HLEN + (long)len && bpf_xdp_adjust_tail(ctx, (int)(ETH_HLEN + len - have)))
+		return -1;
+	bpf_probe_read_kernel(eth.h_dest, ETH_ALEN, own);
+	__builtin_memcpy(eth.h_source, from, ETH_ALEN);
+	eth.h_proto = r->protocol;
+	__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */
+	if (last >= DIVERT_BATCH_PACKET ||
+	    bpf_xdp_store_bytes(ctx, ETH_HLEN, (void *)(r + 1), last + 1) ||
+	    bpf_xdp_store_bytes(ctx, 0, &eth, sizeof(eth)))
+		return -1;
+	return 0;
+}
+
+static __always_inline int car(struct xdp_md *ctx, struct train_pass *pass, __u32 i)
+{
+	struct divert_train_mac from = {.sign = DIVERT_TRAIN_SIGN, .place = i, .key = pass->key};
+	__u32 at = train.at[i], len, six, stats = train.stats;
+	struct divert_batched *r;
+	struct divert_back back;
+
+	__asm__ volatile("" : "+r"(at)); /* what is checked is what is used */
+	if (at >= DIVERT_TRAIN_ROOM)
+		return -1;
+	r = (void *)&train.byte[at];
+	back = r->back;
+	len = r->len;
+	six = r->protocol == bpf_htons(ETH_P_IPV6);
+	if (back.flags & ~(DIVERT_BACK_FRAME | DIVERT_BACK_GUESS) || back.hops > DIVERT_HOPS_MAX ||
+	    back.ifindex != ctx->ingress_ifindex || len > DIVERT_BATCH_PACKET - sizeof(*r) ||
+	    len < (six ? IP6_HEADER : IP4_HEADER))
+		return -1;
+	if (!forwards(ctx, (__u8 *)(r + 1), six) || put(ctx, r, len, &from))
+		return -1;
+	pass->car[i].mark = back.mark;
+	pass->car[i].stats = stats;
+	pass->car[i].tag = back.tag;
+	pass->car[i].hops = back.hops;
+	pass->car[i].there = 1;
+	count(stats, DIVERT_N_WRITTEN_IN);
+	count(stats, DIVERT_N_BY_TRAIN);
+	return 0;
+}
+
+SEC("xdp")
+int divert_train(struct xdp_md *ctx)
+{
+	struct train_pass *pass;
+	__u32 i = train.next;
+
+	/* whatever is written to the train meanwhile: a packet that does not go is the last that is looked at */
+	__asm__ volatile("" : "+r"(i));
+	if (i >= DIVERT_BATCH_MAX || i >= train.n || i != train.gone)
+		return XDP_DROP;
+	train.next = i + 1;
+	pass = i ? train_pass() : begin(ctx);
+	if (!pass || car(ctx, pass, i))
+		return XDP_DROP;
+	train.gone = i + 1;
+	return XDP_PASS;
+}

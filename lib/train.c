@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "train.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "batch.h"
+#include "engine/engine.h"
+#include "socket.h"
+#include "table.h"
+
+/*
+ * Packets. A run has a cost of its own, of about twenty packets' way over lo; and where the first
+ * does not go, the next ones to the same place will not, either.
+ */
+#define LEAST 16
+#define REST  16 /* batches */
+
+static struct engine_train own = {.prog = -1, .hold = -1};
+static uint32_t mark; /* of the engine that it belongs to */
+static bool never, taken;
+
+void train_end(void)
+{
+	mark = 0;
+	table_close_inner(&own.prog);
+	table_close_inner(&own.hold);
+	engine_train_close(&own);
+}
+
+/* The kernel has memory that stays mapped in children, which do not use it: see socket_alone(). */
+void train_begin(const struct engine *e, const struct dsock *s)
+{
+	if (never || mark == e->identity.mark)
+		return;
+	train_end();
+	mark = e->identity.mark;
+	/* a filter of system calls may end the process at one that it does not know */
+	if (prctl(PR_GET_SECCOMP) || engine_train_open(e, s->back, &own))
+		return;
+	own.prog = table_take_inner(own.prog);
+	own.hold = table_take_inner(own.hold);
+	if (own.prog < 0 || own.hold < 0)
+		train_end();
+}
+
+static bool can(const struct dsock *s)
+{
+	return own.train && !never && s->mark == mark && socket_alone();
+}
+
+uint8_t *train_room(const struct dsock *s)
+{
+	if (!can(s) || taken)
+		return NULL;
+	taken = true;
+	return own.train->byte;
+}
+
+void train_done(const uint8_t *room)
+{
+	if (own.train && room == own.train->byte)
+		taken = false;
+}
+
+static const struct divert_batched *record(const struct batch *b, uint32_t i)
+{
+	return (const void *)(b->record + b->at[i]);
+}
+
+/* How many from this one on are for the same interface. */
+static uint32_t same(const struct batch *b, uint32_t from)
+{
+	uint32_t i = from;
+
+	while (++i < b->n && record(b, i)->back.ifindex == record(b, from)->back.ifindex)
+		;
+	return i - from;
+}
+
+static uint32_t send_run(const struct dsock *s, const struct batch *b, uint32_t from, uint32_t n)
+{
+	struct divert_train *t = own.train;
+	uint32_t i, first = b->record == t->byte ? 0 : b->at[from];
+
+	for (i = 0; i < n; i++)
+		t->at[i] = b->at[from + i] - first;
+	if (b->record != t->byte)
+		memcpy(t->byte, b->record + first, b->at[from + n] - first);
+	t->n = n;
+	t->stats = s->stats;
+	return engine_train_send(&own, record(b, from)->back.ifindex);
+}
+
+uint32_t train_send(struct dsock *s, const struct batch *b)
+{
+	uint32_t from = 0, n = 0, went;
+
+	if (b->n < LEAST || !can(s) || (taken && b->record != own.train->byte) ||
+	    record(b, 0)->back.flags & DIVERT_BACK_OUT)
+		return 0;
+	if (s->train_rest) {
+		s->train_rest--;
+		return 0;
+	}
+	for (; from < b->n; from += went) {
+		n = same(b, from);
+		if (n < LEAST)
+			break;
+		went = send_run(s, b, from, n);
+		if (went == n)
+			continue;
+		s->train_rest = REST;
+		return from + went;
+	}
+	return from;
+}
+
+void train_never(void)
+{
+	never = true;
+}
+
+void train_moved(int from, int to)
+{
+	if (own.prog == from)
+		own.prog = to;
+	if (own.hold == from)
+		own.hold = to;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Many packets to one interface at once, inbound (engine/train.bpf.c): quicker than in frames on lo, from some
+ * twenty on. What cannot go so, for whatever reason, goes as ever.
+ */
+#ifndef LIB_TRAIN_H
+#define LIB_TRAIN_H
+
+#include <stdint.h>
+
+struct batch;
+struct dsock;
+struct engine;
+
+/* The process is about to have a socket of this engine, and is root. s: it, with s->back. */
+void train_begin(const struct engine *e, const struct dsock *s);
+
+/* It has none any more. */
+void train_end(void);
+
+/* DIVERT_TRAIN_ROOM bytes for a batch's records, not to be copied then, or NULL; train_done() gives it back. */
+uint8_t *train_room(const struct dsock *s);
+void train_done(const uint8_t *room);
+
+/* Send the batch's first packets so: how many went. */
+uint32_t train_send(struct dsock *s, const struct batch *b);
+
+/* From now on, in this process, none is sent. */
+void train_never(void);
+/* An inner descriptor has another number now. */
+void train_moved(int from, int to);
+
+#endif

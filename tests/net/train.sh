@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Many packets at a time, inbound (divertctl(8), "Trains"): a program that finds many packets waiting writes
+# them back one by one, and they go to the kernel together. Each arrives at b once, in order, whole, with
+# its fwmark, and meets the rules above its tag; what cannot go in a train goes as ever. A reader that is
+# stopped while a sends has them all waiting. The network is lib.sh's: a -- r -- b.
+. "$(dirname "$0")/lib.sh"
+make_router
+N=600
+
+trains() { bpftool prog show | grep -c 'name divert_train'; }
+before=$(trains)
+
+arrived() { tcpdump -n -r "$TMP/$wire.pcap" 2>/dev/null | wc -l; }
+has_arrived() { [ "$(arrived)" -ge "$1" ]; }
+diverted() { [ "$(stat_of r "$1" diverted)" = "$2" ]; }
+stopped() { grep -q '^State:.*stopped' "/proc/$1/status"; }
+sniffs() { # NS INTERFACE FILTER: into $wire.pcap
+	start "$wire" "$1" tcpdump -n -U -s 0 -B 8192 -i "$2" -w "$TMP/$wire.pcap" -Q in "udp port 9 $3"
+	wait_for 10 "tcpdump" grep -q "listening on" "$TMP/$wire.err"
+}
+# numbers VERSION: of those that arrived, as FIRST-LAST of each run
+numbers() {
+	tcpdump -n -x -r "$TMP/$wire.pcap" 2>/dev/null |
+		awk -v "line=0x00$(($1 == 6 ? 30 : 10)):" -v "v6=$(($1 == 6))" '
+			$1 == line { n = ("0x" (v6 ? $3 : $9)) + 0
+				if (!runs++) printf "%d", n
+				else if (n != last + 1) printf "-%d %d", last, n
+				last = n }
+			END { printf "-%d", last }'
+}
+
+# burst NAME TRAINS ADDRESS OPTIONS...: N packets from a; TRAINS: a pattern, of how many are to go in trains.
+# sees NS INTERFACE is where they arrive, and the rest of reflect's words.
+sees=(b b0)
+filter=
+cases=0
+burst() {
+	local name=$1 trains=$2 to=$3 port=$((3000 + ++cases)) key=4 p
+	shift 3
+	case $to in *:*) key=6 ;; esac
+	wire=wire$cases
+	sniffs "${sees[@]:0:2}" "$filter"
+	r ipfw -q flush
+	r ipfw -q add 100 count udp from any to any 9 in recv r0
+	r ipfw -q add 200 divert "$port" udp from any to any 9 in recv r0
+	r ipfw -q add 300 count udp from any to any 9 in recv r0
+	r ipfw -q add 400 count udp from any to any 9 in recv r0 fwmark 7
+	reflect x r -k 7 "${sees[@]:2}" "$port"
+	p=$(cat "$TMP/x.ready")
+	kill -STOP "$p"
+	wait_for 5 "$name: stopped" stopped "$p"
+	a python3 "$HERE/numbered.py" send "$to" 9 "$N" "$@" >/dev/null
+	wait_for 5 "$name: all wait" diverted "$port" "$N"
+	kill -CONT "$p"
+	wait_for 5 "$name: they arrive" has_arrived "$N"
+	kill -TERM "$p"
+	wait "$pid"
+	stop "$wire"
+	is "$name: each once, in order" "$(numbers "$key")" "0-$((N - 1))"
+	is "$name: whole" "$(tcpdump -n -vv -r "$TMP/$wire.pcap" 2>/dev/null | grep -c 'udp sum ok')" "$N"
+	is "$name: the rule below the tag, above it, and by fwmark" \
+		"$(packets r 100) $(packets r 300) $(packets r 400)" "$N $N $N"
+	like "$name: in trains" "$(stat_of r "$port" by-train)" "$trains"
+	is "$name: counted" "$(stat_of r "$port" written-in) $(stat_of r "$port" entered)" "$N $N"
+}
+most='^([45][0-9][0-9]|600)$'
+
+ping_ a 10.2.0.1
+ping_ a fd02::1
+
+burst "64 bytes" "$most" 10.2.0.1 --size 36
+burst "1400 bytes" "$most" 10.2.0.1 --size 1372
+burst "IPv6" "$most" fd02::1 --size 100
+sees=(b b0 -m)
+burst "sendmsg" "$most" 10.2.0.1
+sees=(b b0 -D -C / -U)
+burst "a daemon, nobody, in a chroot" "$most" 10.2.0.1
+sees=(b b0)
+
+# what does not go so
+sees=(r r0)
+filter="and ether src 0:0:0:0:0:0" # not as they came
+burst "to this host" '^0$' 10.1.0.2
+sees=(b b0)
+filter=
+r divertctl set trains off
+burst "trains off" '^0$' 10.2.0.1
+r divertctl set trains on
+r sh -c 'echo 1 >/sys/class/net/r0/queues/rx-0/rps_cpus'
+burst "packet steering" '^0$' 10.2.0.1
+r sh -c 'echo 0 >/sys/class/net/r0/queues/rx-0/rps_cpus'
+clang -O2 -target bpf -x c -c -o "$TMP/pass.o" - <<-'END'
+	__attribute__((section("xdp"), used)) int pass(void *ctx) { return 2; }
+	__attribute__((section("license"), used)) char _license[] = "GPL";
+END
+r ip link set dev r0 xdpgeneric obj "$TMP/pass.o" sec xdp
+burst "a generic XDP program" '^0$' 10.2.0.1
+r ip link set dev r0 xdpgeneric off
+sees=(b b0 -n "/run/netns/$NS-b")
+burst "a program that has left the network namespace" '^0$' 10.2.0.1
+sees=(b b0)
+burst "as at first" "$most" 10.2.0.1
+
+# those that do and those that do not go so keep their order
+a ip link set a0 mtu 4000
+r ip link set r0 mtu 4000
+r ip link set r1 mtu 4000
+b ip link set b0 mtu 4000
+burst "longer than any in a train" '^0$' 10.2.0.1 --size 3000
+burst "some are longer" '^[1-9]' 10.2.0.1 --size 36 --every 50 --other 3000
+
+# a program that is busy with something else in between: the kernel sends what waits, large frames, too
+wire=thinking
+sniffs b b0 ""
+r ipfw -q flush
+r ipfw -q add 200 divert 3990 udp from any to any 9 in recv r0
+start thinker r divert-run "$PROGS/waiting" thinks 3990 "$N" "$TMP/go"
+wait_for 5 "thinks: a program" grep -q ready "$TMP/thinker.out"
+a python3 "$HERE/numbered.py" send 10.2.0.1 9 "$N" --size 1372 >/dev/null
+wait_for 5 "thinks: all wait" diverted 3990 "$N"
+touch "$TMP/go"
+wait_for 10 "thinks: they arrive" has_arrived "$N"
+stop thinker
+stop thinking
+is "thinks: each once, in order" "$(numbers 4)" "0-$((N - 1))"
+is "thinks: whole" "$(tcpdump -n -vv -r "$TMP/$wire.pcap" 2>/dev/null | grep -c 'udp sum ok')" "$N"
+
+# nothing is left of a program that was killed
+reflect x r 3999
+wait_for 5 "a program" test "$(trains)" = "$((before + 1))"
+kill -KILL "$(cat "$TMP/x.ready")"
+gone() { [ "$(trains)" = "$before" ]; }
+wait_for 10 "killed: nothing is left" gone
+ok "killed: nothing is left"
