@@ -232,13 +232,28 @@ bool defer_add(struct dsock *s, const struct outgoing *o)
 	return true;
 }
 
-static void send_frame(struct dsock *s, const struct deferred *d, uint32_t from, uint32_t n,
+/* Those from this one on, in a frame of their own with this number; all of them: as they lie there, in one piece. */
+static int try_frame(const struct dsock *s, struct deferred *d, uint32_t from, uint32_t n,
+		     uint32_t number, int flags)
+{
+	const size_t len = sizeof(d->frame.head) + d->batch.at[n];
+	long rc;
+
+	if (n < d->batch.n)
+		return batch_send_frame(s, &d->batch, from, n, number, flags);
+	d->frame.head.frame.back.tag = n;
+	rc = syscall(SYS_sendto, s->back, &d->frame, len, flags, NULL, 0);
+	d->frame.head.frame.back.tag = 0;
+	return rc < 0 ? -1 : 0;
+}
+
+static void send_frame(struct dsock *s, struct deferred *d, uint32_t from, uint32_t n,
 		       uint32_t number)
 {
-	int rc = batch_send_frame(s, &d->batch, from, n, number, MSG_DONTWAIT);
+	int rc = try_frame(s, d, from, n, number, MSG_DONTWAIT);
 
 	if (rc && errno == EAGAIN) /* no room for a moment */
-		rc = batch_send_frame(s, &d->batch, from, n, number, 0);
+		rc = try_frame(s, d, from, n, number, 0);
 	if (rc) /* the next one finds out on its own why it does not go, and is told */
 		defer_failed(s);
 }
@@ -246,9 +261,11 @@ static void send_frame(struct dsock *s, const struct deferred *d, uint32_t from,
 /* The kernel has not sent them, and will not: it finds nothing. */
 static void send_now(struct dsock *s, struct deferred *d)
 {
+	const bool may = train_may(s, &d->batch);
 	uint32_t n, at = train_send(s, &d->batch);
 
-	d->want = DIVERT_BATCH_MAX * (d->batch.at[d->batch.n] / d->batch.n + 1);
+	/* over lo a large frame is a loss: each of its packets is a copy of all of it */
+	d->want = may ? DIVERT_BATCH_MAX * (d->batch.at[d->batch.n] / d->batch.n + 1) : 0;
 	/* where it is to have more room, it ends, and begins with that */
 	if (at == d->batch.n && d->want <= d->batch.room + DIVERT_BATCH_FRAME / 4)
 		wait_longer(d);

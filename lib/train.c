@@ -93,15 +93,17 @@ static uint32_t send_run(const struct dsock *s, const struct batch *b, uint32_t 
 	return engine_train_send(&own, record(b, from)->back.ifindex);
 }
 
+bool train_may(const struct dsock *s, const struct batch *b)
+{
+	return can(s) && !s->train_rest && !(record(b, 0)->back.flags & DIVERT_BACK_OUT);
+}
+
 uint32_t train_send(struct dsock *s, const struct batch *b)
 {
 	uint32_t from = 0, n = 0, went;
 
-	if (b->n < LEAST || !can(s) || (taken && b->record != own.train->byte) ||
-	    record(b, 0)->back.flags & DIVERT_BACK_OUT)
-		return 0;
-	if (s->train_rest) {
-		s->train_rest--;
+	if (b->n < LEAST || !train_may(s, b) || (taken && b->record != own.train->byte)) {
+		s->train_rest -= s->train_rest > 0;
 		return 0;
 	}
 	for (; from < b->n; from += went) {

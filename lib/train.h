@@ -6,6 +6,7 @@
 #ifndef LIB_TRAIN_H
 #define LIB_TRAIN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct batch;
@@ -21,6 +22,9 @@ void train_end(void);
 /* DIVERT_TRAIN_ROOM bytes for a batch's records, not to be copied then, or NULL; train_done() gives it back. */
 uint8_t *train_room(const struct dsock *s);
 void train_done(const uint8_t *room);
+
+/* Would they go so, as far as it can be told, if they were enough? */
+bool train_may(const struct dsock *s, const struct batch *b);
 
 /* Send the batch's first packets so: how many went. */
 uint32_t train_send(struct dsock *s, const struct batch *b);
