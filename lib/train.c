@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "train.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/single_threaded.h>
 
 #include "batch.h"
 #include "engine/engine.h"
@@ -21,7 +21,7 @@ static struct engine_train own = {.prog = -1, .hold = -1};
 static uint32_t mark; /* of the engine that it belongs to */
 static bool never, taken;
 
-void train_end(void)
+static void drop(void)
 {
 	mark = 0;
 	table_close_inner(&own.prog);
@@ -29,12 +29,19 @@ void train_end(void)
 	engine_train_close(&own);
 }
 
+/* With threads none is sent, and all of this stays as it is: there is no lock. */
+void train_end(void)
+{
+	if (__libc_single_threaded)
+		drop();
+}
+
 /* The kernel has memory that stays mapped in children, which do not use it: see socket_alone(). */
 void train_begin(const struct engine *e, const struct dsock *s)
 {
-	if (never || mark == e->identity.mark)
+	if (never || mark == e->identity.mark || !__libc_single_threaded)
 		return;
-	train_end();
+	drop();
 	mark = e->identity.mark;
 	/* a filter of system calls may end the process at one that it does not know */
 	if (prctl(PR_GET_SECCOMP) || engine_train_open(e, s->back, &own))
@@ -42,7 +49,7 @@ void train_begin(const struct engine *e, const struct dsock *s)
 	own.prog = table_take_inner(own.prog);
 	own.hold = table_take_inner(own.hold);
 	if (own.prog < 0 || own.hold < 0)
-		train_end();
+		drop();
 }
 
 static bool can(const struct dsock *s)

@@ -16,7 +16,7 @@ struct engine;
 /* The process is about to have a socket of this engine, and is root. s: it, with s->back. */
 void train_begin(const struct engine *e, const struct dsock *s);
 
-/* It has none any more. */
+/* It has none any more. Both do nothing in a process that has threads. */
 void train_end(void);
 
 /* DIVERT_TRAIN_ROOM bytes for a batch's records, not to be copied then, or NULL; train_done() gives it back. */
