@@ -12,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -22,6 +21,7 @@
 #include "socket.h"
 #include "table.h"
 #include "train.h"
+#include "wait.h"
 
 #define WAIT_NS 250000
 
@@ -98,14 +98,6 @@ enum {
 	OP_LONGER,
 };
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 /* What it has answered; has it sent? */
 static bool has_sent(struct deferred *d, unsigned int *seen)
 {
@@ -132,9 +124,7 @@ static bool arm(const struct dsock *s, struct deferred *d)
 	if (d->armed && !sent)
 		return !seen;
 	io_uring_cq_advance(&d->ring, seen);
-	d->batch.room = d->want < DIVERT_BATCH_FRAME  ? DIVERT_BATCH_FRAME
-			: d->want < DIVERT_BATCH_ROOM ? d->want
-						      : DIVERT_BATCH_ROOM;
+	d->batch.room = d->want > DIVERT_BATCH_FRAME ? d->want : DIVERT_BATCH_FRAME;
 	wait = io_uring_get_sqe(&d->ring);
 	send = io_uring_get_sqe(&d->ring);
 	d->armed = wait && send;
@@ -266,6 +256,8 @@ static void send_now(struct dsock *s, struct deferred *d)
 
 	/* over lo a large frame is a loss: each of its packets is a copy of all of it */
 	d->want = may ? DIVERT_BATCH_MAX * (d->batch.at[d->batch.n] / d->batch.n + 1) : 0;
+	if (d->want > DIVERT_BATCH_ROOM)
+		d->want = DIVERT_BATCH_ROOM;
 	/* where it is to have more room, it ends, and begins with that */
 	if (at == d->batch.n && d->want <= d->batch.room + DIVERT_BATCH_FRAME / 4)
 		wait_longer(d);
