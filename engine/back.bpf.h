@@ -119,11 +119,11 @@ static __always_inline void hops_set(struct __sk_buff *skb, __u8 hops)
  */
 static __always_inline int train_take(struct __sk_buff *skb, __u32 *tag)
 {
-	struct divert_train_mac *from = (void *)(long)skb->data + ETH_ALEN;
+	struct train_mac *from = (void *)(long)skb->data + ETH_ALEN;
 	struct train_pass *pass;
 	__u32 place;
 
-	if ((void *)(from + 1) > (void *)(long)skb->data_end || from->sign != DIVERT_TRAIN_SIGN)
+	if ((void *)(from + 1) > (void *)(long)skb->data_end || from->sign != TRAIN_SIGN)
 		return 0;
 	place = from->place;
 	pass = train_pass();

@@ -155,18 +155,6 @@ struct divert_train {
 	__u8 byte[DIVERT_TRAIN_ROOM + DIVERT_BATCH_PACKET];
 };
 
-/*
- * The source address of its frames, until the interface's hook has seen them. No station has a
- * group address: other packets are not looked at more closely.
- */
-#define DIVERT_TRAIN_SIGN 0xd1
-
-struct divert_train_mac {
-	__u8 sign;
-	__u8 place; /* in the train */
-	__u32 key;  /* of the train */
-} __attribute__((packed));
-
 /* ---- counters, per port; [0] also takes what belongs to no port ---- */
 
 enum divert_cause {

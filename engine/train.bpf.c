@@ -57,15 +57,17 @@ static __always_inline int fits(struct net_device *dev)
 static __always_inline struct train_pass *begin(struct xdp_md *ctx)
 {
 	struct train_pass *pass = train_pass();
+	struct net_device *dev = dev_of(ctx);
 	struct divert_settings *set;
 	__u32 i, zero = 0;
 
 	set = bpf_map_lookup_elem(&settings, &zero);
-	if (!set || set->no_trains || !pass || pass->sent != pass->met || !fits(dev_of(ctx)))
+	if (!set || set->no_trains || !pass || pass->sent != pass->met || !fits(dev))
 		return NULL;
 	for (i = 0; i < DIVERT_BATCH_MAX; i++)
 		pass->car[i].there = 0;
 	pass->key = bpf_get_prandom_u32();
+	bpf_probe_read_kernel(pass->to, ETH_ALEN, READ(dev, dev_addr));
 	pass->forwards = 0;
 	return pass;
 }
@@ -105,19 +107,18 @@ static __noinline int forwards(struct xdp_md *ctx, const __u8 *p, __u32 six)
 }
 
 /* The frame becomes this packet. 0, or it is none for a train. */
-static __always_inline int put(struct xdp_md *ctx, const struct divert_batched *r, __u32 len,
-			       const struct divert_train_mac *from)
+static __always_inline int put(struct xdp_md *ctx, const struct train_pass *pass,
+			       const struct divert_batched *r, __u32 len,
+			       const struct train_mac *from)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u32 last = len - 1;
 	long have = end - data;
-	struct net_device *dev = dev_of(ctx);
-	const unsigned char *own = READ(dev, dev_addr);
 	struct ethhdr eth;
 
 	if (have != ETH_HLEN + (long)len && bpf_xdp_adjust_tail(ctx, (int)(ETH_HLEN + len - have)))
 		return -1;
-	bpf_probe_read_kernel(eth.h_dest, ETH_ALEN, own);
+	__builtin_memcpy(eth.h_dest, pass->to, ETH_ALEN);
 	__builtin_memcpy(eth.h_source, from, ETH_ALEN);
 	eth.h_proto = r->protocol;
 	__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */
@@ -130,10 +131,11 @@ static __always_inline int put(struct xdp_md *ctx, const struct divert_batched *
 
 static __always_inline int car(struct xdp_md *ctx, struct train_pass *pass, __u32 i)
 {
-	struct divert_train_mac from = {.sign = DIVERT_TRAIN_SIGN, .place = i, .key = pass->key};
+	struct train_mac from = {.sign = TRAIN_SIGN, .place = i, .key = pass->key};
 	__u32 at = train.at[i], len, six, stats = train.stats;
 	struct divert_batched *r;
 	struct divert_back back;
+	__u64 *n;
 
 	__asm__ volatile("" : "+r"(at)); /* what is checked is what is used */
 	if (at >= DIVERT_TRAIN_ROOM)
@@ -146,15 +148,18 @@ static __always_inline int car(struct xdp_md *ctx, struct train_pass *pass, __u3
 	    back.ifindex != ctx->ingress_ifindex || len > DIVERT_BATCH_PACKET - sizeof(*r) ||
 	    len < (six ? IP6_HEADER : IP4_HEADER))
 		return -1;
-	if (!forwards(ctx, (__u8 *)(r + 1), six) || put(ctx, r, len, &from))
+	if (!forwards(ctx, (__u8 *)(r + 1), six) || put(ctx, pass, r, len, &from))
 		return -1;
 	pass->car[i].mark = back.mark;
 	pass->car[i].stats = stats;
 	pass->car[i].tag = back.tag;
 	pass->car[i].hops = back.hops;
 	pass->car[i].there = 1;
-	count(stats, DIVERT_N_WRITTEN_IN);
-	count(stats, DIVERT_N_BY_TRAIN);
+	n = port_counters(stats);
+	if (n) {
+		n[DIVERT_N_WRITTEN_IN]++;
+		n[DIVERT_N_BY_TRAIN]++;
+	}
 	return 0;
 }
 

@@ -153,6 +153,8 @@ static int load(struct train_bpf *skel, const struct engine *e, int sock, struct
 	int rc = reuse(skel, e);
 
 	skel->rodata->netns = namespace_of(sock);
+	if (!rc && !skel->rodata->netns)
+		rc = -EPERM;
 	if (!rc)
 		rc = train_bpf__load(skel);
 	if (rc)

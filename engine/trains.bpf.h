@@ -3,6 +3,8 @@
 #ifndef DIVERT_ENGINE_TRAINS_BPF_H
 #define DIVERT_ENGINE_TRAINS_BPF_H
 
+#include <linux/if_ether.h>
+
 #include "layout.h"
 
 struct {
@@ -51,6 +53,18 @@ static __always_inline void count_late(__u32 stats, enum divert_cause cause)
 }
 
 /*
+ * The source address of the frames, until the interface's hook has seen them. No station has a
+ * group address: other packets are not looked at more closely.
+ */
+#define TRAIN_SIGN 0xd1
+
+struct train_mac {
+	__u8 sign;
+	__u8 place; /* in the train */
+	__u32 key;  /* of the train */
+} __attribute__((packed));
+
+/*
  * A processor's train on its way to the hook of its interface, which tells by this what its frames are. There is
  * one at a time: the frames are received where they are made, with nothing in between.
  */
@@ -63,7 +77,8 @@ struct train_pass {
 		__u8 hops;
 		__u8 there; /* not yet met */
 	} car[DIVERT_BATCH_MAX];
-	__be32 dst[4]; /* the last packet's; where it leads: */
+	__u8 to[ETH_ALEN]; /* the interface's address */
+	__be32 dst[4];	   /* the last packet's; where it leads: */
 	__u32 forwards;
 	/*
 	 * Of packets that wait here, having come over lo, the numbers of the last one and of the last that its hook
