@@ -133,5 +133,5 @@ reflect x r 3999
 wait_for 5 "a program" test "$(trains)" = "$((before + 1))"
 kill -KILL "$(cat "$TMP/x.ready")"
 gone() { [ "$(trains)" = "$before" ]; }
-wait_for 10 "killed: nothing is left" gone
-ok "killed: nothing is left"
+wait_for 10 "killed" gone
+is "killed: nothing is left" "$(trains)" "$before"
