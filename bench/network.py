@@ -111,7 +111,7 @@ class Program:
 
 
 class Network:
-    """mtu: of all links. drop: None, or the section of drop.bpf.o that drops what arrives at host B."""
+    """mtu: of all links. drop: None, or the section of filters.bpf.o that drops what arrives at host B."""
 
     def __init__(self, mtu=1500, drop=None):
         self.prefix = f"ipdivert-bench-{os.getpid()}"
@@ -160,9 +160,14 @@ class Network:
         self.ip("b", "link set lo up", "link set b0 up", f"route add default via {ROUTER_B}",
                 neighbour(ROUTER_B, "r1", "b0"))
         if self.drop:
-            call("tc", "-n", self.name("b"), "qdisc", "add", "dev", "b0", "clsact")
-            call("tc", "-n", self.name("b"), "filter", "add", "dev", "b0", "ingress", "bpf", "da",
-                 "obj", PROGRAMS / "drop.bpf.o", "sec", self.drop)
+            self.filter("b", "b0", ("ingress",), self.drop)
+
+    def filter(self, host, device, sides, section):
+        """A program of filters.bpf.o on a device's hooks."""
+        call("tc", "-n", self.name(host), "qdisc", "add", "dev", device, "clsact")
+        for side in sides:
+            call("tc", "-n", self.name(host), "filter", "add", "dev", device, side, "bpf", "da",
+                 "obj", PROGRAMS / "filters.bpf.o", "sec", section)
 
     def ip(self, host, *lines):
         call("ip", "-n", self.name(host), "-batch", "-", text="\n".join(lines) + "\n")

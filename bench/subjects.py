@@ -34,6 +34,14 @@ class Subject:
         """Take it away again, where that is itself to be tested: all of it goes with the network."""
 
 
+class Empty(Subject):
+    """On every hook that the engine has a program that does nothing: what any program costs."""
+
+    def start(self, net, size):
+        for device in ("r0", "r1"):
+            net.filter("r", device, ("ingress", "egress"), "tc/empty")
+
+
 class Nfqueue(Subject):
     def __init__(self, label, program, *options):
         super().__init__(label)
@@ -138,6 +146,7 @@ RULES = (0, 1, 10, 100, 1000, 5000)
 
 SUBJECTS = {
     "undiverted": Subject("undiverted, engine not loaded"),
+    "empty": Empty("undiverted, a program that does nothing on the hooks"),
     "loaded": Divert("undiverted, one rule that does not match", no_match(1)),
     "nfqueue": Nfqueue("NFQUEUE, plain loop", "nfq_plain"),
     "nfqueue_best": Nfqueue("NFQUEUE at its best, payload replaced", "nfq_best", "-p"),

@@ -95,12 +95,12 @@ class Overload(Suite):
     title = "Goodput under overload, packets a second"
 
     subjects = {
-        "full": ("undiverted", "loaded", "nfqueue", "nfqueue_best", "nfqueue_same", "divert_in", "divert_out",
+        "full": ("undiverted", "empty", "loaded", "nfqueue", "nfqueue_best", "nfqueue_same", "divert_in", "divert_out",
                  "divert_both", "select_in", "select_out", "many_in", "many_out", "many_both", "borrow_in",
                  "borrow_out", "drop_in", "drop_many_in", "group_in"),
         "quick": ("undiverted", "loaded", "nfqueue", "nfqueue_best", "divert_in", "divert_out", "many_in", "many_out",
                   "drop_in"),
-        "smoke": ("undiverted", "loaded", "nfqueue", "nfqueue_best", "nfqueue_same", "divert_in", "divert_out",
+        "smoke": ("undiverted", "empty", "loaded", "nfqueue", "nfqueue_best", "nfqueue_same", "divert_in", "divert_out",
                   "divert_both", "select_in", "many_in", "borrow_in", "drop_in", "group_in"),
     }
     larger = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The receiving host's ingress filters: packets are dropped as soon as they have been counted. */
+/* Filters: the receiving host drops packets as soon as they have been counted; and one that does nothing. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -34,4 +34,11 @@ int drop_background(struct __sk_buff *skb)
 	if (ip->protocol == IPPROTO_UDP && ip->ihl == 5 && udp->dest == bpf_htons(DISCARD))
 		return TC_ACT_SHOT;
 	return TC_ACT_OK;
+}
+
+/* What any program costs on a hook, whatever it does. */
+SEC("tc/empty")
+int empty(struct __sk_buff *skb)
+{
+	return TC_ACT_UNSPEC;
 }
