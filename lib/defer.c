@@ -23,7 +23,8 @@
 #include "train.h"
 #include "wait.h"
 
-#define WAIT_NS 250000
+#define WAIT_NS	  250000
+#define SLEPT_MAX 8
 
 struct deferred {
 	struct batch batch;
@@ -32,11 +33,12 @@ struct deferred {
 		uint8_t record[DIVERT_BATCH_ROOM];
 	} __attribute__((packed)) frame;
 	struct io_uring ring;
-	struct __kernel_timespec wait;
 	bool cannot;   /* no ring: none of them waits */
 	bool armed;    /* the kernel will send, or has */
+	bool holds;    /* all went by train: they will again */
 	int64_t since; /* when it began to wait, ns */
 	uint32_t want; /* bytes of room that a full batch of such packets takes */
+	uint8_t slept; /* naps since it was armed */
 	uint32_t time; /* how often it was armed: the time that passes, in steps of that */
 };
 
@@ -57,7 +59,6 @@ static struct deferred *make(struct dsock *s)
 
 	if (!d)
 		return NULL;
-	d->wait.tv_nsec = WAIT_NS;
 	batch_begin(&d->batch, d->frame.record, DIVERT_BATCH_FRAME);
 	d->frame.head = d->batch.head; /* the kernel may find it empty */
 	d->frame.head.frame.back.ifindex = next_number(s);
@@ -117,6 +118,7 @@ static bool has_sent(struct deferred *d, unsigned int *seen)
 /* Have the kernel send what will be there then; once. */
 static bool arm(const struct dsock *s, struct deferred *d)
 {
+	struct __kernel_timespec in = {.tv_nsec = WAIT_NS};
 	struct io_uring_sqe *wait, *send;
 	unsigned int seen;
 	bool sent = has_sent(d, &seen);
@@ -130,7 +132,7 @@ static bool arm(const struct dsock *s, struct deferred *d)
 	d->armed = wait && send;
 	if (!d->armed)
 		return false;
-	io_uring_prep_timeout(wait, &d->wait, 0, IORING_TIMEOUT_ETIME_SUCCESS);
+	io_uring_prep_timeout(wait, &in, 0, IORING_TIMEOUT_ETIME_SUCCESS);
 	wait->flags |= IOSQE_IO_LINK;
 	wait->user_data = OP_WAIT;
 	io_uring_prep_send(send, s->back, &d->frame, sizeof(d->frame.head) + d->batch.room,
@@ -139,26 +141,39 @@ static bool arm(const struct dsock *s, struct deferred *d)
 	d->armed = io_uring_submit(&d->ring) == 2;
 	d->cannot = !d->armed;
 	d->time++;
+	d->slept = 0;
 	d->since = now_ns();
 	return d->armed;
 }
 
-/* Nothing waits: it may begin anew. Where the kernel is about to send, it finds nothing; the answer to this stays. */
-static void wait_longer(struct deferred *d)
+/*
+ * Nothing waits: the kernel's time begins anew, in ns. Where it is about to send, it finds nothing; the answer to
+ * this stays.
+ */
+static void wait_longer(struct deferred *d, int64_t in)
 {
+	struct __kernel_timespec wait = {.tv_nsec = in + WAIT_NS};
 	struct io_uring_sqe *sqe;
-	int64_t now = now_ns();
+	int64_t from = now_ns() + in;
 
-	if (now - d->since < WAIT_NS / 2)
+	if (from - d->since < WAIT_NS / 2)
 		return;
 	sqe = io_uring_get_sqe(&d->ring);
 	if (!sqe)
 		return;
-	io_uring_prep_timeout_update(sqe, &d->wait, OP_WAIT, 0);
+	io_uring_prep_timeout_update(sqe, &wait, OP_WAIT, 0);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	sqe->user_data = OP_LONGER;
 	if (io_uring_submit(&d->ring) == 1)
-		d->since = now;
+		d->since = from;
+}
+
+void defer_sleeps(struct dsock *s, int64_t ns)
+{
+	struct deferred *d = s->deferred;
+
+	if (is_armed(d) && !d->batch.n && (d->holds || d->slept++ < SLEPT_MAX))
+		wait_longer(d, ns);
 }
 
 /*
@@ -178,13 +193,19 @@ static uint32_t place(const struct outgoing *o, const struct destination *to)
 	return h | 1u << 31;
 }
 
+/* Is the program to be back before long? Where it naps, the packets for it come fast, and then all go. */
+static bool soon_back(const struct dsock *s)
+{
+	return ring_arrived(&s->ring) || (s->spin.nap && !s->watched);
+}
+
 bool defer_may(const struct dsock *s, const struct outgoing *o, const struct destination *to)
 {
 	uint32_t where = place(o, to);
 	const struct passed *p = &s->passed[where % PASSED];
 
 	return is_armed(s->deferred) && p->where == where && p->time == s->deferred->time &&
-	       o->len <= p->len && socket_alone() && ring_arrived(&s->ring) &&
+	       o->len <= p->len && socket_alone() && soon_back(s) &&
 	       o->frame.back.hops <= DIVERT_HOPS_MAX;
 }
 
@@ -193,7 +214,7 @@ void defer_passed(struct dsock *s, const struct outgoing *o, const struct destin
 	uint32_t where = place(o, to);
 	struct passed *p = &s->passed[where % PASSED];
 
-	if (!socket_alone() || !ring_arrived(&s->ring) || !begin(s) || !arm(s, s->deferred))
+	if (!socket_alone() || !soon_back(s) || !begin(s) || !arm(s, s->deferred))
 		return;
 	if (p->where != where || p->time != s->deferred->time || p->len < o->len)
 		p->len = o->len;
@@ -212,6 +233,8 @@ bool defer_add(struct dsock *s, const struct outgoing *o)
 
 	if (!batch_add(&d->batch, o)) {
 		defer_flush(s);
+		if (d->holds)
+			wait_longer(d, 0);
 		if (!batch_add(&d->batch, o))
 			return false;
 	}
@@ -259,8 +282,7 @@ static void send_now(struct dsock *s, struct deferred *d)
 	if (d->want > DIVERT_BATCH_ROOM)
 		d->want = DIVERT_BATCH_ROOM;
 	/* where it is to have more room, it ends, and begins with that */
-	if (at == d->batch.n && d->want <= d->batch.room + DIVERT_BATCH_FRAME / 4)
-		wait_longer(d);
+	d->holds = at == d->batch.n && d->want <= d->batch.room + DIVERT_BATCH_FRAME / 4;
 	for (; at < d->batch.n; at += n) {
 		n = batch_frame(&d->batch, at);
 		send_frame(s, d, at, n, next_number(s));
@@ -275,6 +297,7 @@ void defer_flush(struct dsock *s)
 		return;
 	d->frame.head.frame.back.tag = 0;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	d->holds = false;
 	if (is_armed(d))
 		send_now(s, d);
 	else /* it may have sent the first of them: they have a number */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Packets that a program writes one by one while more wait to be read: they go to the kernel
- * together, before it has read the last, and at the latest after a quarter of a millisecond,
- * whatever the program does meanwhile: the kernel sends them then, by io_uring(7). Only where another
- * (as long) went, to a neighbour that was known, within the same quarter of a millisecond: one that
- * is lost after all was lost as if the interface had gone down behind sendto(2), and is counted as such.
+ * Packets that a program writes one by one while more wait to be read, or are about to come: they go to the kernel
+ * together, when it asks for more and there are none, and at the latest after a quarter of a millisecond (half,
+ * where a signal has ended a nap), whatever the program does meanwhile: the kernel sends them then, by io_uring(7).
+ * Only where another (as long) went, to a neighbour that was known, within the same quarter of a millisecond,
+ * or in the naps since: one that is lost after all was lost as if the interface had gone down behind sendto(2),
+ * and is counted as such.
  */
 #ifndef LIB_DEFER_H
 #define LIB_DEFER_H
@@ -25,6 +26,8 @@ void defer_failed(struct dsock *s);
 bool defer_add(struct dsock *s, const struct outgoing *o);
 /* Those that wait go now. */
 void defer_flush(struct dsock *s);
+/* The reader is about to nap so long, ns (spin.h): what is known of the way holds on, a few times. */
+void defer_sleeps(struct dsock *s, int64_t ns);
 void defer_free(struct dsock *s);
 /* From now on, in this process, none waits, and io_uring(7) is left alone. */
 void defer_never(void);

@@ -169,18 +169,44 @@ static int64_t busy_ns(const struct dsock *s)
 	return s->shared->busy_poll * 1000ll;
 }
 
+/*
+ * Sleep for a while in which packets are expected, rather than until one comes, if that is worth while.
+ * A program that asked for more looks than by default wants them at once.
+ */
+static ssize_t nap(struct dsock *s, int flags,
+		   ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
+{
+	const int busy = s->shared->busy_poll;
+	struct timespec t = {0};
+
+	if (!busy || busy > SPIN_DEFAULT)
+		return -EAGAIN;
+	t.tv_nsec = spin_naps(&s->spin, now_ns());
+	if (!t.tv_nsec)
+		return -EAGAIN;
+	defer_sleeps(s, t.tv_nsec);
+	/* a signal ends it early, no more: the next sleep is the one to be interrupted */
+	nanosleep(&t, NULL);
+	return ring_arrived(&s->ring) ? get(s, arg, flags) : -EAGAIN;
+}
+
 /* Look for a packet, for a while; as get() answers. */
 static ssize_t look(struct dsock *s, int flags,
 		    ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
 {
 	const bool alone = socket_alone(), keen = alone && s->spin.keen;
-	int64_t was, now = keen ? now_ns() : 0;
-	const int64_t until = now + busy_ns(s);
+	int64_t was, now, until;
 	ssize_t n = -EAGAIN;
 	int i;
 
-	if (alone && !s->watched)
+	if (alone && !s->watched) {
 		ring_look(&s->ring);
+		n = nap(s, flags, get, arg);
+		if (n != -EAGAIN)
+			return n;
+	}
+	now = keen ? now_ns() : 0;
+	until = now + busy_ns(s);
 	do {
 		for (i = 0; i < SPINS && n == -EAGAIN; i++) {
 			pause_cpu();
@@ -383,6 +409,8 @@ int divert_ready(int fd, int wait)
 	if (!s)
 		return -1;
 	ready = arrived(s, NULL, 0) > 0;
+	if (!ready)
+		defer_flush(s);
 	if (!ready && wait) {
 		/* what has passed since then is about how long it was asleep */
 		if (s->asked)

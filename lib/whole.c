@@ -137,6 +137,7 @@ void whole_next(struct dsock *s)
 			return;
 	}
 	s->shared->segment = 0;
+	s->spin.taken++;
 	ring_next(&s->ring);
 }
 

@@ -45,6 +45,7 @@ static const char usage_text[] =
 	"  -N        write back with no address (sendto with NULL)\n"
 	"  -t TAG    write back with this tag\n"
 	"  -k MARK   SO_MARK\n"
+	"  -B US     SO_BUSY_POLL\n"
 	"  -m        recvmsg and sendmsg\n"
 	"  -r        read and write\n"
 	"  -s        select before each receive\n"
@@ -68,6 +69,7 @@ static struct {
 	long tag;		  /* -1: as received */
 	size_t size;
 	long mark; /* 0: none */
+	int busy;  /* 0: as it is */
 	const char *pidfile, *root, *netns;
 } opt = {.family = AF_INET, .protocol = 258, .idle_ms = -1, .tag = -1, .size = 65535};
 
@@ -117,7 +119,7 @@ static void parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "6P:wdc:S:zNt:k:mrseb:vDC:n:Up:h")) != -1) {
+	while ((c = getopt(argc, argv, "6P:wdc:S:zNt:k:B:mrseb:vDC:n:Up:h")) != -1) {
 		switch (c) {
 		case '6':
 			opt.family = AF_INET6;
@@ -148,6 +150,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'k':
 			opt.mark = number(c, optarg, 1, UINT32_MAX);
+			break;
+		case 'B':
+			opt.busy = (int)number(c, optarg, 1, 1000);
 			break;
 		case 'n':
 			opt.netns = optarg;
@@ -210,6 +215,8 @@ static int open_socket(void)
 		fail("DIVERT_REASSEMBLE");
 	if (opt.mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
 		fail("SO_MARK");
+	if (opt.busy && setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &opt.busy, sizeof(opt.busy)) < 0)
+		fail("SO_BUSY_POLL");
 	addr.sa.sa_family = (sa_family_t)opt.family;
 	if (opt.family == AF_INET6) {
 		addr.in6.sin6_port = htons((uint16_t)opt.port);

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# How a reader waits (divert(4), SO_BUSY_POLL): in the kernel until it is woken while few packets come, in short
+# sleeps of a fixed length while many do, unless it asked to look for longer than by default. What it sleeps in
+# is seen from outside, by the number of the system call. The network is lib.sh's: a -- r -- b.
+. "$(dirname "$0")/lib.sh"
+make_router
+
+sleep 60 &
+sleeper=$!
+pids+=("$sleeper")
+call_of() { cut -d' ' -f1 "/proc/$1/syscall"; }
+asleep() { grep -q '^State:.*sleeping' "/proc/$1/status"; }
+wait_for 5 "a program that sleeps" asleep "$sleeper"
+NAP=$(call_of "$sleeper")
+
+# how many of 500 looks find it in a nap
+naps() {
+	local i n=0
+	for ((i = 0; i < 500; i++)); do
+		read -r call _ <"/proc/$1/syscall" && [ "$call" = "$NAP" ] && n=$((n + 1))
+	done
+	echo $n
+}
+has_napped() { [ "$(naps "$1")" != 0 ]; }
+
+r ipfw -q add 200 divert 2000 udp from any to any 5201 in recv r0
+start server b iperf3 -s -p 5201 --forceflush
+wait_for 5 "iperf3 server" grep -q listening "$TMP/server.out"
+flood() { # OPTIONS...: UDP from a until it is ended, so many that naps are worth while
+	start flood a iperf3 -u -c 10.2.0.1 -p 5201 -t 60 -l 64 -b 80M/32
+}
+
+for how in "" -m -s; do
+	# shellcheck disable=SC2086 # none or one
+	reflect x r $how 2000
+	p=$(cat "$TMP/x.ready")
+	wait_for 5 "reflect${how:+ $how}: it sleeps" asleep "$p"
+	is "reflect${how:+ $how}: while nothing comes it does not nap" "$(naps "$p")" 0
+	flood
+	wait_for 20 "reflect${how:+ $how}: while many packets come it naps" has_napped "$p"
+	ok "reflect${how:+ $how}: while many packets come it naps"
+	stop flood
+	wait_for 5 "reflect${how:+ $how}: it sleeps" asleep "$p"
+	is "reflect${how:+ $how}: nothing comes any more" "$(naps "$p")" 0
+	stop x
+	all_back "reflect${how:+ $how}" x
+done
+
+r ipfw -q flush
+r ipfw -q add 200 divert 2001 udp from any to any 5201 in recv r0
+reflect x r -B 51 2001
+p=$(cat "$TMP/x.ready")
+flood
+has_seen() { # N packets, looked at meanwhile
+	seen=$((seen + $(naps "$p")))
+	[ "$(stat_of r 2001 diverted)" -gt "$1" ]
+}
+seen=0
+wait_for 40 "SO_BUSY_POLL above the default: packets come" has_seen 1000000
+is "SO_BUSY_POLL above the default: no naps" "$seen" 0
+stop flood
+stop x
+all_back "SO_BUSY_POLL above the default" x
