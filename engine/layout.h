@@ -16,7 +16,7 @@
  * marked below (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
  */
 #ifndef DIVERT_LAYOUT
-#define DIVERT_LAYOUT 11 /* of everything in this file */
+#define DIVERT_LAYOUT 12 /* of everything in this file */
 #endif
 
 #define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name, and 1 */
@@ -127,7 +127,7 @@ struct divert_back {
  */
 #define DIVERT_BATCH_BLANK  40	  /* bytes ahead of them, nothing to IPv4 and the end to IPv6: */
 #define DIVERT_BATCH_NEXT   6	  /* but for a "no next header" here, they are 0 */
-#define DIVERT_BATCH_MAX    64	  /* packets */
+#define DIVERT_BATCH_MAX    128	  /* packets */
 #define DIVERT_BATCH_PACKET 2048  /* bytes of the longest, with its header below */
 #define DIVERT_BATCH_FRAMED 32	  /* packets in a frame of a page */
 #define DIVERT_BATCH_FRAME  3584  /* bytes of all of them, so that the frame lies in a page */

@@ -24,6 +24,7 @@ void batch_begin(struct batch *b, uint8_t *room, size_t size)
 	b->n = 0;
 	b->record = room;
 	b->room = size;
+	b->most = DIVERT_BATCH_MAX;
 	memset(&b->head, 0, sizeof(b->head));
 	b->head.frame.back.flags = DIVERT_BACK_FRAME | DIVERT_BACK_BATCH;
 	b->head.blank[DIVERT_BATCH_NEXT] = IPPROTO_NONE;
@@ -40,7 +41,7 @@ bool batch_add(struct batch *b, const struct outgoing *o)
 	uint8_t *to = b->record + at;
 	size_t i;
 
-	if (b->n == DIVERT_BATCH_MAX || o->gso_size || (b->n && !like_first(b, &head)) ||
+	if (b->n >= b->most || o->gso_size || (b->n && !like_first(b, &head)) ||
 	    sizeof(head) + o->len > DIVERT_BATCH_PACKET || at + sizeof(head) + o->len > b->room)
 		return false;
 	to = mempcpy(to, &head, sizeof(head));

@@ -23,6 +23,7 @@ struct batch {
 	uint32_t at[DIVERT_BATCH_MAX + 1]; /* where each record begins; [n]: where the next will */
 	uint8_t *record;		   /* somebody else's memory */
 	size_t room;			   /* there, bytes */
+	uint32_t most;			   /* packets */
 	struct batch_head head;
 };
 

@@ -25,6 +25,8 @@
 
 #define WAIT_NS	  250000
 #define SLEPT_MAX 8
+#define FILL_NS	  (WAIT_NS / 5 * 4) /* so that it is full before the kernel sends it */
+#define FILL_MIN  16
 
 struct deferred {
 	struct batch batch;
@@ -37,6 +39,7 @@ struct deferred {
 	bool armed;    /* the kernel will send, or has */
 	bool holds;    /* all went by train: they will again */
 	int64_t since; /* when it began to wait, ns */
+	int64_t began; /* when the last one that was full had gone, ns */
 	uint32_t want; /* bytes of room that a full batch of such packets takes */
 	uint8_t slept; /* naps since it was armed */
 	uint32_t time; /* how often it was armed: the time that passes, in steps of that */
@@ -227,12 +230,25 @@ void defer_failed(struct dsock *s)
 	memset(s->passed, 0, sizeof(s->passed));
 }
 
+/* One is full, of so many packets: as many as there is time for are to be in the next. */
+static void pace(struct deferred *d, uint32_t n)
+{
+	int64_t now = now_ns(), most = n * FILL_NS / (now - d->began + 1);
+
+	d->began = now;
+	d->batch.most = most < FILL_MIN		  ? FILL_MIN
+			: most < DIVERT_BATCH_MAX ? most
+						  : DIVERT_BATCH_MAX;
+}
+
 bool defer_add(struct dsock *s, const struct outgoing *o)
 {
 	struct deferred *d = s->deferred;
+	uint32_t n = d->batch.n;
 
 	if (!batch_add(&d->batch, o)) {
 		defer_flush(s);
+		pace(d, n);
 		if (d->holds)
 			wait_longer(d, 0);
 		if (!batch_add(&d->batch, o))
