@@ -5,11 +5,14 @@ own that is up already; the runner does so in turn and several times.
 
 import json
 import os
+import re
+import shutil
 import signal
+import tempfile
 import time
 
 import search
-from network import HOST_A, HOST_B, PROGRAMS, Failed
+from network import HOST_A, HOST_B, PROGRAMS, Failed, call
 from subjects import RULES
 
 IPERF_PORT, ECHO_PORT, DISCARD_PORT = 5201, 7, 9
@@ -328,6 +331,61 @@ class Stages(Suite):
         return figures
 
 
+# A kernel function's name says what it is for; the first that fits.
+GROUPS = (
+    ("programs", r"bpf|htab_|lookup_nulls|xdp_(store|load|adjust)|array_map"),
+    ("hooks", r"tcf_|tc_run|nf_hook|nft_|xdp_generic"),
+    ("queue", r"nfqnl|nfnetlink|netlink|nla_|nf_(queue|reinject)"),
+    ("memory", r"page|slab|kmem|kmalloc|kvmalloc|kfree|kvfree|frozen|rmqueue|alloc|build_skb|skb_(clone|release|free|"
+               r"condense|expand)|pskb|skb_reason_drop|consume_skb|mem(set|cpy|move)|xdp_(test|return|build|recv)"),
+    ("ip", r"^_*(ip6?_|ipv[46]_|fib6?_|rt6?_|neigh|dst_|ipt_)"),
+    ("devices", r"veth|netif|^_*dev_|napi|net_rx|backlog|softirq|xmit|eth_type|get_rps_cpu|forward_skb|gro_"),
+)
+
+
+class Profile(Suite):
+    """What the processor is busy with under overload that is the busiest: in undiverted the generator's, which does all
+    of it, otherwise the program's. By perf(1), without which there is none."""
+
+    name = "profile"
+    title = "What a packet's time is spent on, by the kernel's functions, ns a packet"
+    subjects = {
+        "full": ("undiverted", "nfqueue", "divert_in", "divert_out"),
+        "quick": (),
+        "smoke": ("divert_in",),
+    }
+
+    def cases(self):
+        return super().cases() if shutil.which("perf") else []
+
+    def measure(self, net, case, name, program):
+        cpu = net.consumer_cpu if program else net.generator_cpu
+        start = net.received()
+        generator = self.generator(net, case, "-t", 600)
+        self.window(net.received, start)
+        with tempfile.NamedTemporaryFile() as file:
+            before = net.received()
+            call("perf", "record", "-q", "-C", cpu, "-e", "cpu-clock", "-F", 4999, "-o", file.name,
+                 "--", "sleep", self.times["measure"])
+            after = net.received()
+            said = call("perf", "report", "-q", "-i", file.name, "--sort", "symbol", "--stdio")
+        generator.end()
+        packet = 1e9 / rate_between(before, after)
+        return {"packet": packet, **{group: packet * share for group, share in shares(said).items()}}
+
+
+def shares(report):
+    """Of perf's report: how much of the time each group took; "user" is what is not the kernel's."""
+    found = dict.fromkeys(["user", *(group for group, _ in GROUPS), "rest"], 0)
+    for line in report.splitlines():
+        words = line.split()
+        if len(words) < 3 or not words[0].endswith("%"):
+            continue
+        group = "user" if words[1] == "[.]" else next((g for g, names in GROUPS if re.search(names, words[2])), "rest")
+        found[group] += float(words[0][:-1]) / 100
+    return found
+
+
 class Rules(Suite):
     """What rules cost that do not match, on a packet's whole way: on its way in and on its way out."""
 
@@ -385,4 +443,5 @@ class Memory(Suite):
 
 RINGBUF = "27"  # BPF_MAP_TYPE_RINGBUF
 
-SUITES = {suite.name: suite for suite in (Overload, NoLoss, Tcp, Latency, Cpu, Stages, Rules, Memory)}
+SUITES = {suite.name: suite
+          for suite in (Overload, NoLoss, Tcp, Latency, Cpu, Stages, Profile, Rules, Memory)}

@@ -143,6 +143,15 @@ def stages_table(results, case, labels):
                  ["", "all", "user", "system", "softirq", "of these, engine, out", "a run of engine, in"], rows)
 
 
+def profile_table(results, case, labels):
+    quantities = ("packet", "user", "programs", "hooks", "queue", "memory", "ip", "devices", "rest")
+    rows = [[labels[name], *(count(results.of("profile", case, name, q).median) for q in quantities)]
+            for name in results.subjects("profile", case)]
+    return Table("profile", "The busiest processor under overload, packets of 64 bytes: ns a packet, by function",
+                 ["", "all", "program, library", "BPF programs", "the way to them", "queue, netlink", "memory", "IP",
+                  "devices", "rest"], rows)
+
+
 def rules_table(results, case, labels):
     rows = []
     for name in results.subjects("rules", case):
@@ -162,4 +171,4 @@ def memory_table(results, case, labels):
 
 
 MAKERS = {"overload": overload_table, "loss": loss_table, "tcp": tcp_table, "latency": latency_table,
-          "cpu": cpu_table, "stages": stages_table, "rules": rules_table, "memory": memory_table}
+          "cpu": cpu_table, "stages": stages_table, "profile": profile_table, "rules": rules_table, "memory": memory_table}

@@ -54,6 +54,7 @@ bench	cmd:iperf3		iperf3
 bench	cmd:nft			nftables
 bench	cmd:iptables		iptables
 bench	cmd:gnuplot		gnuplot-nox
+bench	cmd:perf		linux-perf|linux-tools-generic
 bench	h:libnetfilter_queue/libnetfilter_queue.h	libnetfilter-queue-dev
 '
 
