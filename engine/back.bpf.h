@@ -347,19 +347,34 @@ static __always_inline int back_fitted(struct pass *p, const struct divert_back 
 	return back->tag && frag & 0x40;
 }
 
-/* len: to be looked at; 0: only the device's own MTU counts. */
-static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib, __u16 len)
+/* Do ports have a say in where packets are routed? Where it cannot be known they do. */
+static __always_inline int routes_by_port(struct __sk_buff *skb, int version)
+{
+	struct net_device *dev = READ(skb_of(skb), dev);
+	struct net *net = READ(dev, nd_net.net);
+
+	if (version == 6)
+		return !bpf_core_field_exists(net->ipv6.fib6_has_custom_rules) ||
+		       READ(net, ipv6.fib6_has_custom_rules) ||
+		       READ(net, ipv6.sysctl.multipath_hash_policy);
+	return !bpf_core_field_exists(net->ipv4.fib_has_custom_rules) ||
+	       !bpf_core_field_exists(net->ipv4.sysctl_fib_multipath_hash_policy) ||
+	       READ(net, ipv4.fib_has_custom_rules) ||
+	       READ(net, ipv4.sysctl_fib_multipath_hash_policy);
+}
+
+/* What the look-up is asked, but for the packet's length. */
+static __always_inline void back_ask(struct pass *p, struct bpf_fib_lookup *fib, int ports)
 {
 	struct divert_packet *k = &p->desk->packet;
 	int v6 = k->field[DIVERT_F_FLAGS] & DIVERT_IS_V6;
 
 	fib->family = v6 ? AF_INET6 : AF_INET;
 	fib->l4_protocol = k->field[DIVERT_F_PROTO];
-	if (k->field[DIVERT_F_SPORT] != DIVERT_ABSENT) {
+	if (ports && k->field[DIVERT_F_SPORT] != DIVERT_ABSENT) {
 		fib->sport = bpf_htons(k->field[DIVERT_F_SPORT]);
 		fib->dport = bpf_htons(k->field[DIVERT_F_DPORT]);
 	}
-	fib->tot_len = len;
 	fib->ifindex = LO_IFINDEX;
 	if (v6) {
 		packet_load(p, offsetof(struct packet_ip6, src), fib->ipv6_src, 32);
@@ -371,6 +386,13 @@ static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib
 	}
 	if (fib_flags & FIB_MARK)
 		*(__u32 *)fib->smac = p->skb->mark;
+}
+
+/* len: to be looked at; 0: only the device's own MTU counts. */
+static __always_inline int back_route(struct pass *p, struct bpf_fib_lookup *fib, __u16 len)
+{
+	back_ask(p, fib, 1);
+	fib->tot_len = len;
 	return bpf_fib_lookup(p->skb, fib, sizeof(*fib), fib_flags);
 }
 

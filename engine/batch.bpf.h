@@ -16,6 +16,9 @@ struct batch_desk {
 	__u32 oif;     /* of the way out: the last that has Ethernet's */
 	__u32 cause;   /* why a packet was refused */
 	int verdict;   /* for the frame, which is the last packet by then */
+	__u32 by_port; /* do routes mind ports? */
+	/* the look-up that found a neighbour last in this frame: what was asked and answered; ifindex 0: none */
+	struct bpf_fib_lookup asked, way;
 	__u8 byte[DIVERT_BATCH_ROOM +
 		  DIVERT_BATCH_PACKET]; /* records; the last may begin anywhere in ROOM */
 };
@@ -117,6 +120,38 @@ static __always_inline int batch_in(struct __sk_buff *skb, struct batch_desk *d,
 	return 0;
 }
 
+static __always_inline int same_question(const struct bpf_fib_lookup *a,
+					 const struct bpf_fib_lookup *b)
+{
+	const __u32 *x = (const void *)a, *y = (const void *)b;
+	__u32 i, other = 0;
+
+	for (i = 0; i < sizeof(*a) / sizeof(*x); i++)
+		other |= x[i] ^ y[i];
+	return !other;
+}
+
+/* The way out, as back_way(): packets to one destination follow one another, and ask once. */
+static __always_inline int batch_way(struct pass *p, struct batch_desk *d,
+				     struct bpf_fib_lookup *fib, const struct divert_back *back,
+				     __u32 len)
+{
+	int rc;
+
+	back_ask(p, fib, d->by_port);
+	if (d->way.ifindex && len <= d->way.mtu_result && same_question(fib, &d->asked)) {
+		*fib = d->way;
+		return BPF_FIB_LKUP_RET_SUCCESS;
+	}
+	d->asked = *fib;
+	__builtin_memset(fib, 0, sizeof(*fib));
+	rc = back_way(p, fib, back, len);
+	d->way = *fib;
+	if (rc != BPF_FIB_LKUP_RET_SUCCESS)
+		d->way.ifindex = 0;
+	return rc;
+}
+
 /* noinline: for the stack of back_route() */
 static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
 				const struct divert_back *back, __u32 how)
@@ -132,7 +167,7 @@ static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
 		return EINVAL;
 	skb->mark = back->mark;
 	len = p.desk->shape.len;
-	rc = back_way(&p, &fib, back, len);
+	rc = batch_way(&p, d, &fib, back, len);
 	good = rc == BPF_FIB_LKUP_RET_SUCCESS || rc == BPF_FIB_LKUP_RET_NO_NEIGH;
 	d->cause = DIVERT_N_CAUSES;
 	if (!good && !(how & BATCH_NUMBERED))
@@ -284,7 +319,8 @@ static __noinline int back_batch(struct __sk_buff *skb, const struct divert_back
 		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
 	b.end = last + 1;
 	d->stats = back_stats(skb);
-	d->ifindex = d->oif = 0;
+	d->ifindex = d->oif = d->way.ifindex = 0;
+	d->by_port = routes_by_port(skb, skb->protocol == bpf_htons(ETH_P_IPV6) ? 6 : 4);
 	d->verdict = TC_ACT_STOLEN;
 	skb->priority = 0;
 	bpf_loop(DIVERT_BATCH_MAX, batch_step, &b, 0);

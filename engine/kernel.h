@@ -36,8 +36,24 @@ struct ns_common {
 	unsigned int inum;
 } KERNEL;
 
+struct netns_ipv4 {
+	_Bool fib_has_custom_rules;
+	__u8 sysctl_fib_multipath_hash_policy;
+} KERNEL;
+
+struct netns_sysctl_ipv6 {
+	__u8 multipath_hash_policy;
+} KERNEL;
+
+struct netns_ipv6 {
+	struct netns_sysctl_ipv6 sysctl;
+	_Bool fib6_has_custom_rules;
+} KERNEL;
+
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
+	struct netns_ipv6 ipv6;
 	struct hlist_head *dev_index_head;
 	struct list_head dev_base_head;
 } KERNEL;

@@ -49,6 +49,38 @@ sends "wrong checksum" 7 "0-2 4-6" "r0*3" bad "r0*3"
 sends "no such interface" "40 EADDRNOTAVAIL 9" "0-39 41-49" "r0*40" :9999 "r0*9"
 sends "not a packet" "33 EINVAL 2" "0-32 34-35" "r0*33" short "r0*2"
 
+# a look-up for each destination, and for each port where routes mind ports
+r ping -q -c 1 10.1.0.1 >/dev/null
+left() { # RULE INTERFACE FROM TO: count what leaves
+	r ipfw -q add "$1" count udp from any "$3" to "$4" 9 out xmit "$2"
+}
+sends "outbound, some too long for the link" 60 0-59 "out*10" "out%1900*20" "out%1500*20" "out*10"
+left 300 r0 4000 10.1.0.1
+mapfile -t words < <(for ((i = 0; i < 20; i++)); do printf '%s\n' out out/10.1.0.1; done)
+sends "outbound, to two hosts in turn" 40 "$(seq -s ' ' 0 2 38)" "${words[@]}"
+is "outbound, to two hosts in turn: to the other" "$(packets r 300)" 20
+
+r ip rule add ipproto udp sport 4001 lookup 77
+r ip route add 10.2.0.1 via 10.1.0.1 dev r0 table 77
+left 301 r0 4001 10.2.0.1
+mapfile -t words < <(for ((i = 0; i < 20; i++)); do printf '%s\n' out out@4001; done)
+sends "outbound, a route for a port" 40 "$(seq -s ' ' 0 2 38)" "${words[@]}"
+is "outbound, a route for a port: by the other way" "$(packets r 301)" 20
+r ip rule del ipproto udp sport 4001 lookup 77
+
+r ip route add 10.9.9.9 nexthop via 10.1.0.1 dev r0 nexthop via 10.2.0.1 dev r1
+r sysctl -qw net.ipv4.fib_multipath_hash_policy=1
+left 302 r0 any 10.9.9.9
+left 303 r1 any 10.9.9.9
+mapfile -t words < <(for ((i = 0; i < 60; i++)); do echo "out/10.9.9.9@$((4000 + i))"; done)
+for word in "${words[@]}"; do many "$word" >/dev/null; done
+one_by_one="$(packets r 302) $(packets r 303)"
+like "two ways, chosen by ports" "$one_by_one" '^[1-9][0-9]* [1-9][0-9]*$'
+many "${words[@]}" >/dev/null
+is "two ways, chosen by ports: in one call" "$(packets r 302) $(packets r 303)" \
+	"$(awk '{print 2 * $1, 2 * $2}' <<<"$one_by_one")"
+r ip route del 10.9.9.9
+
 # a clone cannot wait for its neighbour: each goes on its own then
 r ip neigh flush dev r1
 sends "outbound, to a neighbour that is not known" 60 0-59 "out*60"

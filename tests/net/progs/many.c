@@ -4,8 +4,9 @@
  *
  *	many WHAT...
  *
- * WHAT is NAME, inbound on that interface, ":INDEX" included; "out"; "bad", inbound on the
- * interface before with a wrong header checksum; or "short", a packet that is none; each with *COUNT
+ * WHAT is NAME, inbound on that interface, ":INDEX" included; "out", behind it, if they are to be others,
+ * "/ADDRESS" that it goes to, "@PORT" that it comes from, and "%BYTES"; "bad", inbound on the interface
+ * before with a wrong header checksum; or "short", a packet that is none; each with *COUNT
  * behind it. The packets are UDP and have their number, from 0, in the payload. What fails is
  * left out, and the call made again for the rest. Prints each call's result, or the errno's name.
  */
@@ -24,7 +25,7 @@
 #define MOST 4096
 #define LEN  32
 
-static uint8_t packet[MOST][LEN];
+static uint8_t packet[MOST][2000];
 static struct sockaddr_in to[MOST];
 static struct iovec iov[MOST];
 static struct mmsghdr msgs[MOST];
@@ -42,21 +43,47 @@ static void checksum(uint8_t *ip)
 	ip[11] = sum;
 }
 
+/* [/ADDRESS][@PORT][%BYTES] */
+static int make_out(uint8_t *p, const char *what)
+{
+	const char *at = strchr(what, '@'), *bytes = strchr(what, '%');
+	char dst[INET_ADDRSTRLEN] = "";
+	int port, len = bytes ? atoi(bytes + 1) : LEN;
+
+	if (*what == '/') {
+		memcpy(dst, what + 1, strcspn(what + 1, "@%"));
+		inet_pton(AF_INET, dst, p + 16);
+	}
+	if (at) {
+		port = atoi(at + 1);
+		p[20] = port >> 8;
+		p[21] = port;
+	}
+	p[2] = len >> 8;
+	p[3] = len;
+	p[24] = (len - 20) >> 8;
+	p[25] = len - 20;
+	return len;
+}
+
 /* From a to b of tests/net/lib.sh. */
 static void make(unsigned int n, const char *what)
 {
 	uint8_t *p = packet[n];
+	int len = LEN;
 
 	memcpy(p, (uint8_t[]){0x45, 0, 0, LEN, n >> 8, n, 0, 0, 64, IPPROTO_UDP}, 10);
 	inet_pton(AF_INET, "10.1.0.1", p + 12);
 	inet_pton(AF_INET, "10.2.0.1", p + 16);
 	memcpy(p + 20, (uint8_t[]){4000 >> 8, 4000 & 255, 0, 9, 0, LEN - 20, 0, 0, 0, 0, n >> 8, n},
 	       12);
+	if (!strncmp(what, "out", 3))
+		len = make_out(p, what + 3);
 	checksum(p);
 	to[n].sin_family = AF_INET;
 	to[n].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	iov[n] = (struct iovec){p, LEN};
-	if (!strcmp(what, "out"))
+	iov[n] = (struct iovec){p, len};
+	if (!strncmp(what, "out", 3))
 		to[n].sin_addr.s_addr = INADDR_ANY;
 	else if (!strcmp(what, "bad"))
 		p[10] ^= 1;
