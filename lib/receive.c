@@ -2,6 +2,7 @@
 /* Receiving: from the ring to the program. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
@@ -185,8 +186,8 @@ static ssize_t nap(struct dsock *s, int flags,
 	if (!t.tv_nsec)
 		return -EAGAIN;
 	defer_sleeps(s, t.tv_nsec);
-	/* a signal ends it early, no more: the next sleep is the one to be interrupted */
-	nanosleep(&t, NULL);
+	/* as wait.c does, for filters of system calls; a signal ends it early, no more */
+	ppoll(NULL, 0, &t, NULL);
 	return ring_arrived(&s->ring) ? get(s, arg, flags) : -EAGAIN;
 }
 

@@ -2,24 +2,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # How a reader waits (divert(4), SO_BUSY_POLL): in the kernel until it is woken while few packets come, in short
-# sleeps of a fixed length while many do, unless it asked to look for longer than by default. What it sleeps in
-# is seen from outside, by the number of the system call. The network is lib.sh's: a -- r -- b.
+# sleeps whose end is known while many do, unless it asked to look for longer than by default. Both are ppoll(2), the
+# latter of no descriptor: that is seen from outside. The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
 make_router
 
-sleep 60 &
-sleeper=$!
-pids+=("$sleeper")
-call_of() { cut -d' ' -f1 "/proc/$1/syscall"; }
 asleep() { grep -q '^State:.*sleeping' "/proc/$1/status"; }
-wait_for 5 "a program that sleeps" asleep "$sleeper"
-NAP=$(call_of "$sleeper")
 
 # how many of 500 looks find it in a nap
 naps() {
-	local i n=0
+	local i n=0 fds nfds timeout
 	for ((i = 0; i < 500; i++)); do
-		read -r call _ <"/proc/$1/syscall" && [ "$call" = "$NAP" ] && n=$((n + 1))
+		# number, fds, nfds, timeout; "running"
+		read -r _ fds nfds timeout _ <"/proc/$1/syscall"
+		[ "$fds $nfds" = "0x0 0x0" ] && [ "$timeout" != 0x0 ] && n=$((n + 1))
 	done
 	echo $n
 }
