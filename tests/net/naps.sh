@@ -21,11 +21,10 @@ naps() {
 }
 has_napped() { [ "$(naps "$1")" != 0 ]; }
 
-r ipfw -q add 200 divert 2000 udp from any to any 5201 in recv r0
-start server b iperf3 -s -p 5201 --forceflush
-wait_for 5 "iperf3 server" grep -q listening "$TMP/server.out"
-flood() { # OPTIONS...: UDP from a until it is ended, so many that naps are worth while
-	start flood a iperf3 -u -c 10.2.0.1 -p 5201 -t 60 -l 64 -b 80M/32
+r ipfw -q add 200 divert 2000 udp from any to any 9 in recv r0
+make -s -C "$TOP" -f bench/Makefile build/bench/sender || not_ok "the benchmark's sender: it cannot be built"
+flood() { # UDP from a until it is ended, so many that naps are worth while
+	start flood a "$TOP/build/bench/sender" -r 150000 -b 32 10.2.0.1 9
 }
 
 for how in "" -m -s; do
@@ -45,7 +44,7 @@ for how in "" -m -s; do
 done
 
 r ipfw -q flush
-r ipfw -q add 200 divert 2001 udp from any to any 5201 in recv r0
+r ipfw -q add 200 divert 2001 udp from any to any 9 in recv r0
 reflect x r -B 51 2001
 p=$(cat "$TMP/x.ready")
 flood
