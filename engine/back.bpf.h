@@ -127,7 +127,8 @@ static __always_inline int train_take(struct __sk_buff *skb, __u32 *tag)
 		return 0;
 	place = from->place;
 	pass = train_pass();
-	if (!pass || place >= DIVERT_BATCH_MAX || from->key != pass->key || !pass->car[place].there)
+	if (!pass || place >= DIVERT_TRAIN_LIST || from->key != pass->key ||
+	    !pass->car[place].there)
 		return 0;
 	pass->car[place].there = 0;
 	*tag = pass->car[place].tag;

@@ -145,6 +145,7 @@ struct divert_batched {
  * packet follows its struct divert_batched. Those that do not go are for the way over lo.
  */
 #define DIVERT_TRAIN_ROOM (DIVERT_BATCH_MAX * DIVERT_BATCH_PACKET)
+#define DIVERT_TRAIN_LIST 64 /* packets that the kernel receives as one list */
 
 struct divert_train {
 	__u32 n;		    /* packets */

@@ -64,7 +64,7 @@ static __always_inline struct train_pass *begin(struct xdp_md *ctx)
 	set = bpf_map_lookup_elem(&settings, &zero);
 	if (!set || set->no_trains || !pass || pass->sent != pass->met || !fits(dev))
 		return NULL;
-	for (i = 0; i < DIVERT_BATCH_MAX; i++)
+	for (i = 0; i < DIVERT_TRAIN_LIST; i++)
 		pass->car[i].there = 0;
 	pass->key = bpf_get_prandom_u32();
 	bpf_probe_read_kernel(pass->to, ETH_ALEN, READ(dev, dev_addr));
@@ -131,8 +131,8 @@ static __always_inline int put(struct xdp_md *ctx, const struct train_pass *pass
 
 static __always_inline int car(struct xdp_md *ctx, struct train_pass *pass, __u32 i)
 {
-	struct train_mac from = {.sign = TRAIN_SIGN, .place = i, .key = pass->key};
-	__u32 at = train.at[i], len, six, stats = train.stats;
+	__u32 at = train.at[i], place = i % DIVERT_TRAIN_LIST, len, six, stats = train.stats;
+	struct train_mac from = {.sign = TRAIN_SIGN, .place = place, .key = pass->key};
 	struct divert_batched *r;
 	struct divert_back back;
 	__u64 *n;
@@ -150,11 +150,11 @@ static __always_inline int car(struct xdp_md *ctx, struct train_pass *pass, __u3
 		return -1;
 	if (!forwards(ctx, (__u8 *)(r + 1), six) || put(ctx, pass, r, len, &from))
 		return -1;
-	pass->car[i].mark = back.mark;
-	pass->car[i].stats = stats;
-	pass->car[i].tag = back.tag;
-	pass->car[i].hops = back.hops;
-	pass->car[i].there = 1;
+	pass->car[place].mark = back.mark;
+	pass->car[place].stats = stats;
+	pass->car[place].tag = back.tag;
+	pass->car[place].hops = back.hops;
+	pass->car[place].there = 1;
 	n = port_counters(stats);
 	if (n) {
 		n[DIVERT_N_WRITTEN_IN]++;
@@ -174,7 +174,7 @@ int divert_train(struct xdp_md *ctx)
 	if (i >= DIVERT_BATCH_MAX || i >= train.n || i != train.gone)
 		return XDP_DROP;
 	train.next = i + 1;
-	pass = i ? train_pass() : begin(ctx);
+	pass = i % DIVERT_TRAIN_LIST ? train_pass() : begin(ctx);
 	if (!pass || car(ctx, pass, i))
 		return XDP_DROP;
 	train.gone = i + 1;

@@ -23,7 +23,6 @@
 #include "train.skel.h"
 
 #define HOLD_STACK 262144 /* bytes */
-#define RECEIVED   64	  /* packets in a list */
 
 /* The network namespace that a socket was made in: its inode, 0 if it cannot be had. Not by /proc. */
 static uint32_t namespace_of(int sock)
@@ -215,7 +214,7 @@ uint32_t engine_train_send(const struct engine_train *t, uint32_t ifindex)
 	attr.test.ctx_size_in = sizeof(ctx);
 	attr.test.repeat = t->train->n;
 	/* after so many the kernel receives them, and the pages of the next ones are those of the first */
-	attr.test.batch_size = t->train->n < RECEIVED ? t->train->n : RECEIVED;
+	attr.test.batch_size = t->train->n < DIVERT_TRAIN_LIST ? t->train->n : DIVERT_TRAIN_LIST;
 	attr.test.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
 	/* whatever it answers, what went is in the train */
 	syscall(SYS_bpf, BPF_PROG_TEST_RUN, &attr, sizeof(attr));

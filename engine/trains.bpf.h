@@ -60,23 +60,24 @@ static __always_inline void count_late(__u32 stats, enum divert_cause cause)
 
 struct train_mac {
 	__u8 sign;
-	__u8 place; /* in the train */
-	__u32 key;  /* of the train */
+	__u8 place; /* in the list */
+	__u32 key;  /* of the list */
 } __attribute__((packed));
 
 /*
- * A processor's train on its way to the hook of its interface, which tells by this what its frames are. There is
- * one at a time: the frames are received where they are made, with nothing in between.
+ * A processor's list of a train on its way to the hook of its interface, which tells by this what its frames are. There
+ * is one at a time: the frames are received where they are made, with nothing in between. After it another process may
+ * have the processor, or the train another processor.
  */
 struct train_pass {
-	__u32 key; /* of this train's frames */
+	__u32 key; /* of this list's frames */
 	struct {
 		__u32 mark;  /* fwmark of the packet */
 		__u32 stats; /* counters of the sender's port */
 		__u16 tag;
 		__u8 hops;
 		__u8 there; /* not yet met */
-	} car[DIVERT_BATCH_MAX];
+	} car[DIVERT_TRAIN_LIST];
 	__u8 to[ETH_ALEN]; /* the interface's address */
 	__be32 dst[4];	   /* the last packet's; where it leads: */
 	__u32 forwards;
