@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "checksum.h"
+#include "wire.h"
 
 #define HEADER4	      20
 #define HEADER6	      40
@@ -16,12 +17,6 @@
 #define FLAG_DF	      0x40
 #define FLAG_MORE     0x2000
 #define FLAG_RESERVED 0x80
-
-static void put16(uint8_t *p, uint32_t value)
-{
-	p[0] = value >> 8;
-	p[1] = value;
-}
 
 /* Options that say so are in all fragments, the others in the first one only (RFC 791, 3.1). */
 static void make_later(struct fragments *f)

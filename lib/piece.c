@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "wire.h"
+
 #define HEADER4	   20
 #define HEADER6	   40
 #define FRAGMENT   8 /* bytes of an IPv6 fragment header */
@@ -20,11 +22,6 @@ enum {
 	NEXT_NONE = 59,
 	NEXT_DSTOPTS = 60,
 };
-
-static uint32_t get16(const uint8_t *p)
-{
-	return p[0] << 8 | p[1];
-}
 
 static bool read4(const uint8_t *packet, uint32_t len, struct piece *p)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "checksum.h"
+#include "wire.h"
 
 #define HEADER6	    40
 #define PACKET_MAX  65535
@@ -44,12 +45,6 @@ struct waiting {
 static const uint8_t *packet_of(const struct divert_record *rec)
 {
 	return (const uint8_t *)(rec + 1);
-}
-
-static void put16(uint8_t *p, uint32_t value)
-{
-	p[0] = value >> 8;
-	p[1] = value;
 }
 
 static void lose(struct reassembly *r, enum divert_cause cause, uint32_t n)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "checksum.h"
+#include "wire.h"
 
 #include "engine/bytes.h"
 #include "engine/packet.h"
@@ -127,17 +128,6 @@ uint32_t segment_gso(const struct divert_record *rec, const struct cut *cut, uin
 	uint32_t head = cut->head - (cut->segments > 1 ? cut->jumbo : 0);
 
 	return segment_len(rec, cut, i) > head + cut->gso_size ? cut->gso_size : 0;
-}
-
-static void put16(uint8_t *at, uint16_t host)
-{
-	host = htons(host);
-	memcpy(at, &host, 2);
-}
-
-static uint16_t get16(const uint8_t *at)
-{
-	return at[0] << 8 | at[1];
 }
 
 /* The transport checksum of the whole packet, over what follows its IP headers. */
