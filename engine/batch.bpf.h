@@ -14,7 +14,7 @@ struct batch_desk {
 	__u32 stats;
 	__u32 ifindex; /* of the way in: the last that was looked at: there, up, with a link header */
 	__u32 oif;     /* of the way out: the last that has Ethernet's */
-	__u32 cause;   /* why a packet was refused */
+	__u32 cause;   /* why a packet was refused: counted in numbered batches */
 	int verdict;   /* for the frame, which is the last packet by then */
 	__u32 by_port; /* do routes mind ports? */
 	/* the look-up that found a neighbour last in this frame: what was asked and answered; ifindex 0: none */
@@ -59,21 +59,21 @@ enum batch_how {
 };
 
 static __always_inline int batch_iface(struct __sk_buff *skb, struct batch_desk *d,
-				       const struct divert_back *back, __u32 how)
+				       const struct divert_back *back)
 {
 	struct net_device *dev;
 
 	if (back->ifindex == d->ifindex)
 		return 0;
 	dev = skb_find_dev(skb, back->ifindex);
-	d->cause = back->flags & DIVERT_BACK_GUESS ? DIVERT_N_CAUSES : DIVERT_N_NO_INTERFACE;
+	d->cause = DIVERT_N_NO_INTERFACE;
 	if (!dev)
 		return ENXIO;
 	d->cause = DIVERT_N_IF_DOWN;
 	if (!(READ(AS(net_device, dev), flags) & IFF_UP_BIT))
 		return ENETDOWN;
-	/* no loss: it is to come on its own; where it cannot, its interface is another than it was */
-	d->cause = how & BATCH_NUMBERED ? DIVERT_N_NO_INTERFACE : DIVERT_N_CAUSES;
+	d->cause =
+		DIVERT_N_NO_INTERFACE; /* another than it was when the packet was put into the batch */
 	if (!has_link_header(dev))
 		return EPROTOTYPE;
 	d->ifindex = back->ifindex;
@@ -100,7 +100,7 @@ static __always_inline int batch_in(struct __sk_buff *skb, struct batch_desk *d,
 				    struct divert_batched *r, const struct divert_back *back,
 				    __u32 len, __u32 how)
 {
-	int rc = batch_iface(skb, d, back, how);
+	int rc = batch_iface(skb, d, back);
 
 	if (rc)
 		return rc;
@@ -169,7 +169,6 @@ static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
 	len = p.desk->shape.len;
 	rc = batch_way(&p, d, &fib, back, len);
 	good = rc == BPF_FIB_LKUP_RET_SUCCESS || rc == BPF_FIB_LKUP_RET_NO_NEIGH;
-	d->cause = DIVERT_N_CAUSES;
 	if (!good && !(how & BATCH_NUMBERED))
 		return EHOSTUNREACH; /* it is to come on its own, and be told why */
 	if (good && how & BATCH_LAST) {
@@ -332,7 +331,7 @@ static __noinline int back_batch(struct __sk_buff *skb, const struct divert_back
 		return d->verdict;
 	if (written) /* a last one that is good needs the verdict; what failed before it, the next to find */
 		return !b.error && b.done == b.n ? d->verdict : TC_ACT_SHOT;
-	batch_count(d);
+	/* no loss: it is to come on its own, and is counted and told then */
 	return back_answer(skb, b.done << 16 | b.error);
 }
 

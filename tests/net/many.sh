@@ -92,4 +92,7 @@ r ip route del 10.2.0.1 dev tun0
 
 r ip link set tun0 down
 sends "an interface that is down" "5 ENETDOWN ENETDOWN 5" "0-4 7-11" "r0*5" "tun0*2" "r0*5"
+# the first of the two ends a call, and is refused to the next one again
+is "an interface that is down: counted once a try" \
+	"$(r divertctl stat | awk '$2 == "interface-down" {print $1}')" 3
 is "rule counter" "$(r ipfw show 100 | awk '{print $2}')" 364
