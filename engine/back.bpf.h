@@ -16,8 +16,9 @@
 /* Of cb[2], whose low 16 bits are the tag. */
 #define ENTRY_BACK    0x10000u
 #define ENTRY_ALONE   0x20000u /* back_alone() */
-#define ENTRY_NUMBER  18       /* from this bit on: entry_wait() */
-#define ENTRY_NUMBERS 0x3fff   /* 1 to this */
+#define ENTRY_JOINED  0x40000u /* DIVERT_BACK_JOINED */
+#define ENTRY_NUMBER  19       /* from this bit on: entry_wait() */
+#define ENTRY_NUMBERS 0x1fff   /* 1 to this */
 
 /* volatile: the verifier wants each word written on its own */
 static __always_inline void entry_set(volatile struct __sk_buff *skb, __u16 tag, __u32 recv_ifindex,
@@ -49,6 +50,19 @@ static __always_inline void entry_met(__u32 number)
 		pass->met = number;
 }
 
+/* How many segments the packet, which is TCP's, is to be cut into. */
+static __always_inline __u32 entry_segments(struct __sk_buff *skb, __u32 link_len)
+{
+	__u32 head, gso_size = skb->gso_size;
+	__u8 first = 0, offset = 0;
+
+	skb_load(skb, link_len, &first, sizeof(first));
+	head = link_len + (first >> 4 == 6 ? sizeof(struct packet_ip6) : sizeof(struct packet_ip4));
+	skb_load(skb, head + 12, &offset, sizeof(offset));
+	head += (offset >> 4) * 4;
+	return gso_size ? (skb->len - head + gso_size - 1) / gso_size : 1;
+}
+
 /*
  * Was the packet written back: ENTRY_BACK, ENTRY_ALONE, 0? A packet of another namespace, or left-overs
  * of the stack in cb[], do not know the key. It serves once, and is wiped.
@@ -69,7 +83,10 @@ static __always_inline int entry_take(volatile struct __sk_buff *skb, __u32 *tag
 	*recv_ifindex = skb->cb[3];
 	/* what was written and never came here was lost on the way: see DIVERT_N_LOST */
 	if (entry == ENTRY_BACK)
-		count_late(skb->cb[4], DIVERT_N_ENTERED);
+		count_late(skb->cb[4], DIVERT_N_ENTERED,
+			   skb->cb[2] & ENTRY_JOINED
+				   ? entry_segments((void *)skb, skb_link_len((void *)skb))
+				   : 1);
 	skb->cb[0] = 0;
 	skb->cb[1] = 0;
 	skb->cb[2] = 0;
@@ -134,7 +151,7 @@ static __always_inline int train_take(struct __sk_buff *skb, __u32 *tag)
 	*tag = pass->car[place].tag;
 	skb->mark = pass->car[place].mark;
 	hops_set(skb, pass->car[place].hops);
-	count_late(pass->car[place].stats, DIVERT_N_ENTERED);
+	count_late(pass->car[place].stats, DIVERT_N_ENTERED, 1);
 	return 1;
 }
 
@@ -169,11 +186,42 @@ static __always_inline int back_answer(struct __sk_buff *skb, __u32 error)
 	return TC_ACT_SHOT;
 }
 
-/* Refuse the packet, which is a loss. */
-static __always_inline int back_refuse(struct __sk_buff *skb, enum divert_cause cause, __u32 error)
+static __always_inline int back_joined(const struct divert_back *back)
 {
-	count(back_stats(skb), cause);
+	return (back->flags & DIVERT_BACK_JOINED) == DIVERT_BACK_JOINED;
+}
+
+/* Refuse the packet, which is a loss. */
+static __always_inline int back_refuse(struct __sk_buff *skb, const struct divert_back *back,
+				       enum divert_cause cause, __u32 error)
+{
+	if (!back_joined(back))
+		count(back_stats(skb), cause);
 	return back_answer(skb, error);
+}
+
+/* Of those that it is, as many are counted: how many? */
+static __always_inline __u32 back_count(struct __sk_buff *skb, const struct divert_back *back,
+					enum divert_cause cause, __u32 stats)
+{
+	__u32 n = back_joined(back) ? entry_segments(skb, ETH_HLEN) : 1;
+
+	count_many(stats, cause, n);
+	if (back_joined(back))
+		count_many(stats, DIVERT_N_JOINED, n);
+	return n;
+}
+
+/* It is on its way, as one that was received on this interface; cause: DIVERT_N_WRITTEN_... */
+static __always_inline void back_enter(struct __sk_buff *skb, const struct divert_back *back,
+				       enum divert_cause cause, __u32 recv_ifindex, __u32 stats)
+{
+	back_count(skb, back, cause, stats);
+	entry_set(skb, back->tag, recv_ifindex, stats);
+	if (back_joined(back))
+		skb->cb[2] |= ENTRY_JOINED;
+	hops_set(skb, back->hops);
+	skb->priority = 0;
 }
 
 /* Its interface: the library may know of another by the same name, or by the routes. */
@@ -181,7 +229,7 @@ static __always_inline int back_gone(struct __sk_buff *skb, const struct divert_
 {
 	if (back->flags & DIVERT_BACK_GUESS)
 		return back_answer(skb, ENXIO);
-	return back_refuse(skb, DIVERT_N_NO_INTERFACE, ENXIO);
+	return back_refuse(skb, back, DIVERT_N_NO_INTERFACE, ENXIO);
 }
 
 /* Whoever sleeps on the ring looks at it again; what is put there is a record that is none. */
@@ -205,7 +253,7 @@ static __always_inline int back_set(struct __sk_buff *skb, const struct divert_b
 	if (back->tag == DIVERT_SET_BYPASS) {
 		port = bpf_map_lookup_elem(&ports, &key);
 		if (!port)
-			return back_refuse(skb, DIVERT_N_BAD_FRAME, ENOENT);
+			return back_refuse(skb, back, DIVERT_N_BAD_FRAME, ENOENT);
 		if (back->mark)
 			port->flags |= DIVERT_PORT_BYPASS;
 		else
@@ -216,13 +264,13 @@ static __always_inline int back_set(struct __sk_buff *skb, const struct divert_b
 		return back_wake(key);
 	conf = bpf_map_lookup_elem(&socket_conf, &key);
 	if (!conf)
-		return back_refuse(skb, DIVERT_N_BAD_FRAME, ENOENT);
+		return back_refuse(skb, back, DIVERT_N_BAD_FRAME, ENOENT);
 	if (back->tag == DIVERT_SET_FLAGS)
 		conf->flags = back->mark;
 	else if (back->tag == DIVERT_SET_LIMIT)
 		conf->limit = back->mark;
 	else
-		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+		return back_refuse(skb, back, DIVERT_N_BAD_FRAME, EINVAL);
 	return TC_ACT_STOLEN;
 }
 
@@ -275,38 +323,36 @@ static __always_inline int back_in(struct __sk_buff *skb, const struct divert_ba
 	if (!dev)
 		return back_gone(skb, back);
 	if (!(READ(AS(net_device, dev), flags) & IFF_UP_BIT))
-		return back_refuse(skb, DIVERT_N_IF_DOWN, ENETDOWN);
+		return back_refuse(skb, back, DIVERT_N_IF_DOWN, ENETDOWN);
 	if (skb->protocol == bpf_htons(DIVERT_BACK_ETHERTYPE)) {
 		if (!has_link_header(dev))
 			return back_answer(skb, EPROTOTYPE);
 		if (back_type(skb))
-			return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+			return back_refuse(skb, back, DIVERT_N_BAD_FRAME, EINVAL);
 	}
-	count(back_stats(skb), DIVERT_N_WRITTEN_IN);
-	entry_set(skb, back->tag, back->ifindex, back_stats(skb));
+	back_enter(skb, back, DIVERT_N_WRITTEN_IN, back->ifindex, back_stats(skb));
 	entry_wait(skb);
-	hops_set(skb, back->hops);
 	skb->mark = back->mark;
-	skb->priority = 0;
 	return bpf_redirect(back->ifindex, BPF_F_INGRESS);
 }
 
 /* What a look-up that found no way says, as send() says it of a raw socket. */
-static __always_inline int back_no_route(struct __sk_buff *skb, int rc)
+static __always_inline int back_no_route(struct __sk_buff *skb, const struct divert_back *back,
+					 int rc)
 {
 	switch (rc) {
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
 		if (!skb->sk)
-			return back_refuse(skb, DIVERT_N_TOO_BIG, EMSGSIZE);
+			return back_refuse(skb, back, DIVERT_N_TOO_BIG, EMSGSIZE);
 		return back_answer(skb, EMSGSIZE); /* the library cuts it, or counts it */
 	case BPF_FIB_LKUP_RET_UNREACHABLE:
-		return back_refuse(skb, DIVERT_N_NO_ROUTE, EHOSTUNREACH);
+		return back_refuse(skb, back, DIVERT_N_NO_ROUTE, EHOSTUNREACH);
 	case BPF_FIB_LKUP_RET_PROHIBIT:
-		return back_refuse(skb, DIVERT_N_NO_ROUTE, EACCES);
+		return back_refuse(skb, back, DIVERT_N_NO_ROUTE, EACCES);
 	case BPF_FIB_LKUP_RET_BLACKHOLE:
-		return back_refuse(skb, DIVERT_N_NO_ROUTE, EINVAL);
+		return back_refuse(skb, back, DIVERT_N_NO_ROUTE, EINVAL);
 	case BPF_FIB_LKUP_RET_FWD_DISABLED: /* somebody switched forwarding of lo off */
-		return back_refuse(skb, DIVERT_N_NO_ROUTE, ENETDOWN);
+		return back_refuse(skb, back, DIVERT_N_NO_ROUTE, ENETDOWN);
 	}
 	/*
 	 * No route, or none to another host: this helper does not tell a local,
@@ -314,8 +360,8 @@ static __always_inline int back_no_route(struct __sk_buff *skb, int rc)
 	 * how to ask, and comes again if there is a way.
 	 */
 	if (!skb->sk)
-		return back_refuse(skb, DIVERT_N_NO_ROUTE, ENETUNREACH);
-	return back_refuse(skb, DIVERT_N_UNROUTED, ENETUNREACH);
+		return back_refuse(skb, back, DIVERT_N_NO_ROUTE, ENETUNREACH);
+	return back_refuse(skb, back, DIVERT_N_UNROUTED, ENETUNREACH);
 }
 
 /* Bytes of the longest packet that leaves: of a large one, of its segments. */
@@ -417,10 +463,8 @@ static __always_inline int back_way(struct pass *p, struct bpf_fib_lookup *fib,
 static __always_inline int back_leave(struct __sk_buff *skb, const struct divert_back *back,
 				      __u32 ifindex, struct bpf_redir_neigh *next, __u32 stats)
 {
-	count(stats, DIVERT_N_WRITTEN_OUT);
-	entry_set(skb, back->tag, back->flags & DIVERT_BACK_LINK ? 0 : back->ifindex, stats);
-	hops_set(skb, back->hops);
-	skb->priority = 0;
+	back_enter(skb, back, DIVERT_N_WRITTEN_OUT,
+		   back->flags & DIVERT_BACK_LINK ? 0 : back->ifindex, stats);
 	return bpf_redirect_neigh(ifindex, next, sizeof(*next), 0);
 }
 
@@ -432,7 +476,7 @@ static __always_inline int back_link(struct pass *p, const struct divert_back *b
 	if (!dev)
 		return back_gone(p->skb, back);
 	if (!(READ(AS(net_device, dev), flags) & IFF_UP_BIT))
-		return back_refuse(p->skb, DIVERT_N_IF_DOWN, ENETDOWN);
+		return back_refuse(p->skb, back, DIVERT_N_IF_DOWN, ENETDOWN);
 	if (back_len(p) > READ(AS(net_device, dev), mtu))
 		return back_answer(p->skb, EMSGSIZE);
 	if (p->desk->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6) {
@@ -450,8 +494,10 @@ static __always_inline int back_header(struct __sk_buff *skb, struct divert_back
 {
 	void *data = (void *)(long)skb->data;
 
-	if (data + ETH_HLEN > (void *)(long)skb->data_end)
+	if (data + ETH_HLEN > (void *)(long)skb->data_end) {
+		__builtin_memset(back, 0, sizeof(*back));
 		return -1;
+	}
 	__builtin_memcpy(back, data, sizeof(*back));
 	__builtin_memset(data, 0, sizeof(*back));
 	return 0;
@@ -467,31 +513,35 @@ __noinline int back_out(struct __sk_buff *skb, int version, const struct divert_
 	struct bpf_redir_neigh next = {};
 	struct bpf_fib_lookup fib = {};
 	struct net_device *dev;
-	__u32 len;
+	__u32 len, n;
 	int rc;
 
-	if (!back || pass_begin(&p))
-		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+	if (!back)
+		return TC_ACT_SHOT;
+	if (pass_begin(&p))
+		return back_refuse(skb, back, DIVERT_N_BAD_FRAME, EINVAL);
 	p.desk->link_len = ETH_HLEN;
 	if (desk_read(skb, version))
-		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+		return back_refuse(skb, back, DIVERT_N_BAD_FRAME, EINVAL);
 	skb->mark = back->mark;
 	if (back->flags & DIVERT_BACK_LINK)
 		return back_link(&p, back);
 	len = back_len(&p);
 	rc = back_way(&p, &fib, back, len);
 	if (rc == BPF_FIB_LKUP_RET_NOT_FWDED && back->flags & DIVERT_BACK_LOCAL) {
-		count(back_stats(skb), DIVERT_N_WRITTEN_OUT);
-		count(back_stats(skb), DIVERT_N_ENTERED);
+		n = back_count(skb, back, DIVERT_N_WRITTEN_OUT, back_stats(skb));
+		count_many(back_stats(skb), DIVERT_N_ENTERED, n);
 		hops_set(skb, back->hops);
 		skb->priority = 0;
 		return TC_ACT_OK;
 	}
 	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
-		return back_no_route(skb, rc);
+		return back_no_route(skb, back, rc);
 	if (rc == BPF_FIB_LKUP_RET_NO_NEIGH && skb->sk) {
 		dev = skb_find_dev(skb, fib.ifindex);
 		if (dev && is_ethernet(dev)) { /* others have no neighbours */
+			if (back_joined(back))
+				return back_answer(skb, EHOSTUNREACH);
 			back_alone(skb, back, back_stats(skb));
 			return back_answer(skb, EINPROGRESS);
 		}

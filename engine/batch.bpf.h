@@ -298,7 +298,7 @@ static __noinline int back_batch(struct __sk_buff *skb, const struct divert_back
 	struct bpf_sock *sk = skb->sk;
 
 	if (!d || b.n > DIVERT_BATCH_MAX)
-		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+		return back_refuse(skb, back, DIVERT_N_BAD_FRAME, EINVAL);
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
 	if (back->ifindex) {
@@ -307,7 +307,7 @@ static __noinline int back_batch(struct __sk_buff *skb, const struct divert_back
 			written = bpf_sk_storage_get(&batch_written, sk, NULL,
 						     BPF_SK_STORAGE_GET_F_CREATE);
 		if (!written)
-			return back_refuse(skb, DIVERT_N_BAD_FRAME, ENOMEM);
+			return back_refuse(skb, back, DIVERT_N_BAD_FRAME, ENOMEM);
 		if (written->number == back->ifindex)
 			b.skip = b.done = written->n;
 	}
@@ -315,7 +315,7 @@ static __noinline int back_batch(struct __sk_buff *skb, const struct divert_back
 		return TC_ACT_STOLEN;
 	__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */
 	if (last >= DIVERT_BATCH_ROOM || bpf_skb_load_bytes(skb, BATCH_HEAD, d->byte, last + 1))
-		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+		return back_refuse(skb, back, DIVERT_N_BAD_FRAME, EINVAL);
 	b.end = last + 1;
 	d->stats = back_stats(skb);
 	d->ifindex = d->oif = d->way.ifindex = 0;

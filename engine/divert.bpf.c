@@ -111,26 +111,26 @@ static __always_inline int back_frame(struct __sk_buff *skb, int version, struct
 	void *ring;
 
 	if (back_header(skb, back) || !(back->flags & DIVERT_BACK_FRAME))
-		return back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+		return back_refuse(skb, back, DIVERT_N_BAD_FRAME, EINVAL);
 	if ((back->flags & DIVERT_BACK_BATCH) == DIVERT_BACK_BATCH)
 		return back_batch(skb, back);
 	if (back->flags & DIVERT_BACK_QUERY) {
 		ring = bpf_map_lookup_elem(&sockets, &back->ifindex);
 		return ring && ring_alive(ring) ? TC_ACT_SHOT : TC_ACT_STOLEN;
 	}
-	if (back->flags & DIVERT_BACK_COUNT) {
+	if (back->flags & DIVERT_BACK_COUNT && !back_joined(back)) {
 		if (back->ifindex < DIVERT_N_CAUSES)
 			count_many(back_stats(skb), back->ifindex, back->mark);
 		return TC_ACT_STOLEN;
 	}
-	if (back->flags & DIVERT_BACK_SET)
+	if (back->flags & DIVERT_BACK_SET && !back_joined(back))
 		return back_set(skb, back);
 	if (back->hops > DIVERT_HOPS_MAX)
-		return back_refuse(skb, DIVERT_N_LOOP, ELOOP);
+		return back_refuse(skb, back, DIVERT_N_LOOP, ELOOP);
 	if (!(back->flags & DIVERT_BACK_OUT))
 		return back_in(skb, back);
 	return version ? back_out(skb, version, back)
-		       : back_refuse(skb, DIVERT_N_BAD_FRAME, EINVAL);
+		       : back_refuse(skb, back, DIVERT_N_BAD_FRAME, EINVAL);
 }
 
 /* What back_alone() has sent here. */

@@ -16,7 +16,7 @@
  * marked below (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
  */
 #ifndef DIVERT_LAYOUT
-#define DIVERT_LAYOUT 12 /* of everything in this file */
+#define DIVERT_LAYOUT 13 /* of everything in this file */
 #endif
 
 #define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name, and 1 */
@@ -89,6 +89,11 @@ enum divert_back_flags {
 	DIVERT_BACK_QUERY = 1 << 6, /* no packet: refuse if the socket in slot ifindex is held */
 	DIVERT_BACK_SET = 1 << 7,   /* no packet: a setting, enum divert_set in tag */
 	DIVERT_BACK_BATCH = DIVERT_BACK_COUNT | DIVERT_BACK_QUERY, /* many: struct divert_batched */
+	/*
+	 * Segments of TCP as one large packet: they are counted, not it. If it is refused nothing is
+	 * lost: they come again, as others do.
+	 */
+	DIVERT_BACK_JOINED = DIVERT_BACK_COUNT | DIVERT_BACK_SET,
 };
 
 /* What DIVERT_BACK_SET sets, to mark: so that options work without privilege, too. */
@@ -184,6 +189,7 @@ enum divert_cause {
 	DIVERT_N_FRAG_BAD,     /* ... that no packet can have */
 	DIVERT_N_ENTERED,      /* ... and met by its interface's hook again */
 	DIVERT_N_BY_TRAIN,     /* of those written inbound: in trains */
+	DIVERT_N_JOINED,       /* of those written: as a part of one large packet */
 	/*
 	 * Written and not met again. Not counted, but worked out when it is asked for: the stack
 	 * drops without a word what a processor has beyond net.core.netdev_max_backlog, or what

@@ -39,6 +39,7 @@ static const struct {
 	[DIVERT_N_FRAG_BAD] = {"frag-bad", "fragments that no packet can have"},
 	[DIVERT_N_ENTERED] = {"entered", "written, and past its tag in the rules"},
 	[DIVERT_N_BY_TRAIN] = {"by-train", "written inbound, many at a time"},
+	[DIVERT_N_JOINED] = {"joined", "segments written that went as one large packet"},
 	[DIVERT_N_LOST] = {"lost-on-entry",
 			   "written, but lost in the stack (backlog, neighbour), or waiting there"},
 };

@@ -44,12 +44,12 @@ static __always_inline void count(__u32 stats, enum divert_cause cause)
 }
 
 /* For one that has waited, however long: the counters may be another port's by now. */
-static __always_inline void count_late(__u32 stats, enum divert_cause cause)
+static __always_inline void count_late(__u32 stats, enum divert_cause cause, __u32 many)
 {
 	__u64 *n = port_counters(stats);
 
 	if (n && n[DIVERT_N_STATS] == stats)
-		n[cause]++;
+		n[cause] += many;
 }
 
 /*

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "join.h"
 #include "train.h"
 
 /* The kernel half takes one direction's packets in turn, and those of one IP version. */
@@ -54,11 +55,11 @@ bool batch_add(struct batch *b, const struct outgoing *o)
 	return true;
 }
 
-uint32_t batch_frame(const struct batch *b, uint32_t from)
+uint32_t batch_frame(const struct batch *b, uint32_t from, uint32_t end)
 {
 	uint32_t to = from + 1;
 
-	while (to < b->n && to - from < DIVERT_BATCH_FRAMED &&
+	while (to < end && to - from < DIVERT_BATCH_FRAMED &&
 	       b->at[to + 1] - b->at[from] <= DIVERT_BATCH_FRAME)
 		to++;
 	return to - from;
@@ -79,17 +80,39 @@ int batch_send_frame(const struct dsock *s, const struct batch *b, uint32_t from
 	return syscall(SYS_sendmsg, s->back, &msg, flags) < 0 ? -1 : 0;
 }
 
-int batch_send(struct dsock *s, struct batch *b)
+uint32_t batch_quick(struct dsock *s, const struct batch *b, uint32_t from, uint32_t *until)
 {
-	uint32_t at = train_send(s, b), n;
+	uint32_t n = 0, next = join_next(s, b, from, &n);
 
-	for (; at < b->n; at += n) {
-		n = batch_frame(b, at);
+	*until = next > from ? next : from + n;
+	if (next > from)
+		return train_send(s, b, from, next);
+	return join_send(s, b, from, n) ? 0 : n;
+}
+
+/* From one up to another, in frames; how many went. */
+static uint32_t send_frames(struct dsock *s, const struct batch *b, uint32_t from, uint32_t to)
+{
+	uint32_t at, n;
+
+	for (at = from; at < to; at += n) {
+		n = batch_frame(b, at, to);
 		if (!batch_send_frame(s, b, at, n, 0, MSG_DONTWAIT))
 			continue;
 		if (errno == ENOBUFS)
 			at += socket_refusal(s, s->back) >> 16;
 		break;
+	}
+	return at - from;
+}
+
+int batch_send(struct dsock *s, struct batch *b)
+{
+	uint32_t at = 0, until = 0;
+
+	while (at == until && at < b->n) {
+		at += batch_quick(s, b, at, &until);
+		at += send_frames(s, b, at, until);
 	}
 	b->left = b->n - at;
 	b->n = 0;

@@ -32,8 +32,13 @@ void batch_begin(struct batch *b, uint8_t *room, size_t size);
 /* Put a packet behind the others. false: it cannot go so, or there is no room. */
 bool batch_add(struct batch *b, const struct outgoing *o);
 
-/* How many, from this one on, go into one frame. */
-uint32_t batch_frame(const struct batch *b, uint32_t from);
+/*
+ * Send packets from this one on as none goes on its own: joined, or in a train. How many went; those up to *until that
+ * have not are for frames, and what is behind is asked for then.
+ */
+uint32_t batch_quick(struct dsock *s, const struct batch *b, uint32_t from, uint32_t *until);
+/* How many, from this one on and below end, go into one frame. */
+uint32_t batch_frame(const struct batch *b, uint32_t from, uint32_t end);
 /* A frame of so many from this one on; number: of its own, or 0. -1: errno is send(2)'s. */
 int batch_send_frame(const struct dsock *s, const struct batch *b, uint32_t from, uint32_t n,
 		     uint32_t number, int flags);

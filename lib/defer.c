@@ -16,6 +16,7 @@
 
 #include "address.h"
 #include "batch.h"
+#include "join.h"
 #include "mix.h"
 #include "ring.h"
 #include "socket.h"
@@ -290,19 +291,24 @@ static void send_frame(struct dsock *s, struct deferred *d, uint32_t from, uint3
 /* The kernel has not sent them, and will not: it finds nothing. */
 static void send_now(struct dsock *s, struct deferred *d)
 {
-	const bool may = train_may(s, &d->batch);
-	uint32_t n, at = train_send(s, &d->batch);
+	const bool may = train_may(s, &d->batch) || join_may(s);
+	uint32_t n, at = 0, until;
+	bool framed = false;
 
 	/* over lo a large frame is a loss: each of its packets is a copy of all of it */
 	d->want = may ? DIVERT_BATCH_MAX * (d->batch.at[d->batch.n] / d->batch.n + 1) : 0;
 	if (d->want > DIVERT_BATCH_ROOM)
 		d->want = DIVERT_BATCH_ROOM;
-	/* where it is to have more room, it ends, and begins with that */
-	d->holds = at == d->batch.n && d->want <= d->batch.room + DIVERT_BATCH_FRAME / 4;
-	for (; at < d->batch.n; at += n) {
-		n = batch_frame(&d->batch, at);
-		send_frame(s, d, at, n, next_number(s));
+	while (at < d->batch.n) {
+		at += batch_quick(s, &d->batch, at, &until);
+		framed |= at < until;
+		for (; at < until; at += n) {
+			n = batch_frame(&d->batch, at, until);
+			send_frame(s, d, at, n, next_number(s));
+		}
 	}
+	/* where it is to have more room, it ends, and begins with that */
+	d->holds = !framed && d->want <= d->batch.room + DIVERT_BATCH_FRAME / 4;
 }
 
 void defer_flush(struct dsock *s)

@@ -13,6 +13,7 @@
 #include "deliver.h"
 #include "divert.h"
 #include "forks.h"
+#include "join.h"
 #include "segment.h"
 #include "socket.h"
 #include "wait.h"
@@ -81,8 +82,11 @@ void deliver_remember(struct dsock *s, const struct divert_record *rec, const ui
 	recall_put(&s->recall, rec, (const uint8_t *)(rec + 1), rec->len);
 	if (s->shared->gso_types)
 		recall_put_gso(&s->recall, rec, built, len, gso_size);
-	if (!(flags & MSG_PEEK))
-		recall_put_hops(&s->recall, rec, built, len);
+	if (flags & MSG_PEEK)
+		return;
+	recall_put_hops(&s->recall, rec, built, len);
+	if (rec->gso_type & DIVERT_GSO_TCP && !gso_size)
+		join_cut(s);
 }
 
 /* One packet into t; its length, or with truncation what there was room for. -EAGAIN: not this one. Locked. */

@@ -73,12 +73,13 @@ struct dsock {
 	struct deferred *deferred; /* packets that wait to be sent; NULL as long as none did */
 	struct passed passed[PASSED];
 
-	int back;	     /* inner: packet socket of the way back */
-	int back_gso;	     /* inner: another, for large packets */
-	int errors;	     /* inner: why a frame was refused */
-	int shut;	     /* inner: an eventfd, readable once nobody is to receive any more */
-	uint32_t mark;	     /* of the engine that back belongs to */
-	uint32_t stats;	     /* which counters are those of its port */
+	int back;	/* inner: packet socket of the way back */
+	int back_gso;	/* inner: another, for large packets */
+	int errors;	/* inner: why a frame was refused */
+	int shut;	/* inner: an eventfd, readable once nobody is to receive any more */
+	uint32_t mark;	/* of the engine that back belongs to */
+	uint32_t stats; /* which counters are those of its port */
+	uint32_t cut;	/* segments given to the program and not yet joined again (lib/join.c) */
 	uint32_t train_rest; /* batches until it is tried again (lib/train.c) */
 };
 

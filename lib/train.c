@@ -77,11 +77,11 @@ static const struct divert_batched *record(const struct batch *b, uint32_t i)
 }
 
 /* How many from this one on are for the same interface. */
-static uint32_t same(const struct batch *b, uint32_t from)
+static uint32_t same(const struct batch *b, uint32_t from, uint32_t to)
 {
 	uint32_t i = from;
 
-	while (++i < b->n && record(b, i)->back.ifindex == record(b, from)->back.ifindex)
+	while (++i < to && record(b, i)->back.ifindex == record(b, from)->back.ifindex)
 		;
 	return i - from;
 }
@@ -105,25 +105,25 @@ bool train_may(const struct dsock *s, const struct batch *b)
 	return can(s) && !s->train_rest && !(record(b, 0)->back.flags & DIVERT_BACK_OUT);
 }
 
-uint32_t train_send(struct dsock *s, const struct batch *b)
+uint32_t train_send(struct dsock *s, const struct batch *b, uint32_t from, uint32_t to)
 {
-	uint32_t from = 0, n = 0, went;
+	uint32_t at = from, n, went;
 
-	if (b->n < LEAST || !train_may(s, b) || (taken && b->record != own.train->byte)) {
+	if (to - from < LEAST || !train_may(s, b) || (taken && b->record != own.train->byte)) {
 		s->train_rest -= s->train_rest > 0;
 		return 0;
 	}
-	for (; from < b->n; from += went) {
-		n = same(b, from);
+	for (; at < to; at += went) {
+		n = same(b, at, to);
 		if (n < LEAST)
 			break;
-		went = send_run(s, b, from, n);
+		went = send_run(s, b, at, n);
 		if (went == n)
 			continue;
 		s->train_rest = REST;
-		return from + went;
+		return at + went - from;
 	}
-	return from;
+	return at - from;
 }
 
 void train_never(void)

@@ -26,8 +26,8 @@ void train_done(const uint8_t *room);
 /* Would they go so, as far as it can be told, if they were enough? */
 bool train_may(const struct dsock *s, const struct batch *b);
 
-/* Send the batch's first packets so: how many went. */
-uint32_t train_send(struct dsock *s, const struct batch *b);
+/* Send packets of the batch so, from one up to another: how many went. */
+uint32_t train_send(struct dsock *s, const struct batch *b, uint32_t from, uint32_t to);
 
 /* From now on, in this process, none is sent. */
 void train_never(void);

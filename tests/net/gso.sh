@@ -50,9 +50,12 @@ sniffed() {
 		sed -n 's/.*, length \([0-9]*\): .*/\1/p' | sort -n | tail -1
 }
 
+joined() { r divertctl stat -a | awk '$2 == "joined" {n += $1} END {print n}'; }
+
 # run WHAT LIB_REFLECT-OPTION FROM TO-NS ADDRESS IF DIRECTION: the interface of r where it is looked
 run() {
-	local what=$1 option=$2 from=$3 to=$4 addr=$5 dev=$6 dir=$7 seen
+	local what=$1 option=$2 from=$3 to=$4 addr=$5 dev=$6 dir=$7 seen before now
+	before=$(joined)
 	lib_reflect in $option 2001
 	lib_reflect out $option 2002
 	[ "$option" != -g ] || sniff r "$dev" "$dir"
@@ -68,6 +71,8 @@ run() {
 	else
 		is "$what: no packet was longer than the MTU" \
 			"$(($(longest in) <= 1500 && $(longest out) <= 1500))" 1
+		now=$(joined)
+		works "$what: segments were joined again ($((now - before)))" test $((now - before)) -gt 1000
 	fi
 }
 

@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Segments of TCP that the kernel had as one packet, and that a program which was given them one by one writes
+# back, go as one packet again (divert(4), "Large packets"). Whatever the program does with them, on the
+# wire are the packets that it wrote: a -- r -- b of lib.sh, r's card cuts nothing itself, and each byte of what
+# the program wrote is compared with what b sees. What goes as one is 40 segments, where nothing else is said.
+. "$(dirname "$0")/lib.sh"
+make_router
+command -v ethtool >/dev/null || skip_all "no ethtool"
+r ethtool -K r1 tx off tso off gso off >/dev/null
+ping_ a 10.2.0.1
+ping_ a fd02::1
+mac=$(r cat /sys/class/net/r0/address)
+# b does not answer: a would not know what
+b ip route add blackhole 10.1.0.0/24
+b ip -6 route add blackhole fd01::/64
+
+N=40 how=large where="out xmit r1"
+seen() { tcpdump -n -r "$TMP/$wire.pcap" 2>/dev/null | wc -l; }
+has_seen() { [ "$(seen)" -ge "$1" ]; }
+bytes() { tcpdump -t -n -x -r "$TMP/$1.pcap" 2>/dev/null | grep '^	'; }
+counters() { echo "$(stat_of r "$port" written-in) $(stat_of r "$port" written-out) $(stat_of r "$port" entered) $(stat_of r "$port" joined)"; }
+
+between=(true)
+ended() { [ "$(wc -l <"$TMP/program.out")" = 3 ]; }
+cases=0
+# segments NAME WHAT TO: read by the program, changed and written; once it has ended
+segments() {
+	local from=10.1.0.1
+	[[ $3 != *:* ]] || from=fd01::1
+	wire=wire$((++cases)) port=$((2100 + cases))
+	r ipfw -q flush
+	# shellcheck disable=SC2086
+	r ipfw -q add 100 divert $port tcp from any to any 9 $where
+	r ipfw -q add 200 count tcp from any to any 9 out xmit r1
+	start "$wire" b tcpdump -n -U -B 8192 --immediate-mode -i b0 -w "$TMP/$wire.pcap" tcp dst port 9
+	wait_for 10 "tcpdump" grep -q "listening on" "$TMP/$wire.err"
+	rm -f "$TMP/go"
+	start program r divert-run "$PROGS/segments" "$port" "$N" "$2" "$TMP/wrote.pcap" "$TMP/go"
+	wait_for 5 "$1: the program" grep -q ready "$TMP/program.out"
+	a python3 "$HERE/segments.py" a0 "$mac" "$from" "$3" "$N" 1000 $how
+	wait_for 5 "$1: read" grep -qx read "$TMP/program.out"
+	"${between[@]}"
+	touch "$TMP/go"
+	wait_for 10 "$1: the program" ended
+}
+# joins NAME WHAT PACKETS JOINED AS [TO]: written, joined of them, and as how many they leave
+joins() {
+	local name=$1 written=$3
+	segments "$name" "$2" "${6:-10.2.0.1}"
+	wait_for 5 "$name: packets" has_seen "$written"
+	stop "$wire"
+	is "$name: sendmmsg" "$(tail -1 "$TMP/program.out")" "$written"
+	is "$name: what is on the wire is what was written" "$(bytes "$wire" | md5sum)" "$(bytes wrote | md5sum)"
+	is "$name: counted, and joined" "$(counters)" "0 $written $written $4"
+	is "$name: packets at the rules behind" "$(packets r 200)" "$5"
+}
+
+joins "unchanged" none 40 40 1
+joins "wrong checksum" sum:20 40 39 3
+for what in tos ttl id df ports seq ack window urgent option mark; do
+	joins "another $what" $what:20 40 39 3
+done
+joins "another tag" rule:20 40 39 3
+joins "the first is another" window:0 40 39 2
+joins "the last is another" window:39 40 39 2
+joins "PSH" flags=08:20 40 40 2
+joins "FIN" flags=01:20 40 40 2
+for flag in 02 04 20 80; do
+	joins "SYN, RST, URG, CWR: $flag" flags=$flag:20 40 39 3
+done
+joins "ECE" flags=40:20 40 39 3
+joins "a short one" short:20 40 40 2
+joins "two in the other order" swap:20 40 38 4
+joins "one is dropped" drop:20 39 39 2
+joins "one comes twice: not more than were cut" twice:20 41 40 3
+joins "IPv6" none 40 40 1 fd02::1
+for what in sum tos ttl seq option; do
+	joins "IPv6, another $what" $what:20 40 39 3 fd02::1
+done
+N=4
+joins "four" none 4 4 1
+N=3
+joins "three: too few" none 3 0 3
+N=60
+joins "sixty" none 60 60 1
+N=40
+
+# never more than were cut
+how=single
+joins "single packets" none 40 0 40
+how=large
+
+# inbound: forwarding takes one off the TTL
+where="in recv r0"
+for to in 10.2.0.1 fd02::1; do
+	segments "inbound, $to" none $to
+	wait_for 5 "inbound, $to: packets" has_seen 40
+	stop "$wire"
+	is "inbound, $to: whole, and each once" "$(seen) $(tcpdump -n -vv -r "$TMP/$wire.pcap" 2>/dev/null |
+		grep -o 'cksum 0x[0-9a-f]* (correct), seq [0-9]*' | sort -u | wc -l)" "40 40"
+	is "inbound, $to: counted, and joined" "$(counters)" "40 0 40 40"
+	is "inbound, $to: packets at the rules behind" "$(packets r 200)" 1
+done
+
+# what is refused is not joined, told as ever, and counted once
+# refused NAME RESULT CAUSE WHERE COMMAND...: that COMMAND is run between reading and writing
+refused() {
+	local name=$1 result=$2 cause=$3 where=$4
+	shift 4
+	between=("$@")
+	segments "$name" none 10.2.0.1
+	is "$name: sendmmsg" "$(tail -1 "$TMP/program.out")" "$result"
+	is "$name: counted" "$(counters)" "0 0 0 0"
+	is "$name: $cause" "$(stat_of r "$port" "$cause")" 1
+	stop "$wire"
+}
+refused "too long for the link" EMSGSIZE too-big "out xmit r1" r ip link set r1 mtu 900
+r ip link set r1 mtu 1500
+refused "no route" ENETUNREACH no-route "out xmit r1" r ip route del 10.2.0.0/24
+r ip route add 10.2.0.0/24 dev r1 src 10.2.0.2
+refused "interface down" ENETDOWN interface-down "in recv r0" r ip link set r0 down
+r ip link set r0 up
+where="out xmit r1" between=(r ip neigh flush dev r1)
+joins "a neighbour that is not known" none 40 0 40
