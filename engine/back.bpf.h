@@ -50,15 +50,20 @@ static __always_inline void entry_met(__u32 number)
 		pass->met = number;
 }
 
-/* How many segments the packet, which is TCP's, is to be cut into. */
+/* How many segments the packet, which lib/join.c made, is to be cut into. */
 static __always_inline __u32 entry_segments(struct __sk_buff *skb, __u32 link_len)
 {
-	__u32 head, gso_size = skb->gso_size;
-	__u8 first = 0, offset = 0;
+	__u32 head = link_len + sizeof(struct packet_ip4), gso_size = skb->gso_size;
+	__u8 ip[10] = {}, proto, offset = 2 << 4; /* UDP's header, in words */
 
-	skb_load(skb, link_len, &first, sizeof(first));
-	head = link_len + (first >> 4 == 6 ? sizeof(struct packet_ip6) : sizeof(struct packet_ip4));
-	skb_load(skb, head + 12, &offset, sizeof(offset));
+	skb_load(skb, link_len, ip, sizeof(ip));
+	proto = ip[offsetof(struct packet_ip4, proto)];
+	if (ip[0] >> 4 == 6) {
+		head = link_len + sizeof(struct packet_ip6);
+		proto = ip[offsetof(struct packet_ip6, next)];
+	}
+	if (proto == PROTO_TCP)
+		skb_load(skb, head + 12, &offset, sizeof(offset));
 	head += (offset >> 4) * 4;
 	return gso_size ? (skb->len - head + gso_size - 1) / gso_size : 1;
 }

@@ -90,7 +90,7 @@ enum divert_back_flags {
 	DIVERT_BACK_SET = 1 << 7,   /* no packet: a setting, enum divert_set in tag */
 	DIVERT_BACK_BATCH = DIVERT_BACK_COUNT | DIVERT_BACK_QUERY, /* many: struct divert_batched */
 	/*
-	 * Segments of TCP as one large packet: they are counted, not it. If it is refused nothing is
+	 * Segments as one large packet: they are counted, not it. If it is refused nothing is
 	 * lost: they come again, as others do.
 	 */
 	DIVERT_BACK_JOINED = DIVERT_BACK_COUNT | DIVERT_BACK_SET,

@@ -10,6 +10,7 @@
 
 #include "batch.h"
 #include "checksum.h"
+#include "engine/back.h"
 #include "outgoing.h"
 #include "socket.h"
 #include "wire.h"
@@ -21,6 +22,7 @@
 #define HEADER4	    20
 #define HEADER6	    40
 #define TCP_HEADER  20
+#define UDP_HEADER  8
 #define TCP_FIN_PSH 0x09
 #define TCP_ACK	    0x10
 #define TCP_SPECIAL 0xa6 /* CWR, URG, RST, SYN: of one packet */
@@ -28,9 +30,10 @@
 /* A segment, as it lies in a batch. */
 struct segment {
 	const struct divert_batched *head;
-	const uint8_t *packet, *tcp;
+	const uint8_t *packet, *transport;
 	uint32_t len;	  /* of the packet, bytes */
 	uint32_t payload; /* of it, bytes */
+	uint8_t proto;	  /* TCP or UDP */
 };
 
 void join_cut(struct dsock *s)
@@ -43,31 +46,49 @@ bool join_may(const struct dsock *s)
 	return s->cut >= LEAST && socket_alone();
 }
 
-/* What may be one of several: IP headers without more, whole, and what TCP has of data. */
+/* Does the kernel take large packets of UDP? */
+static bool takes_udp(const struct dsock *s)
+{
+	static uint32_t types;
+
+	if (!types)
+		types = back_large_types(s->back_gso);
+	return types & DIVERT_GSO_UDP;
+}
+
+/* Bytes of the transport header; 0: it does not bear joining. len: from there on. */
+static uint32_t transport_len(const uint8_t *t, uint32_t len, uint8_t proto)
+{
+	uint32_t head;
+
+	if (proto == IPPROTO_UDP)
+		return len > UDP_HEADER && get16(t + 4) == len && get16(t + 6) ? UDP_HEADER : 0;
+	if (proto != IPPROTO_TCP || len <= TCP_HEADER)
+		return 0;
+	head = (t[12] >> 4) * 4;
+	return head >= TCP_HEADER && head < len && !(t[13] & TCP_SPECIAL) && t[13] & TCP_ACK ? head
+											     : 0;
+}
+
+/* What may be one of several: IP headers without more, whole, and data. */
 static bool read_segment(const struct batch *b, uint32_t i, struct segment *g)
 {
-	uint32_t ip, tcp;
+	uint32_t ip = HEADER4, head;
 
 	g->head = (const void *)(b->record + b->at[i]);
 	g->packet = (const void *)(g->head + 1);
 	g->len = g->head->len;
-	if (g->packet[0] == 0x45) {
-		ip = HEADER4;
-		if (g->packet[9] != IPPROTO_TCP || get16(g->packet + 6) & 0x3fff)
-			return false;
-	} else {
+	g->proto = g->packet[9];
+	if (g->packet[0] >> 4 == 6) {
 		ip = HEADER6;
-		if (g->packet[0] >> 4 != 6 || g->packet[6] != IPPROTO_TCP)
-			return false;
+		g->proto = g->packet[6];
+	} else if (g->packet[0] != 0x45 || get16(g->packet + 6) & 0x3fff) {
+		return false;
 	}
-	if (g->len <= ip + TCP_HEADER)
-		return false;
-	g->tcp = g->packet + ip;
-	tcp = (g->tcp[12] >> 4) * 4;
-	if (tcp < TCP_HEADER || g->len <= ip + tcp)
-		return false;
-	g->payload = g->len - ip - tcp;
-	return !(g->tcp[13] & TCP_SPECIAL) && g->tcp[13] & TCP_ACK;
+	g->transport = g->packet + ip;
+	head = transport_len(g->transport, g->len - ip, g->proto);
+	g->payload = g->len - ip - head;
+	return head;
 }
 
 /* Is this one, k behind the first, what the first would be cut into there? */
@@ -84,37 +105,47 @@ static bool continues(const struct segment *first, const struct segment *g, uint
 		if (get16(q + 4) != (uint16_t)(get16(p + 4) + k) || memcmp(p + 6, q + 6, 4) ||
 		    memcmp(p + 12, q + 12, 8))
 			return false;
-	} else if (memcmp(p, q, 4) || memcmp(p + 6, q + 6, 34)) {
+	} else if (memcmp(p + 2, q + 2, 2) || memcmp(p + 6, q + 6, 34)) {
 		return false;
 	}
-	p = first->tcp;
-	q = g->tcp;
+	p = first->transport;
+	q = g->transport;
+	if (first->proto == IPPROTO_UDP)
+		return !memcmp(p, q, 4);
 	return !memcmp(p, q, 4) && get32(q + 4) == get32(p + 4) + k * first->payload &&
 	       !memcmp(p + 8, q + 8, 5) && !((p[13] ^ q[13]) & ~TCP_FIN_PSH) &&
 	       !memcmp(p + 14, q + 14, 2) &&
-	       !memcmp(p + 18, q + 18, head - (first->tcp - first->packet) - 18);
+	       !memcmp(p + 18, q + 18, head - (first->transport - first->packet) - 18);
 }
 
 /* A wrong one is the receiver's to find: what the packet is cut into later has right ones. */
 static bool right_sum(const struct segment *g)
 {
-	const uint32_t len = g->len - (g->tcp - g->packet);
-	const uint64_t pseudo = checksum_pseudo(g->packet, IPPROTO_TCP, len);
+	const uint32_t len = g->len - (g->transport - g->packet);
+	const uint64_t pseudo = checksum_pseudo(g->packet, g->proto, len);
 
-	return get16(g->tcp + 16) != 0xffff && /* as right as 0, and another */
-	       checksum_fold(checksum_add(pseudo, g->tcp, len)) == 0xffff;
+	if (g->proto == IPPROTO_TCP && get16(g->transport + 16) == 0xffff)
+		return false; /* as right as 0, which it would become */
+	return checksum_fold(checksum_add(pseudo, g->transport, len)) == 0xffff;
+}
+
+/* Is it the last of those that it would be cut into? */
+static bool is_last(const struct segment *first, const struct segment *g)
+{
+	return g->payload < first->payload ||
+	       (g->proto == IPPROTO_TCP && g->transport[13] & TCP_FIN_PSH);
 }
 
 /* How many packets from this one on, at most so many, follow one another by their headers; 1 at least. */
-static uint32_t follow(const struct batch *b, uint32_t from, uint32_t most)
+static uint32_t follow(const struct dsock *s, const struct batch *b, uint32_t from, uint32_t most)
 {
 	struct segment first, g;
 	uint32_t n = 1, len;
 
-	if (!read_segment(b, from, &first))
+	if (!read_segment(b, from, &first) || (first.proto == IPPROTO_UDP && !takes_udp(s)))
 		return 1;
 	len = first.len;
-	for (g = first; n < most && g.payload == first.payload && !(g.tcp[13] & TCP_FIN_PSH); n++) {
+	for (g = first; n < most && !is_last(&first, &g); n++) {
 		if (!read_segment(b, from + n, &g) || !continues(&first, &g, n) ||
 		    len + g.payload > PACKET_MAX)
 			break;
@@ -139,7 +170,7 @@ uint32_t join_next(const struct dsock *s, const struct batch *b, uint32_t from, 
 	uint32_t most = s->cut < IOV_MAX_HERE ? s->cut : IOV_MAX_HERE;
 
 	for (; b->n - from >= LEAST && join_may(s); from += *n) {
-		*n = follow(b, from, b->n - from < most ? b->n - from : most);
+		*n = follow(s, b, from, b->n - from < most ? b->n - from : most);
 		if (*n >= LEAST)
 			*n = right(b, from, *n);
 		if (*n >= LEAST)
@@ -151,44 +182,56 @@ uint32_t join_next(const struct dsock *s, const struct batch *b, uint32_t from, 
 /* Its headers: the first's, and the flags of the last. */
 static void put_header(struct outgoing *o, const struct segment *first, const struct segment *last)
 {
+	const uint32_t ip = first->transport - first->packet;
 	uint8_t *p = o->header;
 
 	o->copied = first->len - first->payload;
 	memcpy(p, first->packet, o->copied);
-	p[first->tcp - first->packet + 13] |= last->tcp[13];
 	if (p[0] == 0x45) {
 		put16(p + 2, o->len);
 		checksum_ip4_set(p);
 	} else {
 		put16(p + 4, o->len - HEADER6);
 	}
+	p += ip;
+	if (first->proto == IPPROTO_UDP)
+		put16(p + 4, o->len - ip);
+	else
+		p[13] |= last->transport[13];
+}
+
+void join_make(const struct batch *b, uint32_t from, uint32_t n, struct outgoing *o)
+{
+	struct iovec iov[IOV_MAX_HERE];
+	struct segment first, g;
+	uint32_t i;
+
+	read_segment(b, from, &first);
+	o->len = 0;
+	for (i = 0; i < n; i++) {
+		read_segment(b, from + i, &g);
+		iov[i] = (struct iovec){(void *)(g.packet + g.len - g.payload), g.payload};
+		o->len += g.payload;
+	}
+	iov[0] = (struct iovec){(void *)first.packet, first.len};
+	o->len += first.len - first.payload;
+	o->frame.back = first.head->back;
+	o->frame.back.flags |= DIVERT_BACK_JOINED;
+	o->frame.protocol = first.head->protocol;
+	o->packet = o->header;
+	o->gso_size = 0;
+	put_header(o, &first, &g);
+	outgoing_make_large(o, first.payload);
+	outgoing_gather(o, iov, n);
 }
 
 int join_send(struct dsock *s, const struct batch *b, uint32_t from, uint32_t n)
 {
-	struct iovec iov[IOV_MAX_HERE];
-	struct msghdr msg;
-	struct segment first, g;
 	struct outgoing o;
-	uint32_t i;
+	struct msghdr msg = {.msg_iov = o.iov};
 
-	read_segment(b, from, &first);
-	iov[0] = (struct iovec){(void *)first.packet, first.len};
-	o.len = first.len;
-	for (g = first, i = 1; i < n; i++) {
-		read_segment(b, from + i, &g);
-		iov[i] = (struct iovec){(void *)(g.packet + g.len - g.payload), g.payload};
-		o.len += g.payload;
-	}
-	o.frame.back = first.head->back;
-	o.frame.back.flags |= DIVERT_BACK_JOINED;
-	o.frame.protocol = first.head->protocol;
-	o.packet = o.header;
-	o.gso_size = 0;
-	put_header(&o, &first, &g);
-	outgoing_make_large(&o, first.payload);
-	outgoing_gather(&o, iov, n);
-	msg = (struct msghdr){.msg_iov = o.iov, .msg_iovlen = o.iovs};
+	join_make(b, from, n, &o);
+	msg.msg_iovlen = o.iovs;
 	if (syscall(SYS_sendmsg, s->back_gso, &msg, MSG_DONTWAIT) < 0) {
 		if (errno == ENOBUFS)
 			socket_refusal(s, s->back_gso);

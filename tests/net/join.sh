@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Segments of TCP that the kernel had as one packet, and that a program which was given them one by one writes
+# Segments of TCP or UDP that the kernel had as one packet, and that a program which was given them one by one writes
 # back, go as one packet again (divert(4), "Large packets"). Whatever the program does with them, on the
 # wire are the packets that it wrote: a -- r -- b of lib.sh, r's card cuts nothing itself, and each byte of what
 # the program wrote is compared with what b sees. What goes as one is 40 segments, where nothing else is said.
@@ -16,10 +16,10 @@ mac=$(r cat /sys/class/net/r0/address)
 b ip route add blackhole 10.1.0.0/24
 b ip -6 route add blackhole fd01::/64
 
-N=40 how=large where="out xmit r1"
+proto=tcp N=40 bytes=1000 how=large where="out xmit r1"
 seen() { tcpdump -n -r "$TMP/$wire.pcap" 2>/dev/null | wc -l; }
 has_seen() { [ "$(seen)" -ge "$1" ]; }
-bytes() { tcpdump -t -n -x -r "$TMP/$1.pcap" 2>/dev/null | grep '^	'; }
+hex() { tcpdump -t -n -x -r "$TMP/$1.pcap" 2>/dev/null | grep '^	'; }
 counters() { echo "$(stat_of r "$port" written-in) $(stat_of r "$port" written-out) $(stat_of r "$port" entered) $(stat_of r "$port" joined)"; }
 
 between=(true)
@@ -32,14 +32,14 @@ segments() {
 	wire=wire$((++cases)) port=$((2100 + cases))
 	r ipfw -q flush
 	# shellcheck disable=SC2086
-	r ipfw -q add 100 divert $port tcp from any to any 9 $where
-	r ipfw -q add 200 count tcp from any to any 9 out xmit r1
-	start "$wire" b tcpdump -n -U -B 8192 --immediate-mode -i b0 -w "$TMP/$wire.pcap" tcp dst port 9
+	r ipfw -q add 100 divert $port $proto from any to any 9 $where
+	r ipfw -q add 200 count $proto from any to any 9 out xmit r1
+	start "$wire" b tcpdump -n -U -B 8192 --immediate-mode -i b0 -w "$TMP/$wire.pcap" "$proto" dst port 9
 	wait_for 10 "tcpdump" grep -q "listening on" "$TMP/$wire.err"
 	rm -f "$TMP/go"
 	start program r divert-run "$PROGS/segments" "$port" "$N" "$2" "$TMP/wrote.pcap" "$TMP/go"
 	wait_for 5 "$1: the program" grep -q ready "$TMP/program.out"
-	a python3 "$HERE/segments.py" a0 "$mac" "$from" "$3" "$N" 1000 $how
+	a python3 "$HERE/segments.py" a0 "$mac" "$from" "$3" $proto "$N" $bytes $how
 	wait_for 5 "$1: read" grep -qx read "$TMP/program.out"
 	"${between[@]}"
 	touch "$TMP/go"
@@ -52,7 +52,7 @@ joins() {
 	wait_for 5 "$name: packets" has_seen "$written"
 	stop "$wire"
 	is "$name: sendmmsg" "$(tail -1 "$TMP/program.out")" "$written"
-	is "$name: what is on the wire is what was written" "$(bytes "$wire" | md5sum)" "$(bytes wrote | md5sum)"
+	is "$name: what is on the wire is what was written" "$(hex "$wire" | md5sum)" "$(hex wrote | md5sum)"
 	is "$name: counted, and joined" "$(counters)" "0 $written $written $4"
 	is "$name: packets at the rules behind" "$(packets r 200)" "$5"
 }
@@ -70,13 +70,16 @@ joins "FIN" flags=01:20 40 40 2
 for flag in 02 04 20 80; do
 	joins "SYN, RST, URG, CWR: $flag" flags=$flag:20 40 39 3
 done
+for what in sum mf flags=02 flags=04 flags=20 flags=80; do
+	joins "all have $what" $what:all 40 0 40
+done
 joins "ECE" flags=40:20 40 39 3
 joins "a short one" short:20 40 40 2
 joins "two in the other order" swap:20 40 38 4
 joins "one is dropped" drop:20 39 39 2
 joins "one comes twice: not more than were cut" twice:20 41 40 3
 joins "IPv6" none 40 40 1 fd02::1
-for what in sum tos ttl seq option; do
+for what in sum tos ttl flow seq option; do
 	joins "IPv6, another $what" $what:20 40 39 3 fd02::1
 done
 N=4
@@ -85,10 +88,28 @@ N=3
 joins "three: too few" none 3 0 3
 N=60
 joins "sixty" none 60 60 1
-N=40
+bytes=1400
+joins "sixty, and more than 64 KiB" none 60 60 2
+N=40 bytes=1000
+
+proto=udp
+joins "UDP" none 40 40 1
+for what in sum nosum tos ttl id ports mark; do
+	joins "UDP, another $what" $what:20 40 39 3
+done
+joins "UDP, a short one" short:20 40 40 2
+joins "UDP, one is dropped" drop:20 39 39 2
+joins "UDP, IPv6" none 40 40 1 fd02::1
+for what in sum ttl flow ports; do
+	joins "UDP, IPv6, another $what" $what:20 40 39 3 fd02::1
+done
+joins "UDP, IPv6, two in the other order" swap:20 40 40 1 fd02::1
+joins "UDP, IPv6, one is dropped" drop:20 39 39 1 fd02::1
 
 # never more than were cut
 how=single
+joins "UDP, single packets" none 40 0 40
+proto=tcp
 joins "single packets" none 40 0 40
 how=large
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A divert program that reads segments of one TCP packet, changes some and writes all of them by one
+ * A divert program that reads segments of one large packet of TCP or UDP, changes some and writes all of them by one
  * sendmmsg(2): segments PORT N WHAT FILE [GO]
- * WHAT is NAME or NAME:NUMBER, of the segment that is changed, from 0; its checksums are right again then:
+ * WHAT is NAME or NAME:NUMBER, of the segment that is changed, from 0, or "all"; its checksums are right again then:
  *   none             nothing
- *   sum              but the TCP checksum, which is wrong
- *   tos ttl id ports seq ack window urgent flags=XX option
- *                    that field (of IPv6: class, hop limit); flags: these bits are set besides; option: its last byte
- *   df               the flag "don't fragment" is taken off
+ *   sum nosum        but the transport checksum, which is wrong, or none
+ *   tos ttl id flow ports seq ack window urgent flags=XX option
+ *                    that field (of IPv6: class, hop limit, flow); flags: these bits are set besides; option: its last byte
+ *   df mf            the flag "don't fragment" is taken off, "more fragments" set
  *   short            its last 100 bytes are missing; what follows stays as it is
  *   swap drop twice  it and the next one; it is not written; is written twice
  *   rule             it goes on behind rule 150
@@ -69,8 +69,9 @@ static void put_sum(uint8_t *to, uint32_t sum)
 /* Lengths and checksums as they are to be. */
 static void complete(struct packet *k)
 {
-	uint8_t *p = k->byte, *tcp = p + ip_len(p);
-	int v4 = p[0] >> 4 == 4, len = k->len - ip_len(p);
+	uint8_t *p = k->byte, *t = p + ip_len(p);
+	int v4 = p[0] >> 4 == 4, len = k->len - ip_len(p), proto = p[v4 ? 9 : 6];
+	uint8_t *sum = t + (proto == IPPROTO_UDP ? 6 : 16);
 
 	p[v4 ? 2 : 4] = (v4 ? k->len : len) >> 8;
 	p[v4 ? 3 : 5] = v4 ? k->len : len;
@@ -78,8 +79,12 @@ static void complete(struct packet *k)
 		p[10] = p[11] = 0;
 		put_sum(p + 10, add(0, p, 20));
 	}
-	tcp[16] = tcp[17] = 0;
-	put_sum(tcp + 16, add(add(6 + len, v4 ? p + 12 : p + 8, v4 ? 8 : 32), tcp, len));
+	if (proto == IPPROTO_UDP) {
+		t[4] = len >> 8;
+		t[5] = len;
+	}
+	sum[0] = sum[1] = 0;
+	put_sum(sum, add(add(proto + len, v4 ? p + 12 : p + 8, v4 ? 8 : 32), t, len));
 }
 
 static void change(struct packet *k, const char *what)
@@ -93,8 +98,12 @@ static void change(struct packet *k, const char *what)
 		p[v4 ? 8 : 7]--;
 	else if (!strcmp(what, "id"))
 		p[5]++;
+	else if (!strcmp(what, "flow"))
+		p[3]++;
 	else if (!strcmp(what, "df"))
 		p[6] ^= 0x40;
+	else if (!strcmp(what, "mf"))
+		p[6] |= 0x20;
 	else if (!strcmp(what, "ports"))
 		tcp[1]++;
 	else if (!strcmp(what, "seq"))
@@ -115,15 +124,18 @@ static void change(struct packet *k, const char *what)
 		((struct sockaddr_in *)&k->from)->sin_port = 150; /* host order: divert(4) */
 	else if (!strcmp(what, "mark"))
 		k->marked = 1;
-	else if (strcmp(what, "sum"))
+	else if (strcmp(what, "sum") && strcmp(what, "nosum"))
 		errx(1, "%s?", what);
 	complete(k);
 	if (!strcmp(what, "sum"))
-		tcp[16] ^= 1;
+		tcp[p[v4 ? 9 : 6] == IPPROTO_UDP ? 6 : 16] ^= 1;
+	if (!strcmp(what, "nosum"))
+		tcp[6] = tcp[7] = 0;
 }
 
-static int rearrange(const char *what, int at, int n)
+static int rearrange(const char *what, const char *number, int n)
 {
+	int at = strcmp(number, "all") ? atoi(number) : n - 1;
 	struct packet was = packet[at];
 
 	if (!strcmp(what, "swap")) {
@@ -135,6 +147,8 @@ static int rearrange(const char *what, int at, int n)
 		memmove(packet + at + 1, packet + at, (n++ - at) * sizeof(was));
 	} else {
 		change(packet + at, what);
+		while (!strcmp(number, "all") && at--)
+			change(packet + at, what);
 	}
 	return n;
 }
@@ -215,7 +229,7 @@ int main(int argc, char **argv)
 	number = strchr(argv[3], ':');
 	if (number) {
 		*number++ = 0;
-		n = rearrange(argv[3], atoi(number), n);
+		n = rearrange(argv[3], number, n);
 	}
 	save(argv[4], n);
 	puts("read");

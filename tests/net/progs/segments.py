@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""segments.py DEVICE MAC SOURCE DESTINATION N BYTES HOW: N segments of TCP to port 9 with so many bytes each, from
-DEVICE. HOW is "large", as the one packet that the kernel has for them, or "single", one after another."""
+"""segments.py DEVICE MAC SOURCE DESTINATION PROTO N BYTES HOW: N segments of TCP or UDP to port 9 with so many bytes
+each, from DEVICE. PROTO is "tcp" or "udp"; HOW is "large", as the packets of up to 64 KiB that the kernel has for them, or "single", one after another."""
 
 import array
 import ipaddress
@@ -9,13 +9,14 @@ import socket
 import struct
 import sys
 
-SOL_PACKET, PACKET_VNET_HDR, NEEDS_CSUM, TCPV4, TCPV6 = 263, 15, 1, 1, 4
+SOL_PACKET, PACKET_VNET_HDR, NEEDS_CSUM, TCPV4, TCPV6, UDP_L4 = 263, 15, 1, 1, 4, 5
 OPTIONS = struct.pack("!BBBBII", 1, 1, 8, 10, 1000, 2000)  # timestamps
 
-device, mac, source, destination, count, size, how = sys.argv[1:8]
+device, mac, source, destination, proto, count, size, how = sys.argv[1:9]
 count, size = int(count), int(size)
 source, destination = (ipaddress.ip_address(a) for a in (source, destination))
-v6 = source.version == 6
+v6, udp = source.version == 6, proto == "udp"
+sum_at = 6 if udp else 16
 
 
 def total(data):
@@ -29,20 +30,23 @@ def total(data):
 
 def packet(number, payload, partial):
     """The packet with this payload, number bytes behind the first."""
-    length = 32 + len(payload)
-    pseudo = source.packed + destination.packed + struct.pack("!II", length, 6)
-    tcp = struct.pack("!HHIIBBHHH", 4000, 9, 100000 + number, 5000, 8 << 4, 0x10, 1000, 0, 0) + OPTIONS
-    check = total(pseudo) if partial else 0xFFFF ^ total(pseudo + tcp + payload)
-    tcp = tcp[:16] + struct.pack("!H", check) + tcp[18:]
+    length = (8 if udp else 32) + len(payload)
+    pseudo = source.packed + destination.packed + struct.pack("!II", length, 17 if udp else 6)
+    head = struct.pack("!HHHH", 4000, 9, length, 0)
+    if not udp:
+        head = struct.pack("!HHIIBBHHH", 4000, 9, 100000 + number, 5000, 8 << 4, 0x10, 1000, 0, 0) + OPTIONS
+    check = total(pseudo) if partial else 0xFFFF ^ total(pseudo + head + payload)
+    transport = head[:sum_at] + struct.pack("!H", check) + head[sum_at + 2:]
     if v6:
-        head = struct.pack("!IHBB", 6 << 28 | 0x12345, length, 6, 64)
+        head = struct.pack("!IHBB", 6 << 28 | 0x12345, length, 17 if udp else 6, 64)
     else:
-        head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 65530 + number // size & 0xFFFF, 0x4000, 64, 6, 0)
+        head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 65530 + number // size & 0xFFFF, 0x4000, 64,
+                           17 if udp else 6, 0)
         head += source.packed + destination.packed
         head = head[:10] + struct.pack("!H", 0xFFFF ^ total(head)) + head[12:20]
     if v6:
         head += source.packed + destination.packed
-    return head + tcp + payload
+    return head + transport + payload
 
 
 link = bytes.fromhex(mac.replace(":", "")) + b"\2\0\0\0\0\1" + (b"\x86\xdd" if v6 else b"\x08\0")
@@ -52,8 +56,11 @@ parts = [struct.pack("!I", i) * (size // 4) for i in range(count)]
 if how == "large":
     s.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
     start = 14 + (40 if v6 else 20)
-    large = struct.pack("=BBHHHH", NEEDS_CSUM, TCPV6 if v6 else TCPV4, start + 32, size, start, 16)
-    s.send(large + link + packet(0, b"".join(parts), True))
+    kind = UDP_L4 if udp else TCPV6 if v6 else TCPV4
+    large = struct.pack("=BBHHHH", NEEDS_CSUM, kind, start + (8 if udp else 32), size, start, sum_at)
+    most = 65000 // size
+    for i in range(0, count, most):
+        s.send(large + link + packet(i * size, b"".join(parts[i:i + most]), True))
 else:
     for i, part in enumerate(parts):
         s.send(link + packet(i * size, part, False))
