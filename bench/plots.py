@@ -4,6 +4,7 @@
 import subprocess
 
 from network import Failed
+from suites import SUITES
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#777777")
 NFQUEUE, PLAIN, MANY, NONE = COLOURS[1], COLOURS[2], COLOURS[0], COLOURS[6]
@@ -132,7 +133,7 @@ def make(results):
     plots += bar_plot(results, "loss", "Highest rate without loss, packets of 64 bytes", "million packets a second",
                       "loss", "64", "rate", 1e-6)
     for case in results.cases("tcp"):
-        plots += bar_plot(results, f"tcp-{case}", f"TCP, {case} flow{'s' * (case != '1')}", "Gbit/s", "tcp", case,
+        plots += bar_plot(results, f"tcp-{case.replace('_', '-')}", SUITES["tcp"].label(case), "Gbit/s", "tcp", case,
                           "goodput", 1e-9)
     for case in results.cases("latency"):
         for quantity in ("p50", "p99"):

@@ -85,6 +85,8 @@ def about(mode, settings, version, labels):
             if line.startswith("model name"):
                 model = line.partition(":")[2].strip()
                 break
+    with open("/proc/sys/net/ipv4/tcp_congestion_control", encoding="ascii") as file:
+        congestion = file.read().strip()
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "version": version,
@@ -92,6 +94,7 @@ def about(mode, settings, version, labels):
         "cpu": model or platform.machine(),
         "processors": os.cpu_count(),
         "load_before": os.getloadavg()[0],
+        "congestion": congestion,
         "mode": mode,
         "settings": settings,
         "labels": labels,

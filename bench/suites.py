@@ -187,7 +187,8 @@ def settled(net, expected):
 
 
 class Tcp(Suite):
-    """iperf3 from host A to host B; the subject has both directions of each connection."""
+    """iperf3 from host A to host B; the subject has both directions of each connection. A case is the number of
+    flows, and "_near" where host B's iperf3 has no processor but host A's."""
 
     name = "tcp"
     title = "TCP by iperf3, bits a second"
@@ -198,17 +199,26 @@ class Tcp(Suite):
         "smoke": ("undiverted", "nfqueue", "nfqueue_best", "divert_in", "gso_in"),
     }
 
+    near = ("undiverted", "nfqueue_same", "divert_in", "gso_in")
+
     def cases(self):
-        return [(flows, self.subjects[self.mode]) for flows in (("1",) if self.mode == "smoke" else ("1", "4"))]
+        cases = [(flows, self.subjects[self.mode]) for flows in (("1",) if self.mode == "smoke" else ("1", "4"))]
+        return cases + [("4_near", self.near)] if self.mode == "full" else cases
+
+    @staticmethod
+    def label(case):
+        flows, _, near = case.partition("_")
+        return f"TCP, {flows} flow{'s' * (flows != '1')}{', both hosts on one processor' if near else ''}"
 
     def size(self, case):
         return 1500
 
     def measure(self, net, case, name, program):
-        server = net.start("b", None, "iperf3", "-s", "-1", "-p", IPERF_PORT, "--forceflush")
+        flows, _, near = case.partition("_")
+        server = net.start("b", net.generator_cpu if near else None, "iperf3", "-s", "-1", "-p", IPERF_PORT, "--forceflush")
         server.wait_for("listening")
         amount = ("-n", "2M") if self.mode == "smoke" else ("-t", self.times["seconds"])
-        client = net.start("a", net.generator_cpu, "iperf3", "-c", HOST_B, "-p", IPERF_PORT, "-P", case, "-J", *amount)
+        client = net.start("a", net.generator_cpu, "iperf3", "-c", HOST_B, "-p", IPERF_PORT, "-P", flows, "-J", *amount)
         said = json.loads(client.finish(self.times.get("seconds", 0) + 20))
         if "error" in said:
             raise Failed(f"iperf3: {said['error']}")

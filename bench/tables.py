@@ -103,7 +103,7 @@ def loss_table(results, case, labels):
 
 def tcp_table(results, case, labels):
     header, rows = goodput(results, "tcp", case, labels, "bits a second", form=mega)
-    return Table(f"tcp_{case}", f"TCP, {case} flow{'s' * (case != '1')}", header, rows)
+    return Table(f"tcp_{case}", SUITES["tcp"].label(case), header, rows)
 
 
 def latency_table(results, case, labels):
