@@ -110,6 +110,9 @@ class Program:
         return (self.rest + (out or b"")).decode(errors="replace")
 
 
+BYTES, PACKETS = 0, 1  # columns of /proc/net/dev
+
+
 class Network:
     """mtu: of all links. drop: None, or the section of filters.bpf.o that drops what arrives at host B."""
 
@@ -188,8 +191,8 @@ class Network:
         program.wait_for("ready")
         return program
 
-    def received(self):
-        """(packets that host B has received, when)"""
+    def received(self, column=PACKETS):
+        """(packets, or bytes, that host B has received, when)"""
         if not self.there:
             self.there = self.start("b", None, "sleep", "86400")
         path = f"/proc/{self.there.process.pid}/net/dev"
@@ -201,7 +204,7 @@ class Network:
                 for line in lines:
                     name, _, numbers = line.partition(":")
                     if name.strip() == "b0":
-                        return int(numbers.split()[1]), now
+                        return int(numbers.split()[column]), now
         raise Failed("host B has no interface")
 
     def hooks(self):

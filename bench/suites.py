@@ -12,7 +12,7 @@ import tempfile
 import time
 
 import search
-from network import HOST_A, HOST_B, PROGRAMS, Failed, call
+from network import BYTES, HOST_A, HOST_B, PROGRAMS, Failed, call
 from subjects import RULES
 
 IPERF_PORT, ECHO_PORT, DISCARD_PORT = 5201, 7, 9
@@ -66,6 +66,11 @@ class Suite:
     def generator(self, net, size, *options):
         return net.start("r", None, PROGRAMS / "generator", "-c", net.generator_cpu, "-i", "r0",
                          "-s", HOST_A, "-d", HOST_B, "-l", size, *options)
+
+    def iperf(self, net, server_cpu, *options):
+        server = net.start("b", server_cpu, "iperf3", "-s", "-1", "-p", IPERF_PORT, "--forceflush")
+        server.wait_for("listening")
+        return net.start("a", net.generator_cpu, "iperf3", "-c", HOST_B, "-p", IPERF_PORT, "-J", *options)
 
     def sender(self, net, rate, burst):
         return net.start("a", net.generator_cpu, PROGRAMS / "sender", "-r", rate, "-b", burst, HOST_B, DISCARD_PORT)
@@ -215,10 +220,8 @@ class Tcp(Suite):
 
     def measure(self, net, case, name, program):
         flows, _, near = case.partition("_")
-        server = net.start("b", net.generator_cpu if near else None, "iperf3", "-s", "-1", "-p", IPERF_PORT, "--forceflush")
-        server.wait_for("listening")
         amount = ("-n", "2M") if self.mode == "smoke" else ("-t", self.times["seconds"])
-        client = net.start("a", net.generator_cpu, "iperf3", "-c", HOST_B, "-p", IPERF_PORT, "-P", flows, "-J", *amount)
+        client = self.iperf(net, net.generator_cpu if near else None, "-P", flows, *amount)
         said = json.loads(client.finish(self.times.get("seconds", 0) + 20))
         if "error" in said:
             raise Failed(f"iperf3: {said['error']}")
@@ -384,16 +387,66 @@ class Profile(Suite):
         return {"packet": packet, **{group: packet * share for group, share in shares(said).items()}}
 
 
-def shares(report):
-    """Of perf's report: how much of the time each group took; "user" is what is not the kernel's."""
-    found = dict.fromkeys(["user", *(group for group, _ in GROUPS), "rest"], 0)
+def shares(report, groups=GROUPS, anywhere=()):
+    """Of perf's report: how much of the time each group took; "user" is what is not the kernel's, but for groups that
+    are to be found anywhere."""
+    found = dict.fromkeys(["user", *(group for group, _ in (*anywhere, *groups)), "rest"], 0)
     for line in report.splitlines():
         words = line.split()
         if len(words) < 3 or not words[0].endswith("%"):
             continue
-        group = "user" if words[1] == "[.]" else next((g for g, names in GROUPS if re.search(names, words[2])), "rest")
+        user = words[1] == "[.]"
+        known = anywhere if user else (*anywhere, *groups)
+        group = next((g for g, names in known if re.search(names, words[2])), "user" if user else "rest")
         found[group] += float(words[0][:-1]) / 100
     return found
+
+
+class TcpProfile(Suite):
+    """What both processors do for 64 KiB that iperf3 moves: the hosts' one and the program's. By perf(1), too."""
+
+    name = "tcp_profile"
+    title = "What 64 KiB of TCP take, four flows, hosts on one processor, by functions, ns"
+    drop = None
+    subjects = {
+        "full": ("undiverted", "nfqueue_same", "divert_in", "gso_in"),
+        "quick": (),
+        "smoke": ("gso_in",),
+    }
+    anywhere = (
+        ("idle", r"safe_halt|cpuidle|^do_idle|^look$"),
+        ("copies", r"copy_(to|from)_|copy_page|mem(cpy|move)|^checksum_add$"),
+    )
+    groups = (
+        ("wakes", r"spin_unlock_irq|try_to_wake|wake_up|schedule|write_msr|finish_task|sock_def_readable|apic|timer"),
+        ("tcp", r"^_*(tcp|inet|sk)_|sock"),
+        ("programs", "|".join(names for group, names in GROUPS if group in ("programs", "hooks", "queue"))),
+        ("memory", dict(GROUPS)["memory"]),
+        ("network", dict(GROUPS)["ip"] + "|" + dict(GROUPS)["devices"]),
+    )
+
+    def cases(self):
+        return [("4_near", self.subjects[self.mode])] if shutil.which("perf") else []
+
+    def size(self, case):
+        return 1500
+
+    def measure(self, net, case, name, program):
+        start = net.received(BYTES)
+        client = self.iperf(net, net.generator_cpu, "-P", 4, "-t", 60)
+        self.window(lambda: net.received(BYTES), start)
+        processors = {"hosts": net.generator_cpu, **({"program": net.consumer_cpu} if program else {})}
+        with tempfile.NamedTemporaryFile() as file:
+            before = net.received(BYTES)
+            call("perf", "record", "-q", "-a", "-e", "cpu-clock", "-F", 1999, "-o", file.name,
+                 "--", "sleep", self.times["measure"])
+            after = net.received(BYTES)
+            said = {where: call("perf", "report", "-q", "-i", file.name, "-C", cpu, "--sort", "symbol", "--stdio")
+                    for where, cpu in processors.items()}
+        client.end()
+        unit = (1 << 16) * 1e9 / rate_between(before, after)
+        return {"all": unit, **{f"{where}_{group}": unit * share for where, report in said.items()
+                                for group, share in shares(report, self.groups, self.anywhere).items()}}
 
 
 class Rules(Suite):
@@ -454,4 +507,4 @@ class Memory(Suite):
 RINGBUF = "27"  # BPF_MAP_TYPE_RINGBUF
 
 SUITES = {suite.name: suite
-          for suite in (Overload, NoLoss, Tcp, Latency, Cpu, Stages, Profile, Rules, Memory)}
+          for suite in (Overload, NoLoss, Tcp, Latency, Cpu, Stages, Profile, TcpProfile, Rules, Memory)}

@@ -152,6 +152,19 @@ def profile_table(results, case, labels):
                   "devices", "rest"], rows)
 
 
+def tcp_profile_table(results, case, labels):
+    groups = ("idle", "copies", "wakes", "user", "programs", "tcp", "memory", "network", "rest")
+    rows = []
+    for name in results.subjects("tcp_profile", case):
+        for where, whose in (("hosts", "the hosts'"), ("program", "the program's")):
+            spent = [results.of("tcp_profile", case, name, q) for q in ("all", *(f"{where}_{g}" for g in groups))]
+            if all(spent):
+                rows.append([f"{labels[name]}: {whose}", *(micro(s.median) for s in spent)])
+    return Table("tcp_profile", "Four TCP flows: what each processor does for 64 KiB, microseconds, by function",
+                 ["", "all", "idle, looking", "copies, checksums", "wake-ups, timers", "programs, library",
+                  "BPF, hooks, queue", "TCP, sockets", "memory", "IP, devices", "rest"], rows)
+
+
 def rules_table(results, case, labels):
     rows = []
     for name in results.subjects("rules", case):
@@ -171,4 +184,5 @@ def memory_table(results, case, labels):
 
 
 MAKERS = {"overload": overload_table, "loss": loss_table, "tcp": tcp_table, "latency": latency_table,
-          "cpu": cpu_table, "stages": stages_table, "profile": profile_table, "rules": rules_table, "memory": memory_table}
+          "cpu": cpu_table, "stages": stages_table, "profile": profile_table,
+          "tcp_profile": tcp_profile_table, "rules": rules_table, "memory": memory_table}
