@@ -128,9 +128,13 @@ static bool is_in_place(const struct engine *e, int map)
 static int put_in_place_soon(const struct engine *e, int map)
 {
 	static const struct timespec moment = {.tv_nsec = 20000};
-	pid_t child = fork();
+	pid_t child;
 	int fd, status;
 
+	/* nobody could tell that the child has done it: it might do so when there are rules again */
+	if (is_in_place(e, map))
+		return 0;
+	child = fork();
 	if (child < 0)
 		return put_in_place(e, map);
 	if (!child) {

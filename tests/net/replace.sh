@@ -260,3 +260,25 @@ done
 is "nothing is counted as lost" "$(q divertctl stat | grep -c 'full\|no-listener\|too-\|malformed\|bad-\|lost\|no-route')" 0
 [ "$CHANGE_SECONDS" -le 5 ] || # what else the machine has to do is not known
 	works "100 changes a second ($turns in $took ms)" test $took -le $((turns * 10))
+
+# The kernel is asked by a child of ipfw's: one that is late does not take what comes after it.
+cc -shared -fPIC -D_GNU_SOURCE -o "$TMP/late.so" -x c - <<-'END'
+	#include <dlfcn.h>
+	#include <unistd.h>
+	pid_t fork(void)
+	{
+		pid_t child = ((pid_t(*)(void))dlsym(RTLD_NEXT, "fork"))();
+		if (!child)
+			usleep(500000);
+		return child;
+	}
+END
+late() { n r env LD_PRELOAD="$TMP/late.so" ipfw -q "$@"; }
+no_child() { ! pgrep -f "^ipfw -q flush" >/dev/null; }
+r divertctl unload # and the rules of set 31 with it
+r ipfw -q add 100 count ip from any to any
+r ipfw -q flush
+late flush
+r ipfw -q add 100 count ip from any to any
+wait_for 5 "no child is left" no_child
+is "a second flush that is late: what was added since stays" "$(r ipfw list 100 | awk '{print $1}')" 00100
