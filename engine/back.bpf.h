@@ -196,7 +196,7 @@ static __always_inline int back_joined(const struct divert_back *back)
 	return (back->flags & DIVERT_BACK_JOINED) == DIVERT_BACK_JOINED;
 }
 
-/* Refuse the packet, which is a loss. */
+/* Refuse the packet, which is a loss, unless its segments come again. */
 static __always_inline int back_refuse(struct __sk_buff *skb, const struct divert_back *back,
 				       enum divert_cause cause, __u32 error)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Segments of TCP, or of UDP, that the kernel had as one large packet, and that a program which was given them one by
- * one writes back one after another: as one packet again. It is cut where it was to be cut before, into the same segments. Never
- * more than were cut: where the kernel has segments one by one it is left at that.
+ * one writes back one after another: as one packet again. It is cut where it was to be cut before, into the same
+ * segments. Never more than were cut: where the kernel has segments one by one it is left at that.
  */
 #ifndef LIB_JOIN_H
 #define LIB_JOIN_H

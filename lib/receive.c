@@ -85,7 +85,7 @@ void deliver_remember(struct dsock *s, const struct divert_record *rec, const ui
 	if (flags & MSG_PEEK)
 		return;
 	recall_put_hops(&s->recall, rec, built, len);
-	if (rec->gso_size && !gso_size)
+	if (len < rec->len && !gso_size)
 		join_cut(s);
 }
 
