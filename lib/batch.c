@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bias.h"
 #include "join.h"
 #include "train.h"
 
@@ -123,6 +124,7 @@ unsigned int batch_all(struct dsock *s, unsigned int n,
 		       ssize_t (*one)(void *arg, unsigned int i, struct batch *b), void *arg,
 		       int *error)
 {
+	const bool mine = bias_begin(s);
 	bool alone = n == 1;
 	unsigned int i = 0;
 	uint8_t frame[DIVERT_BATCH_FRAME], *room = alone ? NULL : train_room(s);
@@ -146,6 +148,7 @@ unsigned int batch_all(struct dsock *s, unsigned int n,
 		}
 	}
 	if (room)
-		train_done(room);
+		train_done();
+	bias_end(mine);
 	return i;
 }

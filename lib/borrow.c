@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "batch.h"
+#include "bias.h"
 #include "control.h"
 #include "deliver.h"
 #include "divert.h"
@@ -72,7 +73,7 @@ static ssize_t take(struct dsock *s, void *arg, int flags)
 {
 	const struct divert_record *rec;
 	const struct request *want = arg;
-	bool locked = socket_lock(s);
+	bool locked = bias_lock_reader(s);
 	int64_t clock = s->shared->conf.flags & DIVERT_SOCK_INFO ? control_clock() : 0;
 	ssize_t n = 0, rc = -EAGAIN;
 

@@ -16,6 +16,7 @@
 
 #include "address.h"
 #include "batch.h"
+#include "bias.h"
 #include "join.h"
 #include "mix.h"
 #include "ring.h"
@@ -209,7 +210,7 @@ bool defer_may(const struct dsock *s, const struct outgoing *o, const struct des
 	const struct passed *p = &s->passed[where % PASSED];
 
 	return is_armed(s->deferred) && p->where == where && p->time == s->deferred->time &&
-	       o->len <= p->len && socket_alone() && soon_back(s) &&
+	       o->len <= p->len && bias_mine(s) && soon_back(s) &&
 	       o->frame.back.hops <= DIVERT_HOPS_MAX;
 }
 
@@ -218,7 +219,7 @@ void defer_passed(struct dsock *s, const struct outgoing *o, const struct destin
 	uint32_t where = place(o, to);
 	struct passed *p = &s->passed[where % PASSED];
 
-	if (!socket_alone() || !soon_back(s) || !begin(s) || !arm(s, s->deferred))
+	if (!bias_mine(s) || !soon_back(s) || !begin(s) || !arm(s, s->deferred))
 		return;
 	if (p->where != where || p->time != s->deferred->time || p->len < o->len)
 		p->len = o->len;
@@ -313,7 +314,7 @@ static void send_now(struct dsock *s, struct deferred *d)
 
 void defer_flush(struct dsock *s)
 {
-	struct deferred *d = s->deferred;
+	struct deferred *d = bias_mine(s) ? s->deferred : NULL;
 
 	if (!d || !d->batch.n)
 		return;

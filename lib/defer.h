@@ -17,14 +17,14 @@ struct destination;
 struct dsock;
 struct outgoing;
 
-/* May it be given to defer_add()? Processes with threads do not wait. */
+/* May it be given to defer_add()? Only a keeper's packets wait (bias.h). */
 bool defer_may(const struct dsock *s, const struct outgoing *o, const struct destination *to);
 /* A packet was sent at once, and went; or it could not go. */
 void defer_passed(struct dsock *s, const struct outgoing *o, const struct destination *to);
 void defer_failed(struct dsock *s);
 /* false: it is to go at once. */
 bool defer_add(struct dsock *s, const struct outgoing *o);
-/* Those that wait go now. */
+/* Those that wait go now; by the keeper, as all here but defer_failed(), or nothing is done. */
 void defer_flush(struct dsock *s);
 /* The reader is about to nap so long, ns (spin.h): what is known of the way holds on, a few times. */
 void defer_sleeps(struct dsock *s, int64_t ns);

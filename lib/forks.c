@@ -9,9 +9,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bias.h"
 #include "defer.h"
 #include "socket.h"
 #include "table.h"
+#include "train.h"
 #include "wait.h"
 
 #define ANCESTORS  4  /* generations: a daemon has one or two */
@@ -34,18 +36,24 @@ static void before_fork(void)
 	struct dsock *s;
 	int fd;
 
+	forked = true;
 	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1)) {
 		s = table_get(fd);
-		defer_flush(s);
-		pthread_mutex_lock(&s->shared->lock);
+		bias_share(s);
 		ring_share(&s->ring);
-		pthread_mutex_unlock(&s->shared->lock);
+		socket_unlock(s, true);
 	}
-	forked = true;
 	if (forks)
 		__atomic_add_fetch(forks, 1, __ATOMIC_RELAXED);
 	parent = getpid(); /* its child may come too late to ask for it */
+	train_before_fork();
 	wait_before_fork();
+}
+
+static void after_fork(void)
+{
+	wait_after_fork();
+	train_after_fork();
 }
 
 /*
@@ -61,6 +69,7 @@ static void in_child(void)
 		s = table_get(fd);
 		s->whole = NULL;
 		defer_free(s);
+		bias_in_child(s);
 	}
 	/* the first one of a pid namespace: its ancestors are not to be found from there */
 	if (getpid() == 1)
@@ -69,6 +78,7 @@ static void in_child(void)
 		ancestors[generations] = parent;
 	generations++;
 	wait_in_child();
+	train_after_fork();
 }
 
 static void begin(void)
@@ -77,7 +87,7 @@ static void begin(void)
 			  -1, 0);
 
 	forks = page == MAP_FAILED ? NULL : page;
-	pthread_atfork(before_fork, wait_after_fork, in_child);
+	pthread_atfork(before_fork, after_fork, in_child);
 }
 
 void forks_watch(void)
@@ -118,7 +128,7 @@ void forks_look(void)
 		ring_unshare(&table_get(fd)->ring);
 }
 
-bool socket_alone(void)
+bool forks_alone(void)
 {
-	return __libc_single_threaded && !forked;
+	return !forked;
 }

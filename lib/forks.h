@@ -7,10 +7,15 @@
 #ifndef LIB_FORKS_H
 #define LIB_FORKS_H
 
+#include <stdbool.h>
+
 /* From now on forks are watched. Any number of times. */
 void forks_watch(void);
 
 /* Is it alone again? To be asked with each packet. Without effect in a process with threads. */
 void forks_look(void);
+
+/* No other process shares sockets with this one. */
+bool forks_alone(void);
 
 #endif

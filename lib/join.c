@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "batch.h"
+#include "bias.h"
 #include "checksum.h"
 #include "engine/back.h"
 #include "outgoing.h"
@@ -43,7 +44,7 @@ void join_cut(struct dsock *s)
 
 bool join_may(const struct dsock *s)
 {
-	return s->cut >= LEAST && socket_alone();
+	return s->cut >= LEAST && bias_mine(s);
 }
 
 /* Does the kernel take large packets of UDP? */

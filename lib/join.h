@@ -17,7 +17,7 @@ struct outgoing;
 /* The program is given a segment of a large packet; under shared->lock. */
 void join_cut(struct dsock *s);
 
-/* Are there segments about that may be joined? Not in a process with threads. */
+/* Are there segments about that may be joined? Only for a keeper (bias.h). */
 bool join_may(const struct dsock *s);
 
 /* The first of the batch's packets, from this one on, that goes together with the next ones: how many, in n. */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "address.h"
+#include "bias.h"
 #include "control.h"
 #include "defer.h"
 #include "deliver.h"
@@ -150,7 +151,7 @@ static ssize_t take(struct dsock *s, void *target, int flags)
 {
 	struct target *t = target;
 	const struct divert_record *rec;
-	bool locked = socket_lock(s);
+	bool locked = bias_lock_reader(s);
 	ssize_t n = -EAGAIN;
 
 	do {
@@ -175,38 +176,61 @@ static int64_t busy_ns(const struct dsock *s)
 }
 
 /*
- * Sleep for a while in which packets are expected, rather than until one comes, if that is worth while.
+ * Sleep for a while in which packets are expected, rather than until one comes, if that is worth while: so long, ns.
  * A program that asked for more looks than by default wants them at once.
  */
-static ssize_t nap(struct dsock *s, int flags,
-		   ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
+static long naps(struct dsock *s)
 {
 	const int busy = s->shared->busy_poll;
-	struct timespec t = {0};
+	long ns = 0;
 
-	if (!busy || busy > SPIN_DEFAULT)
-		return -EAGAIN;
-	t.tv_nsec = spin_naps(&s->spin, now_ns());
-	if (!t.tv_nsec)
-		return -EAGAIN;
-	defer_sleeps(s, t.tv_nsec);
-	/* as wait.c does, for filters of system calls; a signal ends it early, no more */
-	ppoll(NULL, 0, &t, NULL);
-	return ring_arrived(&s->ring) ? get(s, arg, flags) : -EAGAIN;
+	if (busy && busy <= SPIN_DEFAULT)
+		ns = spin_naps(&s->spin, now_ns());
+	if (ns)
+		defer_sleeps(s, ns);
+	return ns;
+}
+
+/* The keeper looks for packets from here on; is it keen, and how long does it nap before, ns? */
+static long begin_looking(struct dsock *s, bool *keen)
+{
+	const bool mine = bias_begin(s);
+	long ns = 0;
+
+	*keen = mine && s->spin.keen;
+	if (mine && !s->watched) {
+		ring_look(&s->ring);
+		ns = naps(s);
+	}
+	bias_end(mine);
+	return ns;
+}
+
+static void stop_looking(struct dsock *s)
+{
+	const bool mine = bias_begin(s);
+
+	if (mine)
+		ring_sleep(&s->ring);
+	bias_end(mine);
 }
 
 /* Look for a packet, for a while; as get() answers. */
 static ssize_t look(struct dsock *s, int flags,
 		    ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
 {
-	const bool alone = socket_alone(), keen = alone && s->spin.keen;
+	struct timespec nap = {0};
 	int64_t was, now, until;
 	ssize_t n = -EAGAIN;
+	bool keen;
 	int i;
 
-	if (alone && !s->watched) {
-		ring_look(&s->ring);
-		n = nap(s, flags, get, arg);
+	nap.tv_nsec = begin_looking(s, &keen);
+	if (nap.tv_nsec) {
+		/* as wait.c does, for filters of system calls; a signal ends it early, no more */
+		ppoll(NULL, 0, &nap, NULL);
+		if (ring_arrived(&s->ring))
+			n = get(s, arg, flags);
 		if (n != -EAGAIN)
 			return n;
 	}
@@ -231,7 +255,7 @@ static ssize_t look(struct dsock *s, int flags,
 		spin_missed(&s->spin);
 	/* a keen one will be back before the next packet, and need not be woken for that either */
 	if (!keen || n <= 0)
-		ring_sleep(&s->ring);
+		stop_looking(s);
 	return n;
 }
 
@@ -242,10 +266,10 @@ ssize_t deliver_wait(struct dsock *s, int fd, int flags,
 	ssize_t n;
 	int rc;
 
-	defer_flush(s);
+	bias_flush(s);
 	if (nonblocking(fd, flags)) {
 		if (!(flags & MSG_WAITFORONE)) /* then it has one, and is soon back */
-			ring_sleep(&s->ring);
+			stop_looking(s);
 		if (!s->watched)
 			return -EAGAIN;
 		/*
@@ -415,7 +439,7 @@ int divert_ready(int fd, int wait)
 		return -1;
 	ready = arrived(s, NULL, 0) > 0;
 	if (!ready)
-		defer_flush(s);
+		bias_flush(s);
 	if (!ready && wait) {
 		/* what has passed since then is about how long it was asleep */
 		if (s->asked)
@@ -424,7 +448,7 @@ int divert_ready(int fd, int wait)
 		s->asked = ready ? 0 : now_ns();
 	}
 	if (!ready)
-		ring_sleep(&s->ring);
+		stop_looking(s);
 	socket_put(s);
 	return ready;
 }

@@ -13,6 +13,7 @@
 
 #include "address.h"
 #include "batch.h"
+#include "bias.h"
 #include "checksum.h"
 #include "defer.h"
 #include "divert.h"
@@ -441,8 +442,8 @@ static bool can_wait(const struct dsock *s, struct outgoing *o, const struct des
 	return o->packet[0] >> 4 == 4 ? checksum_ip4_ok(o->packet) : !s->whole;
 }
 
-ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs, int flags,
-		   const struct order *order)
+static ssize_t send_order(struct dsock *s, int fd, const struct iovec *iov, size_t iovs, int flags,
+			  const struct order *order)
 {
 	struct destination to;
 	struct outgoing o;
@@ -485,4 +486,14 @@ ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs
 	else if (o.plain)
 		defer_passed(s, &o, &to);
 	return rc ? rc : (ssize_t)o.given;
+}
+
+ssize_t order_send(struct dsock *s, int fd, const struct iovec *iov, size_t iovs, int flags,
+		   const struct order *order)
+{
+	const bool mine = bias_begin(s);
+	const ssize_t n = send_order(s, fd, iov, iovs, flags, order);
+
+	bias_end(mine);
+	return n;
 }

@@ -15,6 +15,7 @@
 
 #include <bpf/bpf.h>
 
+#include "bias.h"
 #include "defer.h"
 #include "divert.h"
 #include "engine/back.h"
@@ -66,24 +67,9 @@ static struct shared *shared_new(void)
 	return sh;
 }
 
-bool socket_lock(struct dsock *s)
-{
-	if (socket_alone())
-		return false;
-	/* whoever died with it had at most not yet stepped on: the packet is delivered again */
-	if (pthread_mutex_lock(&s->shared->lock) == EOWNERDEAD)
-		pthread_mutex_consistent(&s->shared->lock);
-	return true;
-}
-
-void socket_unlock(struct dsock *s, bool locked)
-{
-	if (locked)
-		pthread_mutex_unlock(&s->shared->lock);
-}
-
 static void release(struct dsock *s)
 {
+	bias_flush(s);
 	ring_unmap(&s->ring);
 	recall_free(&s->recall);
 	loans_free(s);
@@ -447,7 +433,7 @@ int divert_close(int fd)
 	if (!s)
 		return fail(ENOTSOCK);
 	wait_closed(s, fd);
-	defer_flush(s);
+	bias_flush(s);
 	rc = syscall(SYS_close, fd);
 	socket_put(s);
 	return rc;
@@ -498,7 +484,7 @@ void divert_flush(void)
 	int fd;
 
 	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1))
-		defer_flush(table_get(fd));
+		bias_flush(table_get(fd));
 }
 
 void divert_at_once(void)

@@ -58,6 +58,11 @@ struct dsock {
 	uint32_t users; /* calls under way and descriptors: the last one out frees it */
 	struct dsock *next_free;
 
+	struct thread *keeper; /* NULL: all take the lock (lib/bias.c, as the next ones) */
+	struct thread *reader; /* who took packets from it last; never looked into */
+	bool many;	       /* several have */
+	uint32_t rest;	       /* locks until somebody may keep it again */
+
 	int domain;	  /* AF_INET or AF_INET6 */
 	struct ring ring; /* read under shared->lock */
 	struct shared *shared;
@@ -90,12 +95,9 @@ struct dsock {
 struct dsock *socket_get(int fd);
 void socket_put(struct dsock *s);
 
-/* What is to be given to socket_unlock(). */
+/* Nobody else is at it until socket_unlock(), which is given the answer (lib/bias.c). Not around a sleep. */
 bool socket_lock(struct dsock *s);
 void socket_unlock(struct dsock *s, bool locked);
-
-/* No other thread, and no process that shares sockets with this one (lib/forks.c). */
-bool socket_alone(void);
 
 /* Why the kernel half refused the last frame of this packet socket; 0: it did not (lib/send.c). */
 uint32_t socket_refusal(const struct dsock *s, int back);

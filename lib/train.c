@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "train.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/single_threaded.h>
 
 #include "batch.h"
+#include "bias.h"
 #include "engine/engine.h"
 #include "socket.h"
 #include "table.h"
@@ -17,9 +18,13 @@
 #define LEAST 16
 #define REST  16 /* batches */
 
+/* The process has one, and one train at a time: a run that waits for another is still quicker than frames. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct engine_train own = {.prog = -1, .hold = -1};
 static uint32_t mark; /* of the engine that it belongs to */
-static bool never, taken;
+static bool never;
+static __thread bool
+	taken; /* by this thread, which has the lock: a signal's handler may come in between */
 
 static void drop(void)
 {
@@ -29,17 +34,30 @@ static void drop(void)
 	engine_train_close(&own);
 }
 
-/* With threads none is sent, and all of this stays as it is: there is no lock. */
-void train_end(void)
+static void take(void)
 {
-	if (__libc_single_threaded)
-		drop();
+	taken = true;
+	pthread_mutex_lock(&lock);
 }
 
-/* The kernel has memory that stays mapped in children, which do not use it: see socket_alone(). */
-void train_begin(const struct engine *e, const struct dsock *s)
+static void release(void)
 {
-	if (never || mark == e->identity.mark || !__libc_single_threaded)
+	pthread_mutex_unlock(&lock);
+	taken = false;
+}
+
+void train_end(void)
+{
+	if (taken)
+		return;
+	take();
+	drop();
+	release();
+}
+
+static void begin(const struct engine *e, const struct dsock *s)
+{
+	if (never || mark == e->identity.mark)
 		return;
 	drop();
 	mark = e->identity.mark;
@@ -52,23 +70,38 @@ void train_begin(const struct engine *e, const struct dsock *s)
 		drop();
 }
 
+/* The kernel has memory that stays mapped in children, where no socket has a keeper. */
+void train_begin(const struct engine *e, const struct dsock *s)
+{
+	if (taken)
+		return;
+	take();
+	begin(e, s);
+	release();
+}
+
+/* For certain with the lock only. */
 static bool can(const struct dsock *s)
 {
-	return own.train && !never && s->mark == mark && socket_alone();
+	return own.train && !never && s->mark == mark && bias_mine(s);
 }
 
 uint8_t *train_room(const struct dsock *s)
 {
-	if (!can(s) || taken)
+	if (taken || !can(s))
 		return NULL;
-	taken = true;
-	return own.train->byte;
+	taken = !pthread_mutex_trylock(&lock);
+	if (!taken)
+		return NULL;
+	if (can(s))
+		return own.train->byte;
+	release();
+	return NULL;
 }
 
-void train_done(const uint8_t *room)
+void train_done(void)
 {
-	if (own.train && room == own.train->byte)
-		taken = false;
+	release();
 }
 
 static const struct divert_batched *record(const struct batch *b, uint32_t i)
@@ -105,14 +138,11 @@ bool train_may(const struct dsock *s, const struct batch *b)
 	return can(s) && !s->train_rest && !(record(b, 0)->back.flags & DIVERT_BACK_OUT);
 }
 
-uint32_t train_send(struct dsock *s, const struct batch *b, uint32_t from, uint32_t to)
+/* With the lock. */
+static uint32_t send_runs(struct dsock *s, const struct batch *b, uint32_t from, uint32_t to)
 {
 	uint32_t at = from, n, went;
 
-	if (to - from < LEAST || !train_may(s, b) || (taken && b->record != own.train->byte)) {
-		s->train_rest -= s->train_rest > 0;
-		return 0;
-	}
 	for (; at < to; at += went) {
 		n = same(b, at, to);
 		if (n < LEAST)
@@ -126,6 +156,24 @@ uint32_t train_send(struct dsock *s, const struct batch *b, uint32_t from, uint3
 	return at - from;
 }
 
+uint32_t train_send(struct dsock *s, const struct batch *b, uint32_t from, uint32_t to)
+{
+	const bool here = taken && b->record == own.train->byte;
+	uint32_t n = 0;
+
+	if (to - from < LEAST || !train_may(s, b) || (taken && !here)) {
+		s->train_rest -= s->train_rest > 0;
+		return 0;
+	}
+	if (!here)
+		take();
+	if (can(s))
+		n = send_runs(s, b, from, to);
+	if (!here)
+		release();
+	return n;
+}
+
 void train_never(void)
 {
 	never = true;
@@ -137,4 +185,16 @@ void train_moved(int from, int to)
 		own.prog = to;
 	if (own.hold == from)
 		own.hold = to;
+}
+
+void train_before_fork(void)
+{
+	if (!taken)
+		pthread_mutex_lock(&lock);
+}
+
+void train_after_fork(void)
+{
+	if (!taken)
+		pthread_mutex_unlock(&lock);
 }

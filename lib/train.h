@@ -16,12 +16,15 @@ struct engine;
 /* The process is about to have a socket of this engine, and is root. s: it, with s->back. */
 void train_begin(const struct engine *e, const struct dsock *s);
 
-/* It has none any more. Both do nothing in a process that has threads. */
+/* It has none any more. */
 void train_end(void);
 
-/* DIVERT_TRAIN_ROOM bytes for a batch's records, not to be copied then, or NULL; train_done() gives it back. */
+/*
+ * DIVERT_TRAIN_ROOM bytes for a batch's records, not to be copied then, until train_done(); or NULL. Other threads
+ * send none meanwhile.
+ */
 uint8_t *train_room(const struct dsock *s);
-void train_done(const uint8_t *room);
+void train_done(void);
 
 /* Would they go so, as far as it can be told, if they were enough? */
 bool train_may(const struct dsock *s, const struct batch *b);
@@ -33,5 +36,9 @@ uint32_t train_send(struct dsock *s, const struct batch *b, uint32_t from, uint3
 void train_never(void);
 /* An inner descriptor has another number now. */
 void train_moved(int from, int to);
+
+/* Around fork(2), the second one in both processes. */
+void train_before_fork(void);
+void train_after_fork(void);
 
 #endif

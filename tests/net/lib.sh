@@ -168,6 +168,27 @@ lib_reflect() {
 	wait_for 10 "lib_reflect $*" test -s "$TMP/$name.ready"
 }
 
+# Packets with numbers (progs/numbered.py) to UDP port 9, as they pass somewhere: $wire is the capture's name.
+wire=wire
+has_arrived() { [ "$(tcpdump -n -r "$TMP/$wire.pcap" 2>/dev/null | wc -l)" -ge "$1" ]; }
+# sniffs NS INTERFACE [FILTER]: from now on
+sniffs() {
+	start "$wire" "$1" tcpdump -n -U -s 0 -B 8192 -i "$2" -w "$TMP/$wire.pcap" -Q in "udp port 9 ${3-}"
+	wait_for 10 "tcpdump" grep -q "listening on" "$TMP/$wire.err"
+}
+# numbers VERSION: of those that arrived, as FIRST-LAST of each run
+numbers() {
+	tcpdump -n -x -r "$TMP/$wire.pcap" 2>/dev/null |
+		awk -v "line=0x00$(($1 == 6 ? 30 : 10)):" -v "v6=$(($1 == 6))" '
+			$1 == line { n = ("0x" (v6 ? $3 : $9)) + 0
+				if (!runs++) printf "%d", n
+				else if (n != last + 1) printf "-%d %d", last, n
+				last = n }
+			END { printf "-%d", last }'
+}
+# whole: how many have a right checksum
+whole() { tcpdump -n -vv -r "$TMP/$wire.pcap" 2>/dev/null | grep -c 'udp sum ok'; }
+
 # stop NAME: SIGTERM, wait; its exit status
 stop() {
 	local p

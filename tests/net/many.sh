@@ -16,8 +16,6 @@ r sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tun0.rp_filter=0 \
 r ping -q -c 1 10.2.0.1 >/dev/null # the neighbour is known
 
 many() { ip netns exec "$NS-r" divert-run "$PROGS/many" "$@"; }
-arrived() { tcpdump -n -r "$TMP/$wire.pcap" 2>/dev/null | wc -l; }
-has_arrived() { [ "$(arrived)" -ge "$1" ]; }
 cases=0
 # sends NAME RESULTS ARRIVED MANY-WORDS...: ARRIVED: numbers, as "0-99 101"
 sends() {

@@ -106,7 +106,7 @@ for i in range(50):
 			awk '$1 == "0x0010:" {printf "%d ", "0x" substr($8, 1, 2)}')" \
 		"$(seq -s ' ' 0 $(($3 - 1))) "
 	frames=$(($(frames) - before))
-	if [ "$how" = thread ] || [ "$how" = fork ]; then
+	if [ "$how" = fork ]; then
 		is "$side, $how: frames, with the one that bind asks by" $frames $(($3 + 1))
 	elif [ "$3" -gt 30 ] && [ "$3" -lt "$2" ]; then
 		like "$side, $how, $2 read, $3 written: together, in fewer frames" \

@@ -12,24 +12,8 @@ N=600
 trains() { bpftool prog show | grep -c 'name divert_train'; }
 before=$(trains)
 
-arrived() { tcpdump -n -r "$TMP/$wire.pcap" 2>/dev/null | wc -l; }
-has_arrived() { [ "$(arrived)" -ge "$1" ]; }
 diverted() { [ "$(stat_of r "$1" diverted)" = "$2" ]; }
 stopped() { grep -q '^State:.*stopped' "/proc/$1/status"; }
-sniffs() { # NS INTERFACE FILTER: into $wire.pcap
-	start "$wire" "$1" tcpdump -n -U -s 0 -B 8192 -i "$2" -w "$TMP/$wire.pcap" -Q in "udp port 9 $3"
-	wait_for 10 "tcpdump" grep -q "listening on" "$TMP/$wire.err"
-}
-# numbers VERSION: of those that arrived, as FIRST-LAST of each run
-numbers() {
-	tcpdump -n -x -r "$TMP/$wire.pcap" 2>/dev/null |
-		awk -v "line=0x00$(($1 == 6 ? 30 : 10)):" -v "v6=$(($1 == 6))" '
-			$1 == line { n = ("0x" (v6 ? $3 : $9)) + 0
-				if (!runs++) printf "%d", n
-				else if (n != last + 1) printf "-%d %d", last, n
-				last = n }
-			END { printf "-%d", last }'
-}
 
 # burst NAME TRAINS ADDRESS OPTIONS...: N packets from a; TRAINS: a pattern, of how many are to go in trains.
 # sees NS INTERFACE is where they arrive, and the rest of reflect's words.
@@ -59,7 +43,7 @@ burst() {
 	wait "$pid"
 	stop "$wire"
 	is "$name: each once, in order" "$(numbers "$key")" "0-$((N - 1))"
-	is "$name: whole" "$(tcpdump -n -vv -r "$TMP/$wire.pcap" 2>/dev/null | grep -c 'udp sum ok')" "$N"
+	is "$name: whole" "$(whole)" "$N"
 	is "$name: the rule below the tag, above it, and by fwmark" \
 		"$(packets r 100) $(packets r 300) $(packets r 400)" "$N $N $N"
 	like "$name: in trains" "$(stat_of r "$port" by-train)" "$trains"
@@ -126,7 +110,7 @@ wait_for 10 "thinks: they arrive" has_arrived "$N"
 stop thinker
 stop thinking
 is "thinks: each once, in order" "$(numbers 4)" "0-$((N - 1))"
-is "thinks: whole" "$(tcpdump -n -vv -r "$TMP/$wire.pcap" 2>/dev/null | grep -c 'udp sum ok')" "$N"
+is "thinks: whole" "$(whole)" "$N"
 
 # nothing is left of a program that was killed
 reflect x r 3999

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Threads, divert(4): "A thread has a socket of its own that no other one uses": what it writes waits, and goes in
+# trains. "When another thread calls for such a socket": whatever threads do, each packet arrives at b once and whole,
+# and where the program writes them in their order, in that.
+# The packets wait before the program begins. The network is lib.sh's: a -- r -- b.
+. "$(dirname "$0")/lib.sh"
+make_router
+N=19999 # and some that are not read: the last of the others wait to be sent
+MORE=100
+
+diverted() { [ "$(stat_of r "$1" diverted)" = "$2" ]; }
+in_order() { numbers 4; }
+each() { numbers 4 | tr ' ' '\n' | awk -F- '{ n += $2 - $1 + 1; for (i = $1; i <= $2; i++) d += seen[i]++ } END { print n - d }'; }
+
+# passes HOW WHAT EXPECTED TRAINS: WHAT of the packets is EXPECTED; TRAINS: a pattern, of how many go so
+cases=0
+passes() {
+	local how=$1 port=$((3000 + ++cases)) ends=143 # by SIGTERM
+	[ "$how" != exits ] || ends=0
+	wire=wire$cases
+	sniffs b b0
+	r ipfw -q flush
+	r ipfw -q add 200 divert "$port" udp from any to any 9 in recv r0
+	rm -f "$TMP/go"
+	start x r divert-run "$PROGS/threads" "$how" "$port" "$N" "$TMP/go"
+	wait_for 5 "$how: a program" grep -q ready "$TMP/x.out"
+	a python3 "$HERE/numbered.py" send 10.2.0.1 9 "$((N + MORE))" --size 36 >/dev/null
+	wait_for 20 "$how: all wait" diverted "$port" "$((N + MORE))"
+	touch "$TMP/go"
+	wait_for 60 "$how: they arrive" has_arrived "$N"
+	stop x
+	is "$how: how it ended" $? "$ends"
+	stop "$wire"
+	is "$how: ${2/_/ }" "$("$2")" "$3"
+	is "$how: whole" "$(whole)" "$N"
+	is "$how: nothing said" "$(cat "$TMP/x.err")" ""
+	like "$how: in trains" "$(stat_of r "$port" by-train)" "$4"
+	is "$how: counted" "$(stat_of r "$port" written-in) $(stat_of r "$port" entered)" "$N $N"
+}
+ping_ a 10.2.0.1
+
+for how in idle exits; do
+	passes $how in_order "0-$((N - 1))" '^1[5-9][0-9][0-9][0-9]$'
+done
+passes ends in_order "0-$((N - 1))" '^[1-9]'
+passes asks in_order "0-$((N - 1))" '^[1-9]'
+for how in turns writer forks; do
+	passes $how in_order "0-$((N - 1))" .
+done
+passes many each "$N" .
+
+# one that looks for packets on its own stops reading, and another begins: it sleeps where there are none
+# how many of 200 looks find a thread at work
+busy() {
+	local i n=0
+	for ((i = 0; i < 200; i++)); do
+		grep -q '^State:.*running' "/proc/$1"/task/*/status && n=$((n + 1))
+	done
+	echo $n
+}
+asleep() { [ "$(busy "$1")" = 0 ]; }
+make -s -C "$TOP" -f bench/Makefile build/bench/sender || not_ok "the benchmark's sender: it cannot be built"
+r ipfw -q flush
+r ipfw -q add 200 divert 3100 udp from any to any 9 in recv r0
+start x r divert-run "$PROGS/threads" hands 3100 100000 "$TMP/go"
+p=$pid
+wait_for 5 "hands: a program" grep -q ready "$TMP/x.out"
+start flood a "$TOP/build/bench/sender" -r 150000 -b 32 10.2.0.1 9
+written() { [ "$(stat_of r 3100 written-in)" -gt 110000 ]; }
+wait_for 20 "hands: the other one reads" written
+stop flood
+wait_for 5 "hands: it sleeps" asleep "$p" && ok "hands: it sleeps"
+stop x
+is "hands: how it ended" $? 143
