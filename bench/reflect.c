@@ -28,7 +28,6 @@
 struct reader {
 	unsigned int number;
 	int fd;
-	pthread_t thread;
 };
 
 static const char usage_text[] =
@@ -38,9 +37,10 @@ static const char usage_text[] =
 	"  -d        write nothing back\n"
 	"  -g        the socket option DIVERT_GSO\n"
 	"  -n COUNT  so many sockets in a SO_REUSEPORT group, each with a thread of its own (1)\n"
+	"  -t        another thread, which sleeps\n"
 	"  -b BYTES  of the buffer for a packet (65535; with -m 2048)\n";
 
-static bool use_select, many, drop, gso;
+static bool use_select, many, drop, gso, thread;
 static size_t room;
 
 static int open_socket(uint16_t port, bool share)
@@ -156,6 +156,13 @@ static void *work(void *arg)
 	return NULL;
 }
 
+static void *rest(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
 static unsigned long number(const char *s, unsigned long min, unsigned long max)
 {
 	char *end;
@@ -166,6 +173,15 @@ static unsigned long number(const char *s, unsigned long min, unsigned long max)
 	return n;
 }
 
+static void start(void *(*routine)(void *), void *arg)
+{
+	pthread_t one;
+
+	errno = pthread_create(&one, NULL, routine, arg);
+	if (errno)
+		err(1, "pthread_create");
+}
+
 int main(int argc, char **argv)
 {
 	static struct reader reader[PASSED_THREADS];
@@ -173,7 +189,7 @@ int main(int argc, char **argv)
 	uint16_t port;
 	int c;
 
-	while ((c = getopt(argc, argv, "smdgn:b:")) != -1) {
+	while ((c = getopt(argc, argv, "smdgtn:b:")) != -1) {
 		switch (c) {
 		case 's':
 			use_select = true;
@@ -186,6 +202,9 @@ int main(int argc, char **argv)
 			break;
 		case 'g':
 			gso = true;
+			break;
+		case 't':
+			thread = true;
 			break;
 		case 'n':
 			readers = (unsigned int)number(optarg, 1, PASSED_THREADS);
@@ -205,16 +224,15 @@ int main(int argc, char **argv)
 	if (!room)
 		room = many ? 2048 : 65535;
 	port = (uint16_t)number(argv[optind], 1, 65535);
+	if (thread)
+		start(rest, NULL);
 	for (i = 0; i < readers; i++) {
 		reader[i].number = i;
 		reader[i].fd = open_socket(port, readers > 1);
 	}
 	ready();
-	for (i = 1; i < readers; i++) {
-		errno = pthread_create(&reader[i].thread, NULL, work, &reader[i]);
-		if (errno)
-			err(1, "pthread_create");
-	}
+	for (i = 1; i < readers; i++)
+		start(work, &reader[i]);
 	work(&reader[0]);
 	return 1;
 }

@@ -164,6 +164,7 @@ SUBJECTS = {
     "drop_in": divert("divert in, read and dropped", "in", "reflect", "-d"),
     "drop_many_in": divert("divert in, recvmmsg and dropped", "in", "reflect", "-d", "-m"),
     "group_in": divert("divert in, two sockets in a group", "in", "reflect", "-n", 2),
+    "thread_in": divert("divert in, a program with threads", "in", "reflect", "-t"),
     "gso_in": divert("divert in, DIVERT_GSO, recvmmsg/sendmmsg", "in", "reflect", "-m", "-g", "-b", 65536),
     **{
         f"rules_{n}": Divert(f"{n} rule{'s' * (n != 1)} that do{'es' * (n == 1)} not match", no_match(n))

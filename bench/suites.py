@@ -105,7 +105,7 @@ class Overload(Suite):
     subjects = {
         "full": ("undiverted", "empty", "loaded", "nfqueue", "nfqueue_best", "nfqueue_same", "divert_in", "divert_out",
                  "divert_both", "select_in", "select_out", "many_in", "many_out", "many_both", "borrow_in",
-                 "borrow_out", "drop_in", "drop_many_in", "group_in"),
+                 "borrow_out", "drop_in", "drop_many_in", "thread_in", "group_in"),
         "quick": ("undiverted", "loaded", "nfqueue", "nfqueue_best", "divert_in", "divert_out", "many_in", "many_out",
                   "drop_in"),
         "smoke": ("undiverted", "empty", "loaded", "nfqueue", "nfqueue_best", "nfqueue_same", "divert_in", "divert_out",
