@@ -74,11 +74,11 @@ static void unlock(struct dsock *s)
 /* Is this thread at it, as its keeper? */
 static bool enter(struct dsock *s)
 {
-	if (self.in == s) {
+	if (self.in == s && self.depth) {
 		self.depth++;
 		return true;
 	}
-	if (self.in) /* a signal's handler, in the midst of another socket */
+	if (self.in) /* a signal's handler, in the midst of another socket, or of this */
 		return false;
 	__atomic_store_n(&self.in, s, __ATOMIC_RELAXED);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST); /* the other half is barrier() */
@@ -151,7 +151,7 @@ static bool will_be_told(void)
 	return self.told && !self.over;
 }
 
-/* May somebody keep it, who is no reader of it if it has one? */
+/* Is nobody to keep it for now? */
 static bool rests(struct dsock *s)
 {
 	const uint32_t rest = __atomic_load_n(&s->rest, __ATOMIC_RELAXED);
@@ -163,8 +163,10 @@ static bool rests(struct dsock *s)
 
 static void note_reader(struct dsock *s)
 {
-	s->many |= s->reader && s->reader != &self;
-	s->reader = &self;
+	if (s->reader == &self)
+		return;
+	s->many |= s->reader != NULL;
+	s->reader = will_be_told() ? &self : NULL;
 }
 
 /* With the lock: nobody keeps it, or, true, this thread does from here on, and is at it. */
@@ -226,8 +228,7 @@ bool bias_lock_reader(struct dsock *s)
 {
 	if (!enter(s))
 		return lock_unless_kept(s, true);
-	if (s->reader != &self)
-		note_reader(s);
+	note_reader(s);
 	return false;
 }
 
