@@ -85,9 +85,11 @@ uint32_t batch_quick(struct dsock *s, const struct batch *b, uint32_t from, uint
 {
 	uint32_t n = 0, next = join_next(s, b, from, &n);
 
-	*until = next > from ? next : from + n;
+	*until = next;
 	if (next > from)
 		return train_send(s, b, from, next);
+	n = join_right(b, from, n);
+	*until = from + n;
 	return join_send(s, b, from, n) ? 0 : n;
 }
 

@@ -155,8 +155,7 @@ static uint32_t follow(const struct dsock *s, const struct batch *b, uint32_t fr
 	return n;
 }
 
-/* How many of these, which are segments, have right checksums before one that has not; 1 at least. */
-static uint32_t right(const struct batch *b, uint32_t from, uint32_t n)
+uint32_t join_right(const struct batch *b, uint32_t from, uint32_t n)
 {
 	struct segment g;
 	uint32_t i;
@@ -172,8 +171,6 @@ uint32_t join_next(const struct dsock *s, const struct batch *b, uint32_t from, 
 
 	for (; b->n - from >= LEAST && join_may(s); from += *n) {
 		*n = follow(s, b, from, b->n - from < most ? b->n - from : most);
-		if (*n >= LEAST)
-			*n = right(b, from, *n);
 		if (*n >= LEAST)
 			return from;
 	}
@@ -231,6 +228,8 @@ int join_send(struct dsock *s, const struct batch *b, uint32_t from, uint32_t n)
 	struct outgoing o;
 	struct msghdr msg = {.msg_iov = o.iov};
 
+	if (n < LEAST)
+		return -1;
 	join_make(b, from, n, &o);
 	msg.msg_iovlen = o.iovs;
 	if (syscall(SYS_sendmsg, s->back_gso, &msg, MSG_DONTWAIT) < 0) {

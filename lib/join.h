@@ -20,8 +20,14 @@ void join_cut(struct dsock *s);
 /* Are there segments about that may be joined? Only for a keeper (bias.h). */
 bool join_may(const struct dsock *s);
 
-/* The first of the batch's packets, from this one on, that goes together with the next ones: how many, in n. */
+/*
+ * The first of the batch's packets, from this one on, that goes together with the next ones, as far as their headers
+ * tell: how many, in n.
+ */
 uint32_t join_next(const struct dsock *s, const struct batch *b, uint32_t from, uint32_t *n);
+
+/* How many of these, which join_next() found, have right checksums, before one that has not; 1 at least. */
+uint32_t join_right(const struct batch *b, uint32_t from, uint32_t n);
 
 /* The large packet that these are, which lies where they lie. */
 void join_make(const struct batch *b, uint32_t from, uint32_t n, struct outgoing *o);

@@ -232,8 +232,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		b.at[b.n + 1] = b.at[b.n] + n;
 		b.n++;
 	}
-	for (from = 0; (from = join_next(&s, &b, from, &n)) < b.n; from += n)
-		check(&b, from, n);
+	for (from = 0; (from = join_next(&s, &b, from, &n)) < b.n; from += n) {
+		n = join_right(&b, from, n);
+		if (n > 1)
+			check(&b, from, n);
+	}
 	free(b.record);
 	free(rec);
 	return 0;
