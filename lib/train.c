@@ -18,13 +18,13 @@
 #define LEAST 16
 #define REST  16 /* batches */
 
-/* The process has one, and one train at a time: a run that waits for another is still quicker than frames. */
+/* The process has one, for one train at a time. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct engine_train own = {.prog = -1, .hold = -1};
 static uint32_t mark; /* of the engine that it belongs to */
 static bool never;
-static __thread bool
-	taken; /* by this thread, which has the lock: a signal's handler may come in between */
+/* By this thread, which has the lock: a signal's handler may come in between. */
+static __thread bool taken;
 
 static void drop(void)
 {
