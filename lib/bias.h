@@ -14,7 +14,7 @@ struct dsock;
 
 /*
  * Until bias_end(), which is given the answer: true: this thread keeps it, and whoever else comes waits. false: no
- * thread does. Any number of them inside one another. Not around a sleep.
+ * thread does. Any number of them inside one another. Not around a sleep, but that of a send for which there is no room.
  */
 bool bias_begin(struct dsock *s);
 void bias_end(bool mine);

@@ -181,10 +181,16 @@ void train_never(void)
 
 void train_moved(int from, int to)
 {
+	const bool ours = taken;
+
+	if (!ours)
+		take();
 	if (own.prog == from)
 		own.prog = to;
 	if (own.hold == from)
 		own.hold = to;
+	if (!ours)
+		release();
 }
 
 void train_before_fork(void)

@@ -14,7 +14,7 @@ diverted() { [ "$(stat_of r "$1" diverted)" = "$2" ]; }
 in_order() { numbers 4; }
 each() { numbers 4 | tr ' ' '\n' | awk -F- '{ n += $2 - $1 + 1; for (i = $1; i <= $2; i++) d += seen[i]++ } END { print n - d }'; }
 
-# passes HOW WHAT EXPECTED TRAINS: WHAT of the packets is EXPECTED; TRAINS: a pattern, of how many go so
+# passes HOW WHAT EXPECTED [TRAINS]: WHAT of the packets is EXPECTED; TRAINS: a pattern, of how many go so
 cases=0
 passes() {
 	local how=$1 port=$((3000 + ++cases)) ends=143 # by SIGTERM
@@ -36,7 +36,7 @@ passes() {
 	is "$how: ${2/_/ }" "$("$2")" "$3"
 	is "$how: whole" "$(whole)" "$N"
 	is "$how: nothing said" "$(cat "$TMP/x.err")" ""
-	like "$how: in trains" "$(stat_of r "$port" by-train)" "$4"
+	[ -z "${4-}" ] || like "$how: in trains" "$(stat_of r "$port" by-train)" "$4"
 	is "$how: counted" "$(stat_of r "$port" written-in) $(stat_of r "$port" entered)" "$N $N"
 }
 ping_ a 10.2.0.1
@@ -47,9 +47,9 @@ done
 passes ends in_order "0-$((N - 1))" '^[1-9]'
 passes asks in_order "0-$((N - 1))" '^[1-9]'
 for how in turns writer forks; do
-	passes $how in_order "0-$((N - 1))" .
+	passes $how in_order "0-$((N - 1))"
 done
-passes many each "$N" .
+passes many each "$N"
 
 # one that looks for packets on its own stops reading, and another begins: it sleeps where there are none
 # how many of 200 looks find a thread at work
