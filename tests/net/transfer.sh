@@ -4,8 +4,8 @@
 # Bulk transfers over a host whose packets are diverted, in and out, each by a reflecting program of
 # its own: through it (a to b), from it (r to b) and to it (a to r), TCP and UDP, IPv4 and IPv6.
 # - What arrives is what was sent, by its SHA-256: TRANSFER_MB each (64; issue 3's figure is 1024).
-# - iperf3: of TCP's segments fewer than 1 in 1,000 are lost, and UDP at a rate that the reader keeps up
-#   with comes without loss. Segments that overtake one another before they are diverted, on their way by two
+# - iperf3: at a rate that the reader keeps up with fewer than 1 in 1,000 of TCP's segments are sent again, and UDP
+#   comes without loss. As fast as TCP can fewer than 1 in 1,000 are lost: segments that overtake one another before they are diverted, on their way by two
 #   processors, TCP takes for lost and sends again, undiverted ones more often; the receiver tells which of them
 #   it had (DSACK).
 # - What was read was written back; nothing is counted as lost.
@@ -95,6 +95,12 @@ for v in 4 6; do
 			test $(((again - had) * 1000)) -lt $((bytes / 1448))
 		works "$what, TCP: fewer than 1 in 100 sent again" \
 			test $((again * 100)) -lt $((bytes / 1448))
+		iperf paced $from $to $addr -b 1G -n $((4 * MB))M
+		bytes=$(field paced end.sum_sent.bytes)
+		again=$(field paced end.sum_sent.retransmits)
+		works "$what, TCP at 1 Gbit/s: iperf3 has sent all" test "$bytes" -ge $((4 * MB << 20))
+		works "$what, TCP at 1 Gbit/s: fewer than 1 in 1,000 segments sent again ($again)" \
+			test $((again * 1000)) -lt $((bytes / 1448))
 		ended "$what, TCP"
 
 		# iperf3's server reads no more once its TCP connection says so, which is not to overtake
