@@ -160,6 +160,7 @@ static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
 	struct bpf_fib_lookup fib = {};
 	struct pass p = {.skb = skb, .desk = desk()};
 	struct net_device *dev;
+	struct ethhdr *eth;
 	__u32 len;
 	int rc, good;
 
@@ -189,9 +190,11 @@ static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
 	 * The neighbour is known, and nothing is asked of it; that its address is looked after is
 	 * for the last packet of each batch, which goes to it by way of the stack.
 	 */
-	if (bpf_skb_store_bytes(skb, 0, fib.dmac, ETH_ALEN, 0) ||
-	    bpf_skb_store_bytes(skb, ETH_ALEN, fib.smac, ETH_ALEN, 0))
+	eth = (void *)(long)skb->data;
+	if ((void *)(eth + 1) > (void *)(long)skb->data_end)
 		return ENOBUFS;
+	__builtin_memcpy(eth->h_dest, fib.dmac, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, fib.smac, ETH_ALEN);
 	count(d->stats, DIVERT_N_WRITTEN_OUT);
 	entry_set(skb, back->tag, back->ifindex, d->stats);
 	hops_set(skb, back->hops);

@@ -116,13 +116,27 @@ static __always_inline int skb_dev_is_port(struct __sk_buff *ctx)
 	       private & (IFF_BRIDGE_PORT_BIT | IFF_OVS_DATAPATH_BIT | IFF_TEAM_PORT_BIT);
 }
 
+/* In two words, for which no helper is called. */
+static __always_inline void dev_name(struct net_device *dev, char *name)
+{
+	const __u64 *half = (const void *)&dev->name;
+	__u64 both[DIVERT_NAME_LEN / sizeof(*half)];
+
+	if (CAN_READ) {
+		both[0] = half[0];
+		both[1] = half[1];
+		__builtin_memcpy(name, both, sizeof(both));
+	} else {
+		bpf_core_read(name, DIVERT_NAME_LEN, &dev->name);
+	}
+}
+
 /* Name and first IPv4 address of the interface that the packet is on. */
 static __always_inline void skb_dev_name(struct __sk_buff *ctx, char *name)
 {
 	struct sk_buff *skb = skb_of(ctx);
-	struct net_device *dev = READ(skb, dev);
 
-	bpf_core_read(name, DIVERT_NAME_LEN, &dev->name);
+	dev_name(READ(skb, dev), name);
 }
 
 static __always_inline __be32 skb_dev_addr(struct __sk_buff *ctx)
@@ -164,12 +178,12 @@ static __noinline struct net_device *skb_find_dev(struct __sk_buff *ctx, __u32 i
 	struct sk_buff *skb = skb_of(ctx);
 	struct net_device *dev = READ(skb, dev);
 	struct net *net = READ(dev, nd_net.net);
-	struct hlist_head *heads = READ(net, dev_index_head);
-	struct hlist_node *node = NULL;
+	void *heads = READ(net, dev_index_head);
+	struct hlist_node *node;
 	int i;
 
-	bpf_probe_read_kernel(&node, sizeof(node),
-			      (void *)heads + ifindex % HASH_BUCKETS * sizeof(*heads));
+	heads += ifindex % HASH_BUCKETS * sizeof(struct hlist_head);
+	node = READ(AS(hlist_head, heads), first);
 	for (i = 0; i < 64 && node; i++) {
 		dev = AS(net_device,
 			 (void *)node - bpf_core_field_offset(struct net_device, index_hlist));
@@ -181,14 +195,12 @@ static __noinline struct net_device *skb_find_dev(struct __sk_buff *ctx, __u32 i
 }
 
 /* Name of another interface than the one that the packet is on; all zero if it is gone. */
-static __always_inline int skb_name_of(struct __sk_buff *ctx, __u32 ifindex, char *name)
+static __always_inline void skb_name_of(struct __sk_buff *ctx, __u32 ifindex, char *name)
 {
 	struct net_device *dev = skb_find_dev(ctx, ifindex);
 
 	if (dev)
-		bpf_probe_read_kernel(name, DIVERT_NAME_LEN,
-				      (void *)dev + bpf_core_field_offset(struct net_device, name));
-	return 0;
+		dev_name(AS(net_device, dev), name);
 }
 
 #endif

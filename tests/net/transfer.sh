@@ -70,6 +70,14 @@ had() {
 		END { print had }' /proc/net/netstat
 }
 
+# full NS: datagrams that a socket there had no room for
+full() {
+	n "$1" awk '/^Udp:/ && !n++ { split($0, name) }
+		/^Udp:/ { for (i in name) if (name[i] == "RcvbufErrors") full = $i }
+		$1 == "Udp6RcvbufErrors" { full += $2 }
+		END { print full }' /proc/net/snmp /proc/net/snmp6
+}
+
 for v in 4 6; do
 	for path in through from to; do
 		case $path$v in
@@ -105,9 +113,11 @@ for v in 4 6; do
 
 		# iperf3's server reads no more once its TCP connection says so, which is not to overtake
 		divert_all ip
+		full=$(full $to)
 		iperf udp $from $to $addr -u -b 40M -l 1400 -n 4M
 		is "$what, UDP: iperf3 has sent all" "$(field udp end.sum.packets)" 2996
 		is "$what, UDP: none lost" "$(field udp end.sum.lost_packets)" 0
+		is "$what, UDP: nor for want of room in iperf3's socket" $(($(full $to) - full)) 0
 		ended "$what, UDP"
 	done
 done
