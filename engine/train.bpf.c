@@ -106,25 +106,49 @@ static __noinline int forwards(struct xdp_md *ctx, const __u8 *p, __u32 six)
 	return pass->forwards;
 }
 
+#define SHORT 128 /* bytes */
+
+/* Word by word, the last one at the end: for a short packet a helper takes longer to begin. 0, or -1. */
+static __always_inline int copy_short(void *to, void *end, const void *from, __u32 len)
+{
+	__u32 i, last = len - sizeof(__u64);
+
+	for (i = 0; i < SHORT / sizeof(__u64) && (i + 1) * sizeof(__u64) <= len; i++) {
+		if (to + (i + 1) * sizeof(__u64) > end)
+			return -1;
+		((__u64 *)to)[i] = ((const __u64 *)from)[i];
+	}
+	__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */
+	if (last > SHORT - sizeof(__u64) || to + last + sizeof(__u64) > end)
+		return -1;
+	*(__u64 *)(to + last) = *(const __u64 *)(from + last);
+	return 0;
+}
+
 /* The frame becomes this packet. 0, or it is none for a train. */
 static __always_inline int put(struct xdp_md *ctx, const struct train_pass *pass,
 			       const struct divert_batched *r, __u32 len,
 			       const struct train_mac *from)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	long more = ETH_HLEN + (long)len - (end - data);
 	__u32 last = len - 1;
-	long have = end - data;
-	struct ethhdr eth;
+	struct ethhdr *eth;
 
-	if (have != ETH_HLEN + (long)len && bpf_xdp_adjust_tail(ctx, (int)(ETH_HLEN + len - have)))
+	if (more && bpf_xdp_adjust_tail(ctx, (int)more))
 		return -1;
-	__builtin_memcpy(eth.h_dest, pass->to, ETH_ALEN);
-	__builtin_memcpy(eth.h_source, from, ETH_ALEN);
-	eth.h_proto = r->protocol;
+	eth = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	if ((void *)(eth + 1) > end)
+		return -1;
+	__builtin_memcpy(eth->h_dest, pass->to, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, from, ETH_ALEN);
+	eth->h_proto = r->protocol;
+	if (len <= SHORT)
+		return copy_short(eth + 1, end, r + 1, len);
 	__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */
 	if (last >= DIVERT_BATCH_PACKET ||
-	    bpf_xdp_store_bytes(ctx, ETH_HLEN, (void *)(r + 1), last + 1) ||
-	    bpf_xdp_store_bytes(ctx, 0, &eth, sizeof(eth)))
+	    bpf_xdp_store_bytes(ctx, ETH_HLEN, (void *)(r + 1), last + 1))
 		return -1;
 	return 0;
 }
