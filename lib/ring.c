@@ -11,6 +11,9 @@
 
 #define HEADER	   8	  /* of each record: length and flags, then the kernel's own */
 #define TELL_AFTER 16384u /* bytes read */
+#define AHEAD                                                                                      \
+	1600 /* bytes of the next record, which are asked for ahead: of a full packet on Ethernet */
+#define LINE 64
 
 int ring_create(size_t size)
 {
@@ -150,14 +153,15 @@ const struct divert_record *ring_peek(struct ring *r)
 
 void ring_next(struct ring *r)
 {
-	const char *next;
+	const __u32 *head = head_at(r);
+	const struct divert_record *record = (const void *)((const char *)head + HEADER);
+	size_t len = HEADER + sizeof(*record) + record->len, i;
 
-	step(r, *head_at(r));
-	/* the next one comes from another processor's cache: let it be on its way */
-	next = (const char *)head_at(r);
-	__builtin_prefetch(next);
-	__builtin_prefetch(next + 64);
-	__builtin_prefetch(next + 128);
+	step(r, *head);
+	/* the next one, perhaps as long, comes from another processor's cache: let it be on its way */
+	head = head_at(r);
+	for (i = 0; i < len && i < AHEAD; i += LINE)
+		__builtin_prefetch((const char *)head + i);
 }
 
 void ring_look(struct ring *r)
