@@ -11,9 +11,8 @@
 
 #define HEADER	   8	  /* of each record: length and flags, then the kernel's own */
 #define TELL_AFTER 16384u /* bytes read */
-#define AHEAD                                                                                      \
-	1600 /* bytes of the next record, which are asked for ahead: of a full packet on Ethernet */
-#define LINE 64
+#define AHEAD	   1600	  /* bytes of the next record, asked for ahead: a full frame */
+#define LINE	   64
 
 int ring_create(size_t size)
 {
