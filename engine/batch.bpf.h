@@ -188,7 +188,8 @@ static __noinline int batch_out(struct __sk_buff *skb, struct batch_desk *d,
 	}
 	/*
 	 * The neighbour is known, and nothing is asked of it; that its address is looked after is
-	 * for the last packet of each batch, which goes to it by way of the stack.
+	 * for the last packet of each batch, which goes to it by way of the stack. The frame is no clone's
+	 * any more: batch_place() has written to it.
 	 */
 	eth = (void *)(long)skb->data;
 	if ((void *)(eth + 1) > (void *)(long)skb->data_end)
