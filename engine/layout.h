@@ -134,7 +134,7 @@ struct divert_back {
 #define DIVERT_BATCH_NEXT   6	  /* but for a "no next header" here, they are 0 */
 #define DIVERT_BATCH_MAX    128	  /* packets */
 #define DIVERT_BATCH_PACKET 2048  /* bytes of the longest, with its header below */
-#define DIVERT_BATCH_FRAMED 32	  /* packets in a frame of a page */
+#define DIVERT_BATCH_FRAMED 32	  /* packets in a frame: each is charged with all it took */
 #define DIVERT_BATCH_FRAME  3584  /* bytes of all of them, so that the frame lies in a page */
 #define DIVERT_BATCH_ROOM   65408 /* bytes that the kernel half takes at most */
 
