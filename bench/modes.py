@@ -4,7 +4,7 @@ two minutes, smoke as briefly as shows that it works."""
 
 MODES = {
     "full": {
-        "overload": {"rounds": 5, "warm": 0.3, "measure": 1.0},
+        "overload": {"rounds": 9, "warm": 0.2, "measure": 0.7},
         "loss": {"rounds": 5, "trial": 1.0, "start": 200000, "precision": 1.05, "trials": 14},
         "tcp": {"rounds": 5, "seconds": 2},
         "latency": {"rounds": 5, "asks": 2000, "ms": 1500},
