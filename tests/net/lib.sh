@@ -189,6 +189,13 @@ numbers() {
 # whole: how many have a right checksum
 whole() { tcpdump -n -vv -r "$TMP/$wire.pcap" 2>/dev/null | grep -c 'udp sum ok'; }
 
+# had NS: segments that were sent again from there, and that the receiver had
+had() {
+	n "$1" awk '/^TcpExt:/ && !n++ { split($0, name) }
+		/^TcpExt:/ { for (i in name) if (name[i] == "TCPDSACKRecvSegs") had = $i }
+		END { print had }' /proc/net/netstat
+}
+
 # stop NAME: SIGTERM, wait; its exit status
 stop() {
 	local p

@@ -56,6 +56,7 @@ ping_ a 10.2.0.1
 ping_ a fd02::1
 
 burst "64 bytes" "$most" 10.2.0.1 --size 36
+burst "32 to 221 bytes" "$most" 10.2.0.1 --size 4 --vary 190
 burst "1400 bytes" "$most" 10.2.0.1 --size 1372
 burst "IPv6" "$most" fd02::1 --size 100
 sees=(b b0 -m)
@@ -114,7 +115,8 @@ is "thinks: whole" "$(whole)" "$N"
 
 # nothing is left of a program that was killed
 reflect x r 3999
-wait_for 5 "a program" test "$(trains)" = "$((before + 1))"
+there() { [ "$(trains)" = "$((before + 1))" ]; }
+wait_for 5 "a program" there
 kill -KILL "$(cat "$TMP/x.ready")"
 gone() { [ "$(trains)" = "$before" ]; }
 wait_for 10 "killed" gone

@@ -63,13 +63,6 @@ print(int(functools.reduce(lambda o, k: o[k], sys.argv[2].split("."), json.load(
 		"$TMP/$1.json" "$2"
 }
 
-# had NS: segments that were sent again from there, and that the receiver had
-had() {
-	n "$1" awk '/^TcpExt:/ && !n++ { split($0, name) }
-		/^TcpExt:/ { for (i in name) if (name[i] == "TCPDSACKRecvSegs") had = $i }
-		END { print had }' /proc/net/netstat
-}
-
 # full NS: datagrams that a socket there had no room for
 full() {
 	n "$1" awk '/^Udp:/ && !n++ { split($0, name) }

@@ -33,6 +33,8 @@ def send(args):
             break
         size = args.other if args.every and n % args.every == args.every - 1 else args.size
         data = struct.pack("!I", n).ljust(size, b"n")
+        if args.vary:
+            data += bytes((n * 31 + i * i) & 255 for i in range(n % args.vary))
         try:
             if args.connect:
                 sock.send(data)
@@ -84,6 +86,7 @@ def main():
     s.add_argument("--size", type=int, default=64, help="bytes of payload (%(default)s)")
     s.add_argument("--every", type=int, default=0, help="each so many is of another size:")
     s.add_argument("--other", type=int, default=64, help="(%(default)s)")
+    s.add_argument("--vary", type=int, default=0, help="so many sizes in turn, from --size on")
     s.add_argument("--pps", type=float, default=0, help="(as fast as it goes)")
     s.add_argument("--mark", type=int, default=0, help="SO_MARK")
     s.add_argument("--connect", action="store_true", help="connected socket")
