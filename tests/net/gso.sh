@@ -20,26 +20,33 @@ listening() { ip netns exec "$NS-$1" ss -Hltn "sport = 5000" | grep -q .; }
 # retransmits NS: of all its connections so far
 retransmits() { ip netns exec "$NS-$1" nstat -asz TcpRetransSegs | awk '$1 == "TcpRetransSegs" {print $2}'; }
 
-# transfer WHAT FROM TO-NS ADDRESS
-transfer() {
-	local again had
+# send WHAT FROM TO-NS ADDRESS [OPTION]: again: segments sent again; had: those of them that the receiver had
+send() {
 	again=$(retransmits "$2")
 	had=$(had "$2")
 	start recv "$3" bash -c 'socat -b 262144 -u TCP6-LISTEN:5000,ipv6only=0,reuseaddr STDOUT | sha256sum'
 	wait_for 10 "TCP receiver" listening "$3"
 	works "$1: sender ends well" n "$2" timeout 300 socat -b 262144 -u STDIN \
-		"TCP:${4/*:*/[$4]}:5000" < <(stream)
+		"TCP:${4/*:*/[$4]}:5000${5-}" < <(stream)
 	wait_for 60 "$1: receiver ends" test -s "$TMP/recv.out"
 	wait "$pid"
 	is "$1: $MB MB the same" "$(cat "$TMP/recv.out")" "$sum"
 	again=$(($(retransmits "$2") - again))
 	had=$(($(had "$2") - had))
-	# Of 1448 bytes: over lo they are longer, and a probe of TCP's is one in few. Large packets that overtake one
-	# another are 45 of them each, as transfer.sh says. One packet: TCP's probe for a lost tail, where a processor
-	# was away too long.
+}
+
+# transfer WHAT FROM TO-NS ADDRESS: as fast as it goes, and at 1 Gbit/s (SO_MAX_PACING_RATE). Segments are of 1448
+# bytes: over lo they are longer, and a probe of TCP's is one in few. One packet: of up to 46, TCP's probe for a lost
+# tail, where a processor was away too long. Large packets that overtake one another, as transfer.sh says, are as many.
+transfer() {
+	local again had segments=$(((MB << 20) / 1448))
+	send "$@"
 	works "$1: fewer than 1 in 1,000 segments lost, or one packet ($again sent again, $had had come)" \
-		test $((again - had > 46 ? (again - had) * 1000 : 0)) -lt $(((MB << 20) / 1448))
-	works "$1: fewer than 1 in 100 sent again" test $((again * 100)) -lt $(((MB << 20) / 1448))
+		test $((again - had > 46 ? (again - had) * 1000 : 0)) -lt $segments
+	works "$1: fewer than 1 in 100 sent again" test $((again * 100)) -lt $segments
+	send "$1, 1 Gbit/s" "${@:2}" ,setsockopt-int=1:47:125000000
+	works "$1, 1 Gbit/s: fewer than 1 in 1,000 segments sent again, or one packet ($again)" \
+		test $((again > 46 ? again * 1000 : 0)) -lt $segments
 }
 
 # sniff NS IF: the longest IP packet of TCP, by its link's frames, that tcpdump saw meanwhile
