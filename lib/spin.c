@@ -7,6 +7,9 @@
 #define REST	    256
 #define REST_STOLEN 4096
 
+/* So much of a sleep is its end, on a virtual machine whose processor was given to others meanwhile. */
+#define WAKE_NS 50000
+
 /*
  * A nap is to find a train's worth of packets (train.h); below that rate they would wait too long. Linux lets a
  * sleep be up to 50 us longer, unless the program said otherwise (PR_SET_TIMERSLACK).
@@ -54,7 +57,7 @@ void spin_slept(struct spin *s, int64_t ns, int64_t busy)
 {
 	if (s->rest)
 		s->rest--;
-	s->keen = !s->rest && ns < busy && has_others();
+	s->keen = !s->rest && busy && ns < busy + WAKE_NS && has_others();
 }
 
 /*

@@ -18,9 +18,10 @@ static void test_keen(void **state)
 		skip();
 	spin_missed(&s);
 	assert_false(s.keen);
-	spin_slept(&s, 50000, 50000);
+	/* the packet came some 50 us before the sleep was over */
+	spin_slept(&s, 100000, 50000);
 	assert_false(s.keen);
-	spin_slept(&s, 49999, 50000);
+	spin_slept(&s, 99999, 50000);
 	assert_true(s.keen);
 	spin_slept(&s, 1000, 0); /* not for at all */
 	assert_false(s.keen);
