@@ -7,7 +7,7 @@
 #define REST	    256
 #define REST_STOLEN 4096
 
-/* So much of a sleep is its end, on a virtual machine whose processor was given to others meanwhile. */
+/* So much of a short sleep may be the wake-up: 30 us on a virtual machine, one in a hundred 65. */
 #define WAKE_NS 50000
 
 /*

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a reader does at an empty ring before it sleeps until it is woken. It looks, always for about as long as a
- * wake-up takes of it; and longer, as SO_BUSY_POLL says, while packets come so fast that sleeps, the wake-up aside, are
- * shorter than that, and as long as it finds them so: a wake-up costs whoever writes the packet, too, and the packet
- * waits for it.
- * Where so many come that a short sleep whose end is known, a nap, finds many of them, it naps: that costs nobody
- * a wake-up and leaves the processor to others.
+ * wake-up takes of it; and longer, as SO_BUSY_POLL says, while packets come so fast that sleeps, the wake-up aside,
+ * are shorter than that, and as long as it finds them so: a wake-up costs whoever writes the packet, too, and the
+ * packet waits for it. Where so many come that a short sleep whose end is known, a nap, finds many of them, it naps:
+ * that costs nobody a wake-up and leaves the processor to others.
  */
 #ifndef LIB_SPIN_H
 #define LIB_SPIN_H

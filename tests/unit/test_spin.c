@@ -18,7 +18,7 @@ static void test_keen(void **state)
 		skip();
 	spin_missed(&s);
 	assert_false(s.keen);
-	/* the packet came some 50 us before the sleep was over */
+	/* up to 50 us of it are the wake-up */
 	spin_slept(&s, 100000, 50000);
 	assert_false(s.keen);
 	spin_slept(&s, 99999, 50000);
