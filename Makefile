@@ -84,13 +84,14 @@ $(B)/lib/libdivert-socket.so.0: $(INTERPOSE) $(B)/lib/libdivert.so.0 interpose/l
 $(B)/lib/%.so: $(B)/lib/%.so.0
 	$(Q)ln -sf $(<F) $@
 
+CHANGE := $(B)/obj/lib/change.o $(B)/obj/lib/unheard.o
 TOOL_LDFLAGS := -Wl,-rpath,'$$ORIGIN/../lib' -pthread $(LDFLAGS)
 
-$(B)/bin/ipfw: $(call tool_objects,ipfw) $(TOOLS_COMMON) $(B)/obj/lib/change.o $(B)/librules.a $(B)/libengine.a
+$(B)/bin/ipfw: $(call tool_objects,ipfw) $(TOOLS_COMMON) $(CHANGE) $(B)/librules.a $(B)/libengine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
-$(B)/bin/ipchains: $(call tool_objects,ipchains) $(TOOLS_COMMON) $(B)/obj/lib/change.o \
+$(B)/bin/ipchains: $(call tool_objects,ipchains) $(TOOLS_COMMON) $(CHANGE) \
 		$(B)/obj/lib/chainset.o $(B)/librules.a $(B)/libengine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
@@ -99,9 +100,10 @@ $(B)/bin/divertctl: $(call tool_objects,divertctl) $(TOOLS_COMMON) $(B)/librules
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
-$(B)/bin/interceptor: $(call tool_objects,interceptor) $(TOOLS_COMMON) $(B)/lib/libdivert.so
+$(B)/bin/interceptor: $(call tool_objects,interceptor) $(TOOLS_COMMON) $(CHANGE) $(B)/librules.a \
+		$(B)/libengine.a $(B)/lib/libdivert.so
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/lib/libdivert.so -lpcap
+	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lpcap -lbpf -lmnl
 
 $(B)/bin/divert-run: $(call tool_objects,divert-run) $(TOOLS_COMMON)
 	@mkdir -p $(@D)

@@ -22,7 +22,8 @@
 struct iface {
 	uint32_t ifindex;
 	char name[IF_NAMESIZE];
-	bool port; /* of a bridge or the like, which carries IP in its stead */
+	uint32_t master;
+	bool port; /* of its master, a bridge or the like, which carries IP in its stead */
 	bool up;
 };
 
@@ -51,7 +52,6 @@ static int take_link(const struct nlmsghdr *nlh, void *data)
 	const struct nlattr *attr, *info = NULL;
 	struct iface iface = {.ifindex = ifm->ifi_index, .up = ifm->ifi_flags & IFF_UP};
 	struct ifaces *all = data;
-	bool master = false;
 
 	if (all->only && iface.ifindex != all->only)
 		return MNL_CB_OK;
@@ -62,14 +62,14 @@ static int take_link(const struct nlmsghdr *nlh, void *data)
 			snprintf(iface.name, sizeof(iface.name), "%s", mnl_attr_get_str(attr));
 			break;
 		case IFLA_MASTER:
-			master = true;
+			iface.master = mnl_attr_get_u32(attr);
 			break;
 		case IFLA_LINKINFO:
 			info = attr;
 			break;
 		}
 	}
-	iface.port = master && (!info || is_port(info));
+	iface.port = iface.master && (!info || is_port(info));
 	if (all->n == all->room) {
 		size_t room = all->room ? 2 * all->room : 16;
 		struct iface *more = realloc(all->iface, room * sizeof(*more));
@@ -93,7 +93,7 @@ static int list_ifaces(struct ifaces *all)
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
 	rc = netlink_ask(nlh, take_link, all);
-	return rc ? engine_fail(rc, "rtnetlink: listing interfaces: %s", strerror(-rc)) : 0;
+	return rc ? engine_fail_errno(rc, "rtnetlink: listing interfaces") : 0;
 }
 
 /* The way back runs over lo, which a new namespace has down. */
@@ -115,9 +115,18 @@ static int set_up(const struct iface *iface)
 	return rc;
 }
 
-static const char *side_name(enum hook_side side)
+/* The kernel says ENOENT of a kind of qdisc or filter that it does not have. */
+static void tell_refused(char *why, size_t size, const char *name, const char *what,
+			 const char *config, int rc)
 {
-	return side == HOOK_IN ? "ingress" : "egress";
+	int len = snprintf(why, size, "%s: no %s: ", name, what);
+
+	if (rc == -ENOENT)
+		snprintf(why + len, size - len,
+			 "this kernel lacks CONFIG_NET_%s: load the module, or take another kernel",
+			 config);
+	else
+		engine_reason(rc, why + len, size - len);
 }
 
 /* Sets the side's bit in flags if the hook is there, or else says why not. */
@@ -138,8 +147,8 @@ static int hook_up(struct engine *e, const struct iface *iface, enum hook_side s
 	if (!rc)
 		*flags |= bit;
 	else
-		snprintf(why, size, "%s: no %s hook: %s", iface->name, side_name(side),
-			 strerror(-rc));
+		tell_refused(why, size, iface->name,
+			     side == HOOK_IN ? "ingress hook" : "egress hook", "CLS_BPF", rc);
 	return rc;
 }
 
@@ -156,11 +165,13 @@ static int hook_iface(struct engine *e, const struct iface *iface, char *why, si
 	flags &= DIVERT_IFACE_QDISC;
 	if (ours)
 		flags |= DIVERT_IFACE_QDISC;
-	rc = hook_up(e, iface, HOOK_IN, &flags, why, size);
+	rc = rc_out && rc_out != -EEXIST ? rc_out : hook_up(e, iface, HOOK_IN, &flags, why, size);
 	if (rc_out == -EEXIST)
 		snprintf(why, size,
 			 "%s: no egress hook: its qdisc is the older ingress, not clsact",
 			 iface->name);
+	else if (rc_out)
+		tell_refused(why, size, iface->name, "clsact qdisc", "SCH_INGRESS", rc_out);
 	else
 		rc_out = hook_up(e, iface, HOOK_OUT, &flags, why, size);
 	if (bpf_map_update_elem(e->map[ENGINE_IFACES], &iface->ifindex, &flags, BPF_ANY))
@@ -203,7 +214,7 @@ int engine_attach(struct engine *e, uint32_t ifindex,
 		  void (*tell)(const char *name, const char *why, void *arg), void *arg)
 {
 	struct ifaces all = {.only = ifindex};
-	char why[160];
+	char why[ENGINE_ERROR_MAX];
 	int rc, first;
 	size_t i;
 
@@ -227,7 +238,8 @@ int engine_attach(struct engine *e, uint32_t ifindex,
 		rc = hook_iface(e, iface, why, sizeof(why));
 		if (!rc && iface->ifindex == LO_IFINDEX && !iface->up) {
 			rc = set_up(iface);
-			snprintf(why, sizeof(why), "lo: setting it up: %s", strerror(-rc));
+			snprintf(why, sizeof(why), "lo: setting it up: ");
+			engine_reason(rc, why + strlen(why), sizeof(why) - strlen(why));
 		}
 		if (rc && tell)
 			tell(iface->name, why, arg);
@@ -236,4 +248,15 @@ int engine_attach(struct engine *e, uint32_t ifindex,
 	}
 	free(all.iface);
 	return first;
+}
+
+int engine_port_of(uint32_t ifindex, char master[IF_NAMESIZE])
+{
+	struct ifaces all = {.only = ifindex};
+	int yes = !list_ifaces(&all) && all.n && all.iface[0].port;
+
+	if (yes && !if_indextoname(all.iface[0].master, master))
+		snprintf(master, IF_NAMESIZE, "?");
+	free(all.iface);
+	return yes;
 }

@@ -32,13 +32,13 @@ int engine_slot_alive(struct engine *e, uint32_t slot)
 	if (e->asker < 0)
 		e->asker = back_open(e->identity.mark);
 	if (e->asker < 0)
-		return engine_fail(e->asker, "a packet socket: %s", strerror(-e->asker));
+		return engine_fail_errno(e->asker, "a packet socket");
 	back_frame(&frame, ETH_P_IP);
 	frame.back.ifindex = slot;
 	frame.back.flags |= DIVERT_BACK_QUERY;
 	if (send(e->asker, &frame, sizeof(frame), 0) >= 0)
 		return 0;
-	return errno == ENOBUFS ? 1 : engine_fail(-errno, "asking the engine: %s", strerror(errno));
+	return errno == ENOBUFS ? 1 : engine_fail_errno(-errno, "asking the engine");
 }
 
 /*
@@ -122,7 +122,7 @@ static int free_slot(struct engine *e, uint32_t *slot)
 	for (i = 0; i < DIVERT_SOCKETS_MAX; i++) {
 		if (bpf_map_lookup_elem(e->map[ENGINE_SOCKETS], &i, &id)) {
 			if (errno != ENOENT)
-				return engine_fail(-errno, "sockets: %s", strerror(errno));
+				return engine_fail_errno(-errno, "sockets");
 			*slot = i;
 			return 0;
 		}
@@ -130,11 +130,24 @@ static int free_slot(struct engine *e, uint32_t *slot)
 	rc = forget_dead(e, 1);
 	if (rc)
 		return rc < 0 ? rc : free_slot(e, slot);
-	return engine_fail(-ENOSPC, "%u sockets are bound, no room for another",
+	return engine_fail(-ENOSPC,
+			   "%u sockets are bound, no room for another; 'divertctl status' lists "
+			   "them",
 			   DIVERT_SOCKETS_MAX);
 }
 
 /* ---- binding ---- */
+
+static int in_use(const struct engine *e, uint32_t key, uint32_t slot)
+{
+	char names[128];
+
+	engine_holders(e, slot, names, sizeof(names));
+	return engine_fail(-EADDRINUSE,
+			   "port %u: %s is bound to it: end it, take another port, or set "
+			   "SO_REUSEPORT in both",
+			   key & 0xffff, *names ? names : "another program");
+}
 
 /* Where in the port's table a socket is to stand; those that have died make room. */
 static int free_member(struct engine *e, uint32_t key, struct divert_port *port, bool shared)
@@ -158,8 +171,7 @@ static int free_member(struct engine *e, uint32_t key, struct divert_port *port,
 			port->members &= ~(1u << i);
 			at = at < 0 ? i : at;
 		} else if (!shared || !(port->flags & DIVERT_PORT_SHARED)) {
-			return engine_fail(-EADDRINUSE, "port %u: another socket is bound to it",
-					   key & 0xffff);
+			return in_use(e, key, port->slot[i]);
 		}
 	}
 	if (at < 0)
@@ -190,7 +202,7 @@ int engine_port_bind(struct engine *e, uint32_t key, int ring_fd, bool shared,
 		return rc;
 	if (bpf_map_update_elem(e->map[ENGINE_SOCKET_CONF], slot, conf, BPF_ANY) ||
 	    bpf_map_update_elem(e->map[ENGINE_SOCKETS], slot, &ring_fd, BPF_ANY))
-		return engine_fail(-errno, "port %u: %s", key & 0xffff, strerror(errno));
+		return engine_fail_errno(-errno, "port %u", key & 0xffff);
 	*stats = port.stats;
 	if (!port.members)
 		port.flags &= ~DIVERT_PORT_SHARED;
@@ -266,6 +278,6 @@ int engine_owner_add(struct engine *e, int ring_fd, uint32_t *slot)
 	if (rc)
 		return rc;
 	if (bpf_map_update_elem(e->map[ENGINE_SOCKETS], slot, &ring_fd, BPF_ANY))
-		return engine_fail(-errno, "a slot for an owner of rules: %s", strerror(errno));
+		return engine_fail_errno(-errno, "a slot for an owner of rules");
 	return 0;
 }

@@ -20,7 +20,7 @@ static int read_sum(struct engine *e, uint32_t counter, struct divert_rule_count
 	if (!cpu)
 		return engine_fail(-ENOMEM, "no memory for counters");
 	if (bpf_map_lookup_elem(e->map[ENGINE_RULE_COUNTERS], &counter, cpu))
-		rc = engine_fail(-errno, "counter %u: %s", counter, strerror(errno));
+		rc = engine_fail_errno(-errno, "counter %u", counter);
 	for (i = 0; !rc && i < n; i++) {
 		sum->packets += cpu[i].packets;
 		sum->bytes += cpu[i].bytes;
@@ -39,7 +39,7 @@ static int read_since(struct engine *e, uint32_t counter, struct divert_rule_bas
 
 	/* the base first: one that is put there meanwhile would be above the sum */
 	if (bpf_map_lookup_elem(e->map[ENGINE_RULE_BASES], &counter, base))
-		return engine_fail(-errno, "counter %u: %s", counter, strerror(errno));
+		return engine_fail_errno(-errno, "counter %u", counter);
 	rc = read_sum(e, counter, sum);
 	if (rc)
 		return rc;
@@ -68,7 +68,7 @@ int engine_counter_zero(struct engine *e, uint32_t counter, struct divert_rule_c
 	base.packets += was.packets;
 	base.bytes += was.bytes;
 	if (bpf_map_update_elem(e->map[ENGINE_RULE_BASES], &counter, &base, BPF_EXIST))
-		return engine_fail(-errno, "counter %u: %s", counter, strerror(errno));
+		return engine_fail_errno(-errno, "counter %u", counter);
 	if (sum)
 		*sum = was;
 	return 0;

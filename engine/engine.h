@@ -9,6 +9,7 @@
 #ifndef DIVERT_ENGINE_ENGINE_H
 #define DIVERT_ENGINE_ENGINE_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,6 +61,10 @@ void engine_close(struct engine *e);
 
 /* What went wrong in this thread's last call that failed; never NULL. */
 const char *engine_error(void);
+#define ENGINE_ERROR_MAX 512 /* bytes of it */
+
+/* An errno, or -errno, in words: with the limit's value, and the way out where there is one (engine/reason.c). */
+void engine_reason(int error, char *text, size_t size);
 
 /* Below 0: the engine is older than this build. 0: of it. Above: newer. */
 int engine_age(const struct engine *e);
@@ -101,6 +106,9 @@ void engine_upgrade_close(struct engine_upgrade *u);
  */
 int engine_attach(struct engine *e, uint32_t ifindex,
 		  void (*tell)(const char *name, const char *why, void *arg), void *arg);
+
+/* 1: the interface is a port of a bridge, bond or the like, which has this name. 0: it is none. Needs no root. */
+int engine_port_of(uint32_t ifindex, char master[IF_NAMESIZE]);
 
 /* ---- rules (engine/ruleset.c); the engine is open with ENGINE_LOCK for writing ---- */
 
@@ -186,6 +194,20 @@ int engine_port_bind(struct engine *e, uint32_t key, int ring_fd, bool shared,
 		     const struct divert_socket *conf, uint32_t *slot, uint32_t *stats);
 /* Undo it. Needs ENGINE_LOCK. */
 int engine_port_release(struct engine *e, uint32_t key, uint32_t slot);
+
+/*
+ * Programs that hold the ring in the slot, of a socket or an owner of rules, or with -1 in any, as far as /proc shows
+ * them (engine/holders.c): "natd (812), ...". How many rings are held.
+ */
+int engine_holders(const struct engine *e, int slot, char *text, size_t size);
+/* Add the program of a process to such a list. */
+void engine_program(const char *pid, char *text, size_t size);
+
+/*
+ * Ordinary raw sockets of this network namespace with divert's protocol numbers, and the programs that have them, as
+ * engine_holders() (engine/raw.c). How many.
+ */
+int engine_raw_sockets(char *text, size_t size);
 
 /* 1: a process holds the ring in this slot. 0: nobody does. */
 int engine_slot_alive(struct engine *e, uint32_t slot);

@@ -182,19 +182,19 @@ int engine_find(struct engine *e)
 	if (rc == -ENOENT)
 		return engine_fail(-ENOENT, "no engine is loaded in this network namespace");
 	if (rc == -EPERM || rc == -EACCES)
-		return engine_fail(-EPERM, NEEDS);
+		return engine_fail_privilege();
 	if (!rc)
 		rc = keep_maps(e, e->prog_out);
 	if (!rc)
 		rc = keep_maps(e, e->prog_in);
 	if (rc)
-		return engine_fail(rc, "the engine's maps: %s", strerror(-rc));
+		return engine_fail_errno(rc, "the engine's maps");
 	if (e->map[ENGINE_IDENTITY] < 0)
 		return engine_fail(-EPROTO, "the filter on lo is no engine of ipdivert: "
 					    "'divertctl unload' removes it");
 	rc = read_identity(e);
 	if (rc)
-		return engine_fail(rc, "the engine's identity: %s", strerror(-rc));
+		return engine_fail_errno(rc, "the engine's identity");
 	if (e->identity.layout != DIVERT_LAYOUT)
 		return other_layout(e);
 	for (i = 0; i < ENGINE_MAPS; i++)

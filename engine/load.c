@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -16,6 +17,8 @@
 #include "hook.h"
 #include "load.h"
 #include "sysctl.h"
+
+#define BTF_FILE "/sys/kernel/btf/vmlinux"
 
 int engine_silent(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -62,8 +65,7 @@ static int reuse_maps(struct divert_bpf *skel, const struct engine *old)
 		i = engine_map_of(bpf_map__name(map));
 		rc = i < 0 ? 0 : bpf_map__reuse_fd(map, old->map[i]);
 		if (rc)
-			return engine_fail(rc, "taking over map %s: %s", bpf_map__name(map),
-					   strerror(-rc));
+			return engine_fail_errno(rc, "taking over map %s", bpf_map__name(map));
 	}
 	return 0;
 }
@@ -77,8 +79,7 @@ static int hold_maps(struct divert_bpf *skel)
 	bpf_object__for_each_map(map, skel->obj)
 	{
 		if (bpf_prog_bind_map(prog, bpf_map__fd(map), NULL) && errno != EEXIST)
-			return engine_fail(-errno, "holding map %s: %s", bpf_map__name(map),
-					   strerror(errno));
+			return engine_fail_errno(-errno, "holding map %s", bpf_map__name(map));
 	}
 	return 0;
 }
@@ -92,22 +93,47 @@ static int keep_skeleton(struct engine *e, struct divert_bpf *skel)
 	{
 		fd = dup(bpf_map__fd(map));
 		if (fd < 0)
-			return -errno;
+			return engine_fail_errno(-errno, "loading the engine");
 		engine_keep_map(e, fd);
 	}
 	e->prog_in = dup(bpf_program__fd(skel->progs.divert_in));
 	e->prog_out = dup(bpf_program__fd(skel->progs.divert_out));
-	return e->prog_in < 0 || e->prog_out < 0 ? -errno : 0;
+	return e->prog_in < 0 || e->prog_out < 0 ? engine_fail_errno(-errno, "loading the engine")
+						 : 0;
+}
+
+/* Are there as many descriptors as loading takes? Libbpf takes the lack of one for a lack of the kernel's. */
+static int try_files(void)
+{
+	int fd[2 * ENGINE_MAPS + 8], n = 0, rc = 0;
+
+	while (!rc && n < (int)(sizeof(fd) / sizeof(*fd))) {
+		fd[n] = eventfd(0, EFD_CLOEXEC);
+		if (fd[n] < 0)
+			rc = -errno;
+		else
+			n++;
+	}
+	while (n)
+		close(fd[--n]);
+	return rc;
 }
 
 static int load_failed(int rc)
 {
-	switch (rc) {
-	case -EPERM:
-		return engine_fail(-EPERM, NEEDS);
-	case -ENOMEM:
-		return engine_fail(-ENOMEM, "no memory for the engine");
-	}
+	const int files = try_files();
+
+	if (rc == -EPERM || rc == -EACCES)
+		return engine_fail_privilege();
+	if (files)
+		rc = files;
+	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM)
+		return engine_fail_errno(rc, "loading the engine");
+	if (access(BTF_FILE, R_OK))
+		return engine_fail(-EPROTONOSUPPORT,
+				   "%s: %s: the engine needs this kernel's types (BTF): a kernel "
+				   "with CONFIG_DEBUG_INFO_BTF=y, and /sys mounted",
+				   BTF_FILE, strerror(errno));
 	return engine_fail(-EPROTONOSUPPORT,
 			   "this kernel does not take the engine (%s): Linux 6.1 or later with BTF "
 			   "and CONFIG_NET_CLS_BPF is needed",
@@ -130,7 +156,7 @@ static int prepare(struct divert_bpf *skel, struct engine *e, const struct engin
 	skel->rodata->fib_flags = fib_flags();
 	rc = bpf_map__set_max_entries(skel->maps.batches, libbpf_num_possible_cpus());
 	if (rc)
-		return engine_fail(rc, "the number of processors: %s", strerror(-rc));
+		return engine_fail_errno(rc, "the number of processors");
 	return old && old->identity.layout == DIVERT_LAYOUT ? reuse_maps(skel, old) : 0;
 }
 
@@ -169,7 +195,7 @@ int engine_write_identity(struct engine *e)
 	uint32_t zero = 0;
 
 	if (bpf_map_update_elem(e->map[ENGINE_IDENTITY], &zero, &e->identity, BPF_ANY))
-		return engine_fail(-errno, "the engine's identity: %s", strerror(errno));
+		return engine_fail_errno(-errno, "the engine's identity");
 	return 0;
 }
 
@@ -198,6 +224,8 @@ static int load(struct engine *e)
 	if (rc) {
 		bpf_map_lookup_elem(e->map[ENGINE_IFACES], &lo, &flags);
 		unhook(lo, flags);
+		if (rc == -ENOENT) /* it has no such qdisc, or no such filter */
+			rc = -EPROTONOSUPPORT;
 		goto restore;
 	}
 	/* an interface that cannot be hooked is for divertctl to tell of, not to stop the others */
@@ -224,7 +252,7 @@ int engine_open(struct engine *e, unsigned int flags)
 	engine_close(e);
 	lock = sysctl_lock();
 	if (lock == -EACCES || lock == -EPERM)
-		return engine_fail(-EPERM, NEEDS);
+		return engine_fail_privilege();
 	if (lock < 0)
 		return lock;
 	rc = engine_find(e);
@@ -255,7 +283,7 @@ int engine_unload(void)
 	engine_clear(&e);
 	rc = sysctl_lock();
 	if (rc == -EACCES || rc == -EPERM)
-		return engine_fail(-EPERM, NEEDS);
+		return engine_fail_privilege();
 	if (rc < 0)
 		return rc;
 	e.lock = rc;
@@ -280,7 +308,7 @@ int engine_unload(void)
 		rc = unhook(key, flags);
 	sysctl_restore(e.identity.sysctl_was);
 	if (rc)
-		engine_fail(rc, "lo: removing the hooks: %s", strerror(-rc));
+		engine_fail_errno(rc, "lo: removing the hooks");
 out:
 	engine_close(&e);
 	return rc;

@@ -22,7 +22,10 @@ int port_get(struct engine *e, uint32_t key, struct divert_port *port)
 
 static int no_room(void)
 {
-	return engine_fail(-ENOSPC, "no room, %u ports can be in use at a time", ENTRIES_MAX);
+	return engine_fail(-ENOSPC,
+			   "no room, %u ports can be in use at a time; 'divertctl status' lists "
+			   "them: delete rules, or end programs, that name some",
+			   ENTRIES_MAX);
 }
 
 int port_put(struct engine *e, uint32_t key, const struct divert_port *port)
@@ -31,7 +34,7 @@ int port_put(struct engine *e, uint32_t key, const struct divert_port *port)
 		return 0;
 	if (errno == E2BIG || errno == ENOMEM)
 		return no_room();
-	return engine_fail(-errno, "port %u: %s", key & 0xffff, strerror(errno));
+	return engine_fail_errno(-errno, "port %u", key & 0xffff);
 }
 
 /* ---- a new entry ---- */
@@ -85,7 +88,7 @@ static int clear_stats(struct engine *e, uint32_t index, bool next, uint32_t *st
 			cpu[i].n[DIVERT_N_STATS] = *stats;
 		rc = bpf_map_update_elem(e->map[ENGINE_PORT_STATS], &index, cpu, BPF_EXIST);
 	}
-	rc = rc ? engine_fail(-errno, "counters: %s", strerror(errno)) : 0;
+	rc = rc ? engine_fail_errno(-errno, "counters") : 0;
 	free(cpu);
 	return rc;
 }
@@ -197,7 +200,7 @@ static int forget(struct engine *e, struct table *t, uint32_t key)
 	if (!rc && bpf_map_delete_elem(e->map[ENGINE_PORTS], &key))
 		rc = -errno;
 	if (rc)
-		return engine_fail(rc, "port %u: %s", key & 0xffff, strerror(-rc));
+		return engine_fail_errno(rc, "port %u", key & 0xffff);
 	t->taken[port.stats % DIVERT_PORTS_MAX] = false;
 	t->entries--;
 	return 0;
@@ -223,13 +226,13 @@ static int forget_all(struct engine *e, struct table *t, const uint32_t *idle, u
 	map = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "settle", sizeof(uint32_t),
 			     sizeof(uint32_t), 1, &opts);
 	if (map < 0)
-		return engine_fail(-errno, "a map: %s", strerror(errno));
+		return engine_fail_errno(-errno, "a map");
 	for (i = 0; i < n && !rc; i++)
 		rc = forget(e, t, idle[i]);
 	settled = settle(e, map);
 	close(map);
 	if (settled && !rc)
-		rc = engine_fail(settled, "waiting for packets: %s", strerror(-settled));
+		rc = engine_fail_errno(settled, "waiting for packets");
 	return rc;
 }
 

@@ -165,7 +165,7 @@ int engine_rules_set(struct engine *e, const struct engine_rules *r)
 
 	if (!r->source_len) {
 		rc = put(e, -1);
-		return rc ? engine_fail(rc, "removing the rules: %s", strerror(-rc)) : 0;
+		return rc ? engine_fail_errno(rc, "removing the rules") : 0;
 	}
 	if (r->insns > DIVERT_INSNS_MAX || r->source_len > SOURCE_MAX)
 		return engine_fail(-E2BIG, "the rule set is too large: %u instructions, %u at most",
@@ -182,7 +182,7 @@ int engine_rules_set(struct engine *e, const struct engine_rules *r)
 	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rule_pages", sizeof(uint32_t),
 			     sizeof(union divert_page), pages, &opts);
 	if (map < 0)
-		return engine_fail(-errno, "a map for the rules: %s", strerror(errno));
+		return engine_fail_errno(-errno, "a map for the rules");
 	rc = put_pages(map, 0, &head, sizeof(head));
 	if (!rc)
 		rc = put_pages(map, 1, r->insn, r->insns * sizeof(*r->insn));
@@ -193,7 +193,7 @@ int engine_rules_set(struct engine *e, const struct engine_rules *r)
 	if (!rc)
 		rc = put(e, map);
 	close(map);
-	return rc ? engine_fail(rc, "the rules: %s", strerror(-rc)) : 0;
+	return rc ? engine_fail_errno(rc, "the rules") : 0;
 }
 
 static int get_source(int map, char **source, uint32_t *len)
@@ -232,10 +232,9 @@ static int open_rules(struct engine *e)
 	int map;
 
 	if (bpf_map_lookup_elem(e->map[ENGINE_RULES], &zero, &id))
-		return errno == ENOENT ? -ENOENT
-				       : engine_fail(-errno, "the rules: %s", strerror(errno));
+		return errno == ENOENT ? -ENOENT : engine_fail_errno(-errno, "the rules");
 	map = bpf_map_get_fd_by_id(id);
-	return map < 0 ? engine_fail(-errno, "the rules: %s", strerror(errno)) : map;
+	return map < 0 ? engine_fail_errno(-errno, "the rules") : map;
 }
 
 int engine_rules_get(struct engine *e, char **source, uint32_t *len)
@@ -248,7 +247,7 @@ int engine_rules_get(struct engine *e, char **source, uint32_t *len)
 		return map == -ENOENT ? 0 : map;
 	rc = get_source(map, source, len);
 	close(map);
-	return rc ? engine_fail(rc, "the rules: %s", strerror(-rc)) : 0;
+	return rc ? engine_fail_errno(rc, "the rules") : 0;
 }
 
 static void name_port(const struct divert_insn *in, struct named *named)
@@ -288,5 +287,5 @@ int ruleset_named(struct engine *e, struct named *named)
 		return map == -ENOENT ? 0 : map;
 	rc = get_named(map, named);
 	close(map);
-	return rc ? engine_fail(rc, "the rules: %s", strerror(-rc)) : 0;
+	return rc ? engine_fail_errno(rc, "the rules") : 0;
 }

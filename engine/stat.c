@@ -66,7 +66,7 @@ static int get_stats(struct engine *e, uint32_t index, struct divert_port_stats 
 	if (bpf_map_lookup_elem(e->map[ENGINE_PORT_STATS], &index, cpu)) {
 		n = -errno;
 		free(cpu);
-		return engine_fail(n, "counters: %s", strerror(-n));
+		return engine_fail_errno(n, "counters");
 	}
 	for (i = 0; i < n; i++)
 		for (c = 0; c < DIVERT_N_ROOM; c++)

@@ -57,8 +57,8 @@ int sysctl_set(uint8_t was[8])
 			continue; /* no IPv6 */
 		if (rc < 0) {
 			sysctl_restore(was);
-			return engine_fail(rc, "%s: %s (needed for %s)", setting[i].path,
-					   strerror(-rc), setting[i].why);
+			return engine_fail_errno(rc, "%s has to be 1 for %s, and cannot be set",
+						 setting[i].path, setting[i].why);
 		}
 		if (rc != 1)
 			was[i] = rc;
@@ -80,13 +80,13 @@ int sysctl_lock(void)
 	int fd = open(LOCK_FILE, O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return engine_fail(-errno, LOCK_FILE ": %s", strerror(errno));
+		return engine_fail_errno(-errno, "%s has to be open for writing", LOCK_FILE);
 	while (flock(fd, LOCK_EX)) {
 		if (errno != EINTR) {
 			int error = errno;
 
 			close(fd);
-			return engine_fail(-error, LOCK_FILE ": lock: %s", strerror(error));
+			return engine_fail_errno(-error, "%s: lock", LOCK_FILE);
 		}
 	}
 	return fd;

@@ -32,15 +32,14 @@ int engine_table_put(struct engine *e, enum engine_map map, const struct engine_
 	if (errno == ENOSPC || errno == E2BIG)
 		return engine_fail(-ENOSPC, "the tables are full: %d entries at most",
 				   room_of(map));
-	return engine_fail(-errno, "a table's entry: %s", strerror(errno));
+	return engine_fail_errno(-errno, "a table's entry");
 }
 
 int engine_table_remove(struct engine *e, enum engine_map map, const struct engine_entry *entry)
 {
 	if (!bpf_map_delete_elem(e->map[map], &entry->addr))
 		return 0;
-	return errno == ENOENT ? -ENOENT
-			       : engine_fail(-errno, "a table's entry: %s", strerror(errno));
+	return errno == ENOENT ? -ENOENT : engine_fail_errno(-errno, "a table's entry");
 }
 
 static uint32_t table_of(const struct engine_entry *entry, enum engine_map map)
@@ -117,7 +116,7 @@ int engine_log_reset(struct engine *e, uint32_t counter)
 	uint64_t zero = 0;
 
 	if (bpf_map_update_elem(e->map[ENGINE_LOG_COUNTS], &counter, &zero, BPF_EXIST))
-		return engine_fail(-errno, "the log's counter %u: %s", counter, strerror(errno));
+		return engine_fail_errno(-errno, "the log's counter %u", counter);
 	return 0;
 }
 
@@ -127,13 +126,13 @@ int engine_log_read(struct engine *e, uint64_t *serial, struct divert_log_entry 
 	uint32_t at = 0;
 
 	if (bpf_map_lookup_elem(e->map[ENGINE_LOG_HEAD], &at, &head))
-		return engine_fail(-errno, "the log: %s", strerror(errno));
+		return engine_fail_errno(-errno, "the log");
 	if (head.serial > DIVERT_LOG_ROOM && *serial < head.serial - DIVERT_LOG_ROOM)
 		*serial = head.serial - DIVERT_LOG_ROOM;
 	while (*serial < head.serial) {
 		at = ++*serial % DIVERT_LOG_ROOM;
 		if (bpf_map_lookup_elem(e->map[ENGINE_LOG_ENTRIES], &at, entry))
-			return engine_fail(-errno, "the log: %s", strerror(errno));
+			return engine_fail_errno(-errno, "the log");
 		/* one that is being written, or was since, is passed over */
 		if (entry->serial == *serial)
 			return 1;

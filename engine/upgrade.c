@@ -84,7 +84,7 @@ static int copy_state(const struct engine_upgrade *u)
 		rc = copy_table(u, ENGINE_TABLE_KEYS);
 	if (!rc)
 		rc = copy_table(u, ENGINE_TABLE_FLOWS);
-	return rc ? engine_fail(rc, "taking over the settings: %s", strerror(-rc)) : 0;
+	return rc ? engine_fail_errno(rc, "taking over the settings") : 0;
 }
 
 /* What a layout before 9 has not is 0. */
@@ -135,7 +135,7 @@ static int copy_counters(const struct engine_upgrade *u)
 	}
 	free(was);
 	free(cpu);
-	return rc ? engine_fail(rc, "taking over the counters: %s", strerror(-rc)) : 0;
+	return rc ? engine_fail_errno(rc, "taking over the counters") : 0;
 }
 
 static bool has_stable(const struct engine *e)
@@ -150,7 +150,7 @@ static int lock_and_find(struct engine *old)
 	int rc, lock = sysctl_lock();
 
 	if (lock == -EACCES || lock == -EPERM)
-		return engine_fail(-EPERM, NEEDS);
+		return engine_fail_privilege();
 	if (lock < 0)
 		return lock;
 	rc = engine_find(old);

@@ -57,10 +57,8 @@ int main(int argc, char **argv)
 	sin.sin_port = htons((unsigned short)strtoul(argv[1], NULL, 10));
 	most = strtoul(argv[2], NULL, 10);
 	fd = divert_socket(AF_INET, SOCK_CLOEXEC);
-	if (fd < 0)
-		err(1, "divert socket");
-	if (divert_bind(fd, (struct sockaddr *)&sin, sizeof(sin)))
-		err(1, "divert port %s", argv[1]);
+	if (fd < 0 || divert_bind(fd, (struct sockaddr *)&sin, sizeof(sin)))
+		errx(1, "%s", divert_error());
 	for (;;) {
 		n = divert_borrow(fd, loan, BATCH, 0);
 		if (n < 0 && errno != EINTR)

@@ -67,7 +67,7 @@ struct timespec;
  * flags: SOCK_NONBLOCK, SOCK_CLOEXEC. Loads the engine on first use.
  * EPERM: needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON. EAFNOSUPPORT: domain. EINVAL: flags.
  * EMFILE, ENFILE, ENOMEM, ENOBUFS. EPROTONOSUPPORT: the kernel cannot carry the engine. EPROTO: an engine of
- * another version is loaded. (divert(4): socket.)
+ * another version is loaded. EROFS: /proc/sys cannot be written to. divert_error() says more. (divert(4): socket.)
  */
 int divert_socket(int domain, int flags);
 
@@ -77,6 +77,12 @@ int divert_socket(int domain, int flags);
  * EPERM. ENOSPC: too many ports, or 32 sockets share this one. (divert(4): bind.)
  */
 int divert_bind(int fd, const struct sockaddr *addr, socklen_t len);
+
+/*
+ * What was wrong in this thread's last divert_socket() or divert_bind() that failed, as a sentence with the way out;
+ * never NULL.
+ */
+const char *divert_error(void);
 
 /* The bound port; port 0 if there is none. */
 int divert_getsockname(int fd, struct sockaddr *addr, socklen_t *len);

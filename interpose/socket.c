@@ -10,6 +10,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 static int fail(int error)
 {
@@ -28,6 +31,17 @@ static bool asks_for_divert(int domain, int type, int protocol)
 	       (protocol == IPPROTO_DIVERT || protocol == IPPROTO_DIVERT_OLD);
 }
 
+/* Programs print errno, if anything; who asks for it (divert-run -v) gets the sentence, too. Keeps errno. */
+static void tell(const char *call)
+{
+	const char *verbose = secure_getenv("DIVERT_VERBOSE");
+	const int saved = errno;
+
+	if (verbose && *verbose)
+		dprintf(STDERR_FILENO, "libdivert: %s: %s\n", call, divert_error());
+	errno = saved;
+}
+
 PUBLIC int socket(int domain, int type, int protocol)
 {
 	int fd;
@@ -37,14 +51,21 @@ PUBLIC int socket(int domain, int type, int protocol)
 	fd = divert_socket(domain == AF_INET6 ? AF_INET6 : AF_INET, type & ~SOCK_RAW);
 	if (fd >= 0)
 		watch_children();
+	else
+		tell("socket");
 	return fd;
 }
 
 PUBLIC int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	if (divert_is(fd))
-		return divert_bind(fd, addr, len);
-	return NEXT(bind)(fd, addr, len);
+	int rc;
+
+	if (!divert_is(fd))
+		return NEXT(bind)(fd, addr, len);
+	rc = divert_bind(fd, addr, len);
+	if (rc)
+		tell("bind");
+	return rc;
 }
 
 /* As on FreeBSD, a divert socket has no peer: the address says which way each packet goes. */

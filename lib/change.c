@@ -6,12 +6,7 @@
 
 static int refuse_engine(struct rules_error *err, int rc)
 {
-	if (rc == -EPERM || rc == -EACCES)
-		return rules_fail(err, EPERM,
-				  "Operation not permitted: needs root (CAP_NET_ADMIN, "
-				  "CAP_NET_RAW, "
-				  "CAP_BPF and CAP_PERFMON)");
-	return rules_fail(err, -rc, "%s", engine_error());
+	return rules_fail(err, rc == -EACCES ? EPERM : -rc, "%s", engine_error());
 }
 
 /* ---- taking it out ---- */

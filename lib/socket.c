@@ -20,6 +20,7 @@
 #include "divert.h"
 #include "engine/back.h"
 #include "engine/engine.h"
+#include "error.h"
 #include "forks.h"
 #include "loans.h"
 #include "owner.h"
@@ -225,6 +226,24 @@ static int lowest(int fd)
 	return low < fd ? low : fd;
 }
 
+/* The ring, what writes, and what wakes: all that the descriptor stands for. */
+static int furnish(struct dsock *s, const struct engine *e, int *fd)
+{
+	int rc = s->shared && s->scratch ? 0 : -ENOMEM;
+
+	if (!rc)
+		rc = *fd = ring_create(RING_DEFAULT);
+	if (rc >= 0)
+		rc = ring_map(&s->ring, *fd);
+	if (!rc)
+		s->shared->conf.limit = s->ring.size;
+	if (!rc)
+		rc = open_back(s, e);
+	if (!rc)
+		rc = open_shut(s);
+	return rc;
+}
+
 int divert_socket(int domain, int flags)
 {
 	struct engine e;
@@ -232,29 +251,20 @@ int divert_socket(int domain, int flags)
 	int fd = -1, rc;
 
 	if (domain != AF_INET && domain != AF_INET6)
-		return fail(EAFNOSUPPORT);
+		return refuse(EAFNOSUPPORT,
+			      "address family %d: a divert socket has AF_INET or AF_INET6", domain);
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
-		return fail(EINVAL);
+		return refuse(EINVAL, "flags %#x: there are SOCK_NONBLOCK and SOCK_CLOEXEC", flags);
 	forks_watch();
 	rc = engine_open(&e, ENGINE_LOAD);
 	if (rc)
-		return fail(-rc);
+		return refuse_engine(-rc);
 	s = socket_new(domain);
 	if (!s) {
 		engine_close(&e);
-		return fail(ENOMEM);
+		return refuse_errno(ENOMEM, "a divert socket");
 	}
-	rc = s->shared && s->scratch ? 0 : -ENOMEM;
-	if (!rc)
-		rc = fd = ring_create(RING_DEFAULT);
-	if (rc >= 0)
-		rc = ring_map(&s->ring, fd);
-	if (!rc)
-		s->shared->conf.limit = s->ring.size;
-	if (!rc)
-		rc = open_back(s, &e);
-	if (!rc)
-		rc = open_shut(s);
+	rc = furnish(s, &e, &fd);
 	if (!rc)
 		train_begin(&e, s);
 	engine_close(&e);
@@ -268,32 +278,36 @@ int divert_socket(int domain, int flags)
 		socket_put(s);
 		if (fd >= 0)
 			syscall(SYS_close, fd);
-		return fail(-rc);
+		return refuse_errno(-rc, "a divert socket");
 	}
 	return fd;
 }
 
+/* 0, or -1 and errno. */
 static int port_of(const struct dsock *s, const struct sockaddr *addr, socklen_t len, uint32_t *key)
 {
 	const struct sockaddr_in6 *in6 = (const void *)addr;
 	const struct sockaddr_in *in = (const void *)addr;
+	socklen_t wanted;
 
 	if (!addr || len < sizeof(addr->sa_family))
-		return -EINVAL;
+		return refuse(EINVAL, "bind: no address");
 	/* either family does, as its address means nothing */
-	if (addr->sa_family == AF_INET) {
-		if (len != sizeof(*in))
-			return -EINVAL;
-		*key = ntohs(in->sin_port);
-	} else if (addr->sa_family == AF_INET6 && s->domain == AF_INET6) {
-		if (len != sizeof(*in6))
-			return -EINVAL;
-		*key = ntohs(in6->sin6_port);
+	if (addr->sa_family == AF_INET || (addr->sa_family == AF_INET6 && s->domain == AF_INET6)) {
+		wanted = addr->sa_family == AF_INET ? sizeof(*in) : sizeof(*in6);
+		if (len != wanted)
+			return refuse(EINVAL,
+				      "bind: an address of %u bytes, of family %d it has %u", len,
+				      addr->sa_family, wanted);
+		*key = ntohs(addr->sa_family == AF_INET ? in->sin_port : in6->sin6_port);
 	} else {
-		return -EAFNOSUPPORT;
+		return refuse(EAFNOSUPPORT, "bind: address family %d, the socket's is %d",
+			      addr->sa_family, s->domain);
 	}
 	if (!*key)
-		return -EINVAL;
+		return refuse(EINVAL,
+			      "port 0: a divert port is a number from 1 to 65535 (sin_port, in "
+			      "network byte order)");
 	if (s->domain == AF_INET6)
 		*key |= DIVERT_KEY_V6;
 	return 0;
@@ -315,6 +329,7 @@ static int bind_bypass(struct dsock *s, struct engine *e)
 	return 0;
 }
 
+/* 0, or -1 and errno. */
 static int bind_port(struct dsock *s, int fd, uint32_t key)
 {
 	struct shared *sh = s->shared;
@@ -323,30 +338,34 @@ static int bind_port(struct dsock *s, int fd, uint32_t key)
 	int rc = engine_open(&e, ENGINE_LOAD | ENGINE_LOCK);
 
 	if (rc)
-		return rc;
+		return refuse_engine(-rc);
 	if (s->mark != e.identity.mark) /* unloaded and loaded since socket() */
 		rc = open_back(s, &e);
 	if (!rc)
 		train_begin(&e, s);
 	e.asker = fcntl(s->back, F_DUPFD_CLOEXEC, 0); /* to open and close another takes 10 ms */
-	if (!rc)
-		rc = engine_port_bind(&e, key, fd, sh->on & SOCKET_REUSEPORT, &sh->conf, &slot,
-				      &stats);
-	if (!rc) {
-		if (sh->bound)
-			engine_port_release(&e, sh->key, sh->slot);
-		back_account(s->back, stats);
-		back_account(s->back_gso, stats);
-		s->stats = stats;
-		sh->key = key;
-		sh->slot = slot;
-		sh->bound = true;
-		rc = bind_bypass(s, &e);
-		/* interfaces that have appeared since the engine was loaded */
-		engine_attach(&e, 0, NULL, NULL);
+	if (rc) {
+		engine_close(&e);
+		return refuse_errno(-rc, "bind");
 	}
+	rc = engine_port_bind(&e, key, fd, sh->on & SOCKET_REUSEPORT, &sh->conf, &slot, &stats);
+	if (rc) {
+		engine_close(&e);
+		return refuse_engine(-rc);
+	}
+	if (sh->bound)
+		engine_port_release(&e, sh->key, sh->slot);
+	back_account(s->back, stats);
+	back_account(s->back_gso, stats);
+	s->stats = stats;
+	sh->key = key;
+	sh->slot = slot;
+	sh->bound = true;
+	rc = bind_bypass(s, &e);
+	/* interfaces that have appeared since the engine was loaded */
+	engine_attach(&e, 0, NULL, NULL);
 	engine_close(&e);
-	return rc;
+	return rc ? refuse_errno(-rc, "bind: DIVERT_BYPASS") : 0;
 }
 
 int divert_bind(int fd, const struct sockaddr *addr, socklen_t len)
@@ -354,17 +373,19 @@ int divert_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	struct dsock *s = socket_get(fd);
 	uint32_t key;
 	bool locked;
-	int rc;
+	int rc, saved;
 
 	if (!s)
-		return -1;
+		return refuse(ENOTSOCK, "descriptor %d is no divert socket", fd);
 	rc = port_of(s, addr, len, &key);
 	locked = socket_lock(s);
 	if (!rc && !(s->shared->bound && s->shared->key == key))
 		rc = bind_port(s, fd, key);
+	saved = errno;
 	socket_unlock(s, locked);
 	socket_put(s);
-	return rc ? fail(-rc) : 0;
+	errno = saved;
+	return rc;
 }
 
 int divert_getsockname(int fd, struct sockaddr *addr, socklen_t *len)

@@ -225,7 +225,7 @@ r ipfw -q add 50 divert 2005 udp from any to any out
 r ip route add prohibit 10.77.0.0/24
 listen busy 2006
 does "interceptor: the port is in use" 1 interceptor 2006
-says "interceptor: the port is in use" "port 2006: another program is bound to it"
+says "interceptor: the port is in use" "port 2006: interceptor \(${pid_busy:-}\) is bound to it"
 ended busy INT
 does "interceptor: no port" 2 interceptor
 says "interceptor: no port" "usage: interceptor"

@@ -157,7 +157,7 @@ done
 by other timeout 5 divert-run "$PROGS/reflect" 2001 2>"$TMP/err"
 says "an older engine: a socket" "EPROTO$"
 does "an older engine: interceptor" 1 other timeout 5 interceptor 2001
-says "an older engine: interceptor" "an engine of another version is loaded; 'divertctl upgrade'"
+says "an older engine: interceptor" "the engine loaded here is of ipdivert .*'divertctl upgrade'"
 is "nothing of this has changed it" "$(by this ipfw list)" "$owned"
 
 # neither diverted nor denied packets slip through while the engine is exchanged

@@ -132,6 +132,10 @@ int main(int argc, char **argv)
 	found = find_program(program, program_path);
 	if (found)
 		warn_about(program, program_path);
+	if (verbose && setenv("DIVERT_VERBOSE", "1", 1)) {
+		fprintf(stderr, "divert-run: cannot set DIVERT_VERBOSE: %s\n", strerror(errno));
+		return EXIT_OWN;
+	}
 	if (verbose)
 		fprintf(stderr, "divert-run: LD_PRELOAD=%s %s\n", getenv("LD_PRELOAD"),
 			found ? program_path : program);

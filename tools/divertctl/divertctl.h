@@ -2,10 +2,6 @@
 #ifndef DIVERTCTL_H
 #define DIVERTCTL_H
 
-#include <stdio.h>
-
-struct engine;
-
 enum {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1,
@@ -25,11 +21,5 @@ int command_unload(int argc, char **argv);
 /* Say what went wrong with the engine; the exit status for it. */
 int engine_failed(int rc);
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/*
- * Print the programs that hold a ring of the engine's sockets, or one that says whose a rule is, as far as /proc shows them: "natd (812), ...".
- * How many sockets are held.
- */
-int print_holders(const struct engine *e, FILE *to);
 
 #endif

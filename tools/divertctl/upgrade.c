@@ -97,21 +97,14 @@ static int move_rules(struct engine_upgrade *u)
 /* Programs that have the old engine's sockets, or rules that go with them: those do not come along. */
 static void tell_holders(const struct engine *old)
 {
-	char *names = NULL;
-	size_t size;
-	FILE *to = open_memstream(&names, &size);
-	int n;
+	char names[1024];
+	int n = engine_holders(old, -1, names, sizeof(names));
 
-	if (!to)
-		return;
-	n = print_holders(old, to);
-	fclose(to);
 	if (n)
 		printf("%d %s left behind: restart %s\n", n,
 		       n == 1 ? "socket, or rule of a program, is"
 			      : "sockets, or rules of programs, are",
 		       names);
-	free(names);
 }
 
 static int upgrade(struct engine_upgrade *u)

@@ -12,4 +12,7 @@ void print_line(FILE *to, const struct sockaddr_in *from, const uint8_t *packet,
 /* The packet in hex, 16 bytes a line, as the HOWTO's program has it. */
 void print_hex(FILE *to, const uint8_t *packet, size_t len);
 
+/* After the socket was closed: say so if rules still divert to the port and now drop. */
+void tell_end(uint16_t port);
+
 #endif

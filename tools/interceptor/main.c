@@ -124,21 +124,13 @@ static int open_socket(void)
 {
 	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(option.port)};
 	int fd = divert_socket(AF_INET, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	char port[16];
 
 	if (fd < 0)
-		return complain("a divert socket",
-				errno == EPERM ? "needs root (CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF "
-						 "and CAP_PERFMON)"
-				: errno == EPROTO ? "an engine of another version is loaded; "
-						    "'divertctl upgrade' says which"
-						  : strerror(errno));
-	snprintf(port, sizeof(port), "port %u", option.port);
-	if (divert_bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		return complain(port, errno == EADDRINUSE
-					      ? "another program is bound to it; 'divertctl "
-						"status' lists them"
-					      : strerror(errno));
+		return complain("a divert socket", divert_error());
+	if (divert_bind(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		fprintf(stderr, "interceptor: %s\n", divert_error()); /* which names the port */
+		return -1;
+	}
 	return fd;
 }
 
@@ -239,6 +231,8 @@ static int run(pcap_dumper_t *file)
 	fprintf(stderr, "interceptor: listening on divert port %u\n", option.port);
 	rc = loop(fd, signals, file);
 	divert_close(fd);
+	if (!option.quiet)
+		tell_end(option.port);
 	fprintf(stderr, "%lu packets received (%llu bytes), %lu written back, %lu failed\n",
 		seen.received, seen.bytes, seen.written, seen.failed);
 	return rc;

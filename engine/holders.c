@@ -2,15 +2,14 @@
 /* Which processes hold the engine's sockets: the kernel says so in /proc/PID/fdinfo. */
 #include <ctype.h>
 #include <dirent.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 
-#include "divertctl.h"
-#include "engine/engine.h"
+#include "engine.h"
 
 struct rings {
 	uint32_t id[DIVERT_SOCKETS_MAX];
@@ -18,13 +17,28 @@ struct rings {
 	int n;
 };
 
-static void list_rings(const struct engine *e, struct rings *rings)
+static void list_rings(const struct engine *e, int only, struct rings *rings)
 {
 	uint32_t slot, id;
 
 	for (slot = 0; slot < DIVERT_SOCKETS_MAX; slot++)
-		if (!bpf_map_lookup_elem(e->map[ENGINE_SOCKETS], &slot, &id))
+		if ((only < 0 || slot == (uint32_t)only) &&
+		    !bpf_map_lookup_elem(e->map[ENGINE_SOCKETS], &slot, &id))
 			rings->id[rings->n++] = id;
+}
+
+/* Reading fdinfo takes ten times as long: only of what is a map. */
+static bool is_map(const char *pid, const char *fd)
+{
+	char path[300], to[32];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/fd/%s", pid, fd);
+	len = readlink(path, to, sizeof(to) - 1);
+	if (len < 0)
+		return false;
+	to[len] = '\0';
+	return !strcmp(to, "anon_inode:bpf-map");
 }
 
 /* Is it the descriptor of a ring? */
@@ -57,22 +71,25 @@ static bool holds(const char *pid, struct rings *rings)
 	char path[300];
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/proc/%.16s/fdinfo", pid);
+	snprintf(path, sizeof(path), "/proc/%.16s/fd", pid);
 	dir = opendir(path);
 	if (!dir)
 		return false;
 	while ((entry = readdir(dir))) {
+		if (!isdigit((unsigned char)*entry->d_name) || !is_map(pid, entry->d_name))
+			continue;
 		snprintf(path, sizeof(path), "/proc/%.16s/fdinfo/%s", pid, entry->d_name);
-		if (isdigit((unsigned char)*entry->d_name) && look_at(path, rings))
+		if (look_at(path, rings))
 			found = true;
 	}
 	closedir(dir);
 	return found;
 }
 
-static void print_program(const char *pid, bool first, FILE *to)
+void engine_program(const char *pid, char *text, size_t size)
 {
 	char path[64], name[64] = "?";
+	size_t len = strlen(text);
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%.16s/comm", pid);
@@ -82,26 +99,22 @@ static void print_program(const char *pid, bool first, FILE *to)
 			name[strcspn(name, "\n")] = '\0';
 		fclose(f);
 	}
-	fprintf(to, "%s%s (%s)", first ? "" : ", ", name, pid);
+	snprintf(text + len, size - len, "%s%s (%.16s)", len ? ", " : "", name, pid);
 }
 
-int print_holders(const struct engine *e, FILE *to)
+int engine_holders(const struct engine *e, int slot, char *text, size_t size)
 {
 	struct rings *rings = calloc(1, sizeof(*rings));
+	DIR *proc = rings ? opendir("/proc") : NULL;
 	const struct dirent *entry;
-	bool first = true;
 	int i, n = 0;
-	DIR *proc;
 
-	proc = rings ? opendir("/proc") : NULL;
+	*text = '\0';
 	if (proc) {
-		list_rings(e, rings);
-		while (rings->n && (entry = readdir(proc))) {
-			if (!isdigit((unsigned char)*entry->d_name) || !holds(entry->d_name, rings))
-				continue;
-			print_program(entry->d_name, first, to);
-			first = false;
-		}
+		list_rings(e, slot, rings);
+		while (rings->n && (entry = readdir(proc)))
+			if (isdigit((unsigned char)*entry->d_name) && holds(entry->d_name, rings))
+				engine_program(entry->d_name, text, size);
 		closedir(proc);
 		for (i = 0; i < rings->n; i++)
 			n += rings->held[i];
