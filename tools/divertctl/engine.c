@@ -152,14 +152,47 @@ int command_get(int argc, char **argv)
 	return rc ? EXIT_FAILED : EXIT_OK;
 }
 
+/* "2000, 2001", of sockets that are bound; how many ports. */
+static int bound_ports(struct engine *e, char *text, size_t size)
+{
+	struct engine_port *port;
+	int i, n = engine_ports(e, &port), found = 0;
+	size_t len = 0;
+
+	if (n < 0)
+		return 0;
+	for (i = 0; i < n; i++)
+		if (port[i].alive && len < size)
+			len += snprintf(text + len, size - len, "%s%u", found++ ? ", " : "",
+					port[i].key & 0xffff);
+	free(port);
+	return found;
+}
+
 int command_unload(int argc, char **argv)
 {
-	int rc;
+	char ports[256], names[1024];
+	struct engine e;
+	int rc, bound = 0;
 
 	if (argc)
 		return usage_error("%s: one word too many", argv[0]);
+	if (!engine_open(&e, 0)) {
+		bound = bound_ports(&e, ports, sizeof(ports));
+		if (bound)
+			engine_holders(&e, -1, names, sizeof(names));
+		engine_close(&e);
+	}
 	rc = engine_unload();
 	if (rc == -ENOENT)
 		return EXIT_OK; /* what was asked for is so already */
-	return rc ? engine_failed(rc) : EXIT_OK;
+	if (rc)
+		return engine_failed(rc);
+	if (bound)
+		fprintf(stderr,
+			"divertctl: sockets were bound to port%s %s: they receive nothing more, "
+			"and "
+			"wait for ever: restart %s\n",
+			bound > 1 ? "s" : "", ports, *names ? names : "their programs");
+	return EXIT_OK;
 }

@@ -74,6 +74,17 @@ static int print_ports(struct engine *e)
 	return 0;
 }
 
+/* Packets do not reach it, and no error told its program so. */
+static void print_raw(void)
+{
+	char names[512];
+
+	if (engine_raw_sockets(names, sizeof(names)))
+		printf("ordinary raw sockets of protocol 258 or 254: %s\n  nothing is diverted to "
+		       "them: start the program with 'divert-run'\n",
+		       *names ? names : "of programs that /proc does not show");
+}
+
 int command_status(int argc, char **argv)
 {
 	struct divert_settings settings = {};
@@ -86,6 +97,7 @@ int command_status(int argc, char **argv)
 	rc = engine_open(&e, 0);
 	if (rc == -ENOENT) {
 		puts("engine: not loaded");
+		print_raw();
 		return EXIT_NO_ENGINE;
 	}
 	if (rc)
@@ -95,6 +107,7 @@ int command_status(int argc, char **argv)
 	printf("pass-through: %s\n", settings.pass_through ? "on" : "off");
 	print_ifaces(&e);
 	rc = print_ports(&e);
+	print_raw();
 	engine_close(&e);
 	return rc ? engine_failed(rc) : EXIT_OK;
 }

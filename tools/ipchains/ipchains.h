@@ -25,6 +25,9 @@ int check_packets(struct chainset *s, const struct chain_command *c, struct rule
 int save_main(int argc, char **argv);
 int restore_main(int argc, char **argv);
 
+/* tools/ipchains/tell.c: nobody listens on a port that rules divert to; 0: on any of them */
+void tell_unheard(struct chainset *s, uint16_t port);
+
 /* tools/ipchains/main.c; complain(): says it; the exit status */
 void warn_interface(const char *name, const char *why, void *arg);
 int complain(const char *program, const struct rules_error *err);

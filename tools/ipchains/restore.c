@@ -104,6 +104,8 @@ int restore_main(int argc, char **argv)
 		rc = restore(&s, &o, &err);
 	if (!rc)
 		rc = chainset_commit(&s, warn_interface, &err);
+	if (!rc)
+		tell_unheard(&s, 0);
 	chainset_close(&s);
 	return rc ? complain("ipchains-restore", &err) : STATUS_OK;
 }

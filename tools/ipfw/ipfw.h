@@ -83,6 +83,9 @@ struct session {
 	uint32_t last_table;		/* at the beginning */
 	bool sweep; /* tables were emptied or destroyed: entries are left over */
 	FILE *out;  /* what is to be said if all goes well */
+	uint8_t added[DIVERT_RULES_MAX]; /* counters of rules added without -q */
+	char (*name)[DIVERT_NAME_LEN];	 /* interfaces that tell_interfaces() looked at */
+	unsigned int names;
 };
 
 enum zero {
@@ -126,6 +129,10 @@ void tables_free(struct session *s);
 
 /* tools/ipfw/log.c */
 int run_log(struct session *s, const struct command *c, struct rules_error *err);
+
+/* tools/ipfw/tell.c; each once for all of a script's rules */
+void tell_interfaces(struct session *s, const struct rule *r);
+void tell_unheard(struct session *s);
 
 /* tools/ipfw/commit.c */
 int session_open(struct session *s, const struct script *script, bool check,

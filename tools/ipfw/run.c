@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Commands, done on the rule model; the engine sees the outcome, once. */
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ipfw.h"
-
-static void warn_names(const struct rule *r)
-{
-	const struct rule_match *m;
-
-	for (m = r->match; m; m = m->next)
-		if ((m->type == RULE_VIA || m->type == RULE_RECV || m->type == RULE_XMIT) &&
-		    m->iface.kind == RULE_IFACE_NAME && !if_nametoindex(m->iface.name))
-			fprintf(stderr, "ipfw: %s: no such interface; 'ip link' lists them\n",
-				m->iface.name);
-}
 
 static int run_add(struct session *s, struct command *c, struct rules_error *err)
 {
@@ -28,10 +16,11 @@ static int run_add(struct session *s, struct command *c, struct rules_error *err
 		c->rule = NULL;
 		s->change->fresh[r->counter] = 1;
 		s->zero[r->counter] = 0;
+		s->added[r->counter] = !c->options.quiet;
 		s->changed = true;
 	}
+	tell_interfaces(s, r);
 	if (!c->options.quiet) {
-		warn_names(r);
 		fprintf(s->out, "%05u ", r->number);
 		if (r->set)
 			fprintf(s->out, "set %u ", r->set);
@@ -208,6 +197,8 @@ int script_run(const struct script *script, struct options options, unsigned int
 		}
 	}
 	rc = options.check ? 0 : session_commit(s, err);
+	if (!rc && s->change->open)
+		tell_unheard(s);
 out:
 	if (s->out && fclose(s->out) && !rc)
 		rc = rules_fail(err, EX_OSERR, "out of memory");
@@ -216,6 +207,7 @@ out:
 	free(text);
 	tables_free(s);
 	session_close(s);
+	free(s->name);
 	free(s);
 	return rc;
 }

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a rule's author may not have meant, told on stderr: the rule is added, and the exit status is 0. */
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipfw.h"
+#include "lib/unheard.h"
+
+/* ---- interfaces that no packet is ever on ---- */
+
+static void tell_interface(const char *name)
+{
+	uint32_t ifindex = if_nametoindex(name);
+	char master[IF_NAMESIZE];
+
+	if (!ifindex)
+		fprintf(stderr, "ipfw: %s: no such interface; 'ip link' lists them\n", name);
+	else if (engine_port_of(ifindex, master))
+		fprintf(stderr,
+			"ipfw: %s: no packet is ever seen on it, as it is a port of %s: name that "
+			"in the rule\n",
+			name, master);
+}
+
+static bool was_told(struct session *s, const char *name)
+{
+	char(*more)[DIVERT_NAME_LEN];
+	unsigned int i;
+
+	for (i = 0; i < s->names; i++)
+		if (!strcmp(s->name[i], name))
+			return true;
+	more = realloc(s->name, (s->names + 1) * sizeof(*more));
+	if (more) {
+		s->name = more;
+		snprintf(s->name[s->names++], sizeof(*more), "%s", name);
+	}
+	return false;
+}
+
+void tell_interfaces(struct session *s, const struct rule *r)
+{
+	const struct rule_match *m;
+
+	for (m = r->match; m; m = m->next)
+		if ((m->type == RULE_VIA || m->type == RULE_RECV || m->type == RULE_XMIT) &&
+		    m->iface.kind == RULE_IFACE_NAME && !was_told(s, m->iface.name))
+			tell_interface(m->iface.name);
+}
+
+/* ---- ports on which nobody listens ---- */
+
+static int added_ports(const struct session *s, uint16_t *port)
+{
+	const struct rules *rules = &s->change->rules;
+	const struct rule *r;
+	unsigned int i;
+	int n = 0;
+
+	for (i = 0; i < rules->n && !rules->off; i++) {
+		r = rules->rule[i];
+		if (s->added[r->counter] && unheard_rule(r) && !(rules->disabled >> r->set & 1))
+			port[n++] = r->arg;
+	}
+	return n;
+}
+
+void tell_unheard(struct session *s)
+{
+	uint16_t *port = calloc(s->change->rules.n + 1, sizeof(*port));
+	char text[UNHEARD_TEXT], names[256];
+	int n;
+
+	n = port ? unheard_ports(&s->change->engine, port, added_ports(s, port)) : 0;
+	if (n) {
+		unheard_text(port, n, text);
+		fprintf(stderr,
+			"ipfw: nobody listens on divert %s: packets that match are dropped until a "
+			"program does; 'bypass' in the rule lets them pass\n",
+			text);
+		if (engine_raw_sockets(names, sizeof(names)))
+			fprintf(stderr,
+				"ipfw: %s has an ordinary raw socket of protocol 258 or 254: start "
+				"it with 'divert-run' to have it listen\n",
+				*names ? names : "a program");
+	}
+	free(port);
+}
