@@ -176,6 +176,46 @@ fails "borrow: long ones do not" n a ping -q -n -c 2 -i 0.05 -W 1 -s 600 10.2.0.
 works "borrow: and then short ones do" ping_ a 10.2.0.1 5
 stop borrow 2>/dev/null
 
+# ---- the programs that README.md and the manual pages show ----
+
+r ipfw -q flush
+# shown WHAT PORT PACKAGE FILE REGEX: its source is on stdin; the regex: what it says of a port in use
+shown() {
+	local what=$1 name=$4
+	cat >"$TMP/$name.c"
+	# shellcheck disable=SC2046 # flags
+	works "$what: compiles without a warning" \
+		cc -Wall -Wextra -Werror -o "$TMP/$name" "$TMP/$name.c" $(pkg-config --cflags --libs "$3")
+	q setpriv --reuid 65534 --regid 65534 --clear-groups timeout 10 "$TMP/$name" 2>"$TMP/err"
+	is "$what: not root: status" $? 1
+	like "$what: not root" "$(cat "$TMP/err")" "^$name: .*Operation not permitted"
+	r ipfw -q add 100 divert "$2" icmp from any to any
+	start "$name" r "$TMP/$name"
+	wait_for 10 "$what is bound" bound "$2"
+	works "$what: ping works" ping_ a 10.2.0.1 3
+	q timeout 10 "$TMP/$name" 2>"$TMP/err"
+	is "$what: the port is in use: status" $? 1
+	like "$what: the port is in use" "$(cat "$TMP/err")" "^$name: .*$2.*$5"
+	works "$what: and goes on" ping_ a 10.2.0.1
+	stop "$name" 2>/dev/null
+	r ipfw -q flush
+}
+# displayed PAGE TEXT: the display behind the text
+displayed() {
+	awk -v text="$2" '$0 == text { near = 1 } /^\.Ed/ { on = near = 0 } on { print } near && /^\.Bd/ { on = 1 }' \
+		"$TOP/man/$1"
+}
+chmod 755 "$TMP"
+shown "README's program" 2000 libdivert-socket readme "Address already in use" < <(
+	awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' "$TOP/README.md")
+shown "libdivert(3)'s program" 8668 libdivert libdivert3 "libdivert3 \([0-9]+\) is bound to it" < <(
+	displayed libdivert.3 "Write every packet back:")
+shown "divert(4)'s program" 8668 libdivert-socket divert4 "Address already in use" < <(
+	printf '#include <%s>\n' err.h netinet/in.h sys/socket.h
+	echo 'int main(void) {'
+	displayed divert.4 "A reflector, for"
+	echo '}')
+
 for name in borrow reflect filter rewrite delay sniff inject workers; do
 	fails "$name: without arguments" "$TMP/$name" 2>"$TMP/err"
 	like "$name: says how" "$(cat "$TMP/err")" "usage: $name "
