@@ -123,8 +123,11 @@ static int load_failed(int rc)
 {
 	const int files = try_files();
 
-	if (rc == -EPERM || rc == -EACCES)
+	if (rc == -EPERM)
 		return engine_fail_privilege();
+	if (rc == -ENOSYS)
+		return engine_fail(-EPROTONOSUPPORT,
+				   "this kernel lacks CONFIG_BPF_SYSCALL: take another kernel");
 	if (files)
 		rc = files;
 	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM)

@@ -47,33 +47,34 @@ static const char *behind_add(const char *words)
 	return words;
 }
 
+/* -1: the error says why, its status an errno. */
 static int own(struct change *c, struct rule *r)
 {
+	char why[ENGINE_ERROR_MAX];
 	uint32_t slot;
 	int rc;
 
 	/* first no rule in place names an owner that has ended, whose slot may be given away */
 	if (c->replaced && change_commit(c, NULL, &error))
-		return -error.status;
+		return -1;
 	rc = owner_slot(&c->engine, &slot);
-	if (rc)
-		return rc;
+	if (rc) {
+		engine_reason(rc, why, sizeof(why));
+		return rules_fail(&error, -rc, "the process's hold on its rules: %s", why);
+	}
 	r->owner = slot + 1;
 	return 0;
 }
 
 static int add(struct change *c, struct rule *r, int flags)
 {
-	int rc;
-
 	if (r->number == RULES_DEFAULT) {
 		rule_free(r);
 		return refuse(EINVAL, "65535: the default rule's number; expected 1 to 65534");
 	}
-	rc = flags & DIVERT_RULE_OWNED ? own(c, r) : 0;
-	if (rc) {
+	if (flags & DIVERT_RULE_OWNED && own(c, r)) {
 		rule_free(r);
-		return refuse(-rc, "the process's hold on its rules: no room");
+		return fail(error.status);
 	}
 	if (rules_add(&c->rules, r, &error)) {
 		rule_free(r);
@@ -145,8 +146,12 @@ int divert_rule_delete(int number, int flags)
 	struct change *c;
 	int rc, saved;
 
-	if (flags & ~DIVERT_RULE_OWNED || number < 1 || number >= RULES_DEFAULT)
-		return refuse(EINVAL, "no rule can have this number, or unknown flags");
+	if (flags & ~DIVERT_RULE_OWNED)
+		return refuse(EINVAL, "unknown flags");
+	if (number < 1 || number >= RULES_DEFAULT) {
+		rules_fail(&error, EINVAL, "rule %d: expected 1 to 65534", number);
+		return fail(EINVAL);
+	}
 	c = change_open(ENGINE_LOCK, &error);
 	if (!c)
 		return fail(error.status);

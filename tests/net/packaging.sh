@@ -32,6 +32,9 @@ q ipfw -n "$example" >"$TMP/checked" 2>"$TMP/err"
 is "ipfw.rules: ipfw -n" $? 0
 cp "$example" "$TMP/rules"
 works "ipfw.service: start" does ExecStart
+is "start without the file's interface: told" "$(cat "$TMP/out")" "ipfw: eth0: no such interface; 'ip link' lists them"
+r ip link add eth0 type veth peer name eth1
+works "ipfw.service: start" does ExecStart
 is "start says nothing" "$(cat "$TMP/out")" ""
 is "start: the rules are those that -n shows" "$(q ipfw list)" "$(cat "$TMP/checked")
 65535 allow ip from any to any"

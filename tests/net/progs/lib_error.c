@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static int failed;
 
@@ -38,6 +39,7 @@ int main(void)
 {
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(2001)};
 	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct rlimit none;
 	struct sockaddr *at = (struct sockaddr *)&in;
 	char said[512];
 	pthread_t t;
@@ -64,5 +66,15 @@ int main(void)
 	must_say(said);
 	pthread_create(&t, NULL, other_thread, "");
 	pthread_join(t, NULL);
+	/* no descriptors left for what they need inside */
+	none.rlim_cur = none.rlim_max = fd2 + 1;
+	setrlimit(RLIMIT_NOFILE, &none);
+	snprintf(said, sizeof(said), "this process may have %d (RLIMIT_NOFILE)", fd2 + 1);
+	in.sin_port = htons(2002);
+	must(divert_bind(fd2, at, sizeof(in)), EMFILE, said);
+	must(divert_socket(AF_INET, 0), EMFILE, said);
+	if (divert_rule_add("count ip from any to any", 0) != -1 || errno != EMFILE ||
+	    !strstr(divert_rule_error(), said))
+		must_say(divert_rule_error());
 	return failed;
 }
