@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "unheard.h"
 
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -63,4 +64,22 @@ void unheard_text(const uint16_t *port, int n, char text[UNHEARD_TEXT])
 		len += snprintf(text + len, UNHEARD_TEXT - len, "%s%u", i ? ", " : "", port[i]);
 	if (n > NAMED_MOST)
 		snprintf(text + len, UNHEARD_TEXT - len, " and %d more", n - NAMED_MOST);
+}
+
+bool unseen_interface(const char *name, char text[UNHEARD_TEXT])
+{
+	const uint32_t ifindex = if_nametoindex(name);
+	char master[IF_NAMESIZE];
+
+	if (!ifindex)
+		snprintf(text, UNHEARD_TEXT, "%s: no such interface; 'ip link' lists them", name);
+	else if (engine_port_of(ifindex, master))
+		snprintf(text, UNHEARD_TEXT,
+			 "%s: no packet is ever seen on it, as it is a port of %s: name that in "
+			 "the "
+			 "rule",
+			 name, master);
+	else
+		return false;
+	return true;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Divert ports on which nobody listens, so that what rules divert to them is dropped. For tools, which tell it. */
+/*
+ * Rules that their author may not have meant so: of divert ports on which nobody listens, so that packets are dropped,
+ * and of interfaces on which none is ever seen. For tools, which tell it.
+ */
 #ifndef LIB_UNHEARD_H
 #define LIB_UNHEARD_H
 
@@ -17,5 +20,8 @@ int unheard_ports(struct engine *e, uint16_t *port, int n);
 /* "port 2000", "ports 2000, 2001"; of many the first ones. */
 #define UNHEARD_TEXT 128
 void unheard_text(const uint16_t *port, int n, char text[UNHEARD_TEXT]);
+
+/* An interface that is not there, or is a port of another: true, and a sentence. */
+bool unseen_interface(const char *name, char text[UNHEARD_TEXT]);
 
 #endif

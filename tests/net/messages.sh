@@ -145,6 +145,10 @@ printf 'add count ip from any to any %s\n' "in recv nosuch0" "out xmit nosuch0" 
 	>"$TMP/rules"
 told "a file: each interface once, -q" "ipfw: nosuch0: no such interface; 'ip link' lists them
 ipfw: nosuch1: no such interface; 'ip link' lists them" ipfw -q "$TMP/rules"
+told "ipchains -i, an interface that is not there" "ipchains: nosuch0: no such interface; 'ip link' lists them" \
+	ipchains -A input -i nosuch0 -j DENY
+told "ipchains -i, a pattern" "" ipchains -A input -i nosuch+ -j DENY
+told "ipchains -D -i" "" ipchains -D input -i nosuch0 -j DENY
 told "a pattern is no interface" "" ipfw -q add 300 count ip from any to any via 'nosuch*'
 r ip link add v0 type veth peer name v1
 if r ip link add br0 type bridge 2>/dev/null; then
@@ -155,6 +159,9 @@ if r ip link add br0 type bridge 2>/dev/null; then
 			"ipfw: v0: no packet is ever seen on it, as it is a port of br0: name that in the rule" \
 			ipfw -q add 300 count ip from any to any $words
 	done
+	told "ipchains -i, a bridge's port" \
+		"ipchains: v0: no packet is ever seen on it, as it is a port of br0: name that in the rule" \
+		ipchains -A input -i v0 -j DENY
 	told "the bridge, and what is no port" "" ipfw -q add 300 count ip from any to any via br0 xmit v1
 else
 	echo "skip this kernel has no bridges"

@@ -27,6 +27,7 @@ int restore_main(int argc, char **argv);
 
 /* tools/ipchains/tell.c: nobody listens on a port that rules divert to; 0: on any of them */
 void tell_unheard(struct chainset *s, uint16_t port);
+void tell_interface(const struct chain_spec *spec); /* on which no packet is ever seen */
 
 /* tools/ipchains/main.c; complain(): says it; the exit status */
 void warn_interface(const char *name, const char *why, void *arg);

@@ -116,8 +116,11 @@ static int run(const struct chain_command *c, struct rules_error *err)
 				     chainset_commit(&s, warn_interface, err)
 			     ? -1
 			     : 0;
-	if (!rc && strchr("AIR", c->op) && c->spec->port)
-		tell_unheard(&s, c->spec->port);
+	if (!rc && strchr("AIR", c->op)) {
+		tell_interface(c->spec);
+		if (c->spec->port)
+			tell_unheard(&s, c->spec->port);
+	}
 	chainset_close(&s);
 	return rc;
 }

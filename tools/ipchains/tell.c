@@ -26,3 +26,11 @@ void tell_unheard(struct chainset *s, uint16_t port)
 	}
 	free(ports);
 }
+
+void tell_interface(const struct chain_spec *spec)
+{
+	char text[UNHEARD_TEXT];
+
+	if (*spec->iface && !(spec->flags & CHAIN_WILD) && unseen_interface(spec->iface, text))
+		fprintf(stderr, "ipchains: %s\n", text);
+}

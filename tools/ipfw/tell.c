@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a rule's author may not have meant, told on stderr: the rule is added, and the exit status is 0. */
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,20 +7,6 @@
 #include "lib/unheard.h"
 
 /* ---- interfaces that no packet is ever on ---- */
-
-static void tell_interface(const char *name)
-{
-	uint32_t ifindex = if_nametoindex(name);
-	char master[IF_NAMESIZE];
-
-	if (!ifindex)
-		fprintf(stderr, "ipfw: %s: no such interface; 'ip link' lists them\n", name);
-	else if (engine_port_of(ifindex, master))
-		fprintf(stderr,
-			"ipfw: %s: no packet is ever seen on it, as it is a port of %s: name that "
-			"in the rule\n",
-			name, master);
-}
 
 static bool was_told(struct session *s, const char *name)
 {
@@ -42,11 +27,13 @@ static bool was_told(struct session *s, const char *name)
 void tell_interfaces(struct session *s, const struct rule *r)
 {
 	const struct rule_match *m;
+	char text[UNHEARD_TEXT];
 
 	for (m = r->match; m; m = m->next)
 		if ((m->type == RULE_VIA || m->type == RULE_RECV || m->type == RULE_XMIT) &&
-		    m->iface.kind == RULE_IFACE_NAME && !was_told(s, m->iface.name))
-			tell_interface(m->iface.name);
+		    m->iface.kind == RULE_IFACE_NAME && !was_told(s, m->iface.name) &&
+		    unseen_interface(m->iface.name, text))
+			fprintf(stderr, "ipfw: %s\n", text);
 }
 
 /* ---- ports on which nobody listens ---- */
