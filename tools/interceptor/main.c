@@ -46,7 +46,9 @@ static void help(FILE *to)
 	      "  -x        with the packet in hex\n"
 	      "\n"
 	      "Ctrl-C ends it. A rule sends packets here, for example:\n"
-	      "  ipfw add 100 divert 2000 ip from any to any in\n"
+	      "  ipfw add 100 divert 2000 icmp from any to any in\n"
+	      "It drops what matches while nobody listens, before and after this program runs;\n"
+	      "'ipfw delete 100' removes it, and with 'bypass' at its end packets pass.\n"
 	      "See interceptor(1).\n",
 	      to);
 }
