@@ -118,11 +118,11 @@ ended() {
 }
 r ipfw -q -f flush
 r ipfw -q add 100 divert 2000 ip from any to 10.9.9.9 bypass
-is "interceptor ends: with bypass" "$(ended look 2>/dev/null)" ""
+is "interceptor ends: with bypass" "$(ended passes 2>/dev/null)" ""
 r ipfw -q add 200 divert 2000 ip from any to 10.9.9.9
-is "interceptor ends: a rule is left" "$(ended look 2>/dev/null)" "interceptor: rule 200 diverts to port 2000 still: packets \
+is "interceptor ends: a rule is left" "$(ended drops 2>/dev/null)" "interceptor: rule 200 diverts to port 2000 still: packets \
 that match are dropped from now on; 'ipfw delete 200' removes it"
-is "interceptor ends: -q" "$(ended look -q 2>/dev/null)" ""
+is "interceptor ends: -q" "$(ended quiet -q 2>/dev/null)" ""
 
 # ---- unload ----
 
