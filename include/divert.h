@@ -74,7 +74,7 @@ int divert_socket(int domain, int flags);
 /*
  * Bind to the divert port sin_port (network order); the address does not matter. A bound socket moves.
  * EINVAL: length, or port 0. EAFNOSUPPORT: family. EADDRINUSE: another socket has the port, and not both have SO_REUSEPORT.
- * EPERM. ENOSPC: too many ports, or 32 sockets share this one. (divert(4): bind.)
+ * EPERM, EROFS. ENOSPC: too many ports, or 32 sockets share this one. (divert(4): bind.)
  */
 int divert_bind(int fd, const struct sockaddr *addr, socklen_t len);
 

@@ -57,6 +57,9 @@ is "locked memory is not needed" "$(cat "$TMP/out")" "received 0 sent 0 failed 0
 # ---- no port ----
 
 reflect busy r 2000
+q unshare -m sh -c "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys &&
+	exec divert-run $PROGS/reflect 2001" >"$TMP/out" 2>&1
+is "/proc/sys is read-only, the engine loaded: errno" "$(cat "$TMP/out")" "reflect: bind: EROFS"
 says "port in use: by whom" 1 "^interceptor: port 2000: reflect \(${pid_busy:-}\) is bound to it: end it" \
 	interceptor 2000
 says "port in use: with divert-run -v" 1 "libdivert: bind: port 2000: reflect \(${pid_busy:-}\)" \
