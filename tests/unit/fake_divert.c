@@ -138,6 +138,10 @@ int divert_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	return note("bind", fd);
 }
+const char *divert_error(void)
+{
+	return "";
+}
 int divert_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	return note("getsockname", fd);
