@@ -19,7 +19,7 @@
  * and the other half of each READ is gone by then.
  */
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
-extern void *bpf_rdonly_cast(void *at, __u32 type) __ksym __weak;
+extern void *bpf_rdonly_cast(const void *at, __u32 type) __ksym __weak;
 
 #define CAN_READ	(bpf_cast_to_kern_ctx && bpf_rdonly_cast)
 #define READ(at, field) (CAN_READ ? (at)->field : BPF_CORE_READ(at, field))
