@@ -74,19 +74,19 @@ static uint32_t transport_len(const uint8_t *t, uint32_t len, uint8_t proto)
 /* What may be one of several: IP headers without more, whole, and data. */
 static bool read_segment(const struct batch *b, uint32_t i, struct segment *g)
 {
-	uint32_t ip = HEADER4, head;
+	uint32_t ip, head;
+	bool six;
 
 	g->head = (const void *)(b->record + b->at[i]);
 	g->packet = (const void *)(g->head + 1);
 	g->len = g->head->len;
-	g->proto = g->packet[9];
-	if (g->packet[0] >> 4 == 6) {
-		ip = HEADER6;
-		g->proto = g->packet[6];
-	} else if (g->packet[0] != 0x45 || get16(g->packet + 6) & 0x3fff) {
-		return false;
-	}
+	g->payload = 0;
+	six = g->packet[0] >> 4 == 6;
+	ip = six ? HEADER6 : HEADER4;
+	g->proto = g->packet[six ? 6 : 9];
 	g->transport = g->packet + ip;
+	if (!six && (g->packet[0] != 0x45 || get16(g->packet + 6) & 0x3fff))
+		return false;
 	head = transport_len(g->transport, g->len - ip, g->proto);
 	g->payload = g->len - ip - head;
 	return head;
@@ -205,14 +205,14 @@ void join_make(const struct batch *b, uint32_t from, uint32_t n, struct outgoing
 	uint32_t i;
 
 	read_segment(b, from, &first);
-	o->len = 0;
-	for (i = 0; i < n; i++) {
+	g = first;
+	iov[0] = (struct iovec){(void *)first.packet, first.len};
+	o->len = first.len;
+	for (i = 1; i < n; i++) {
 		read_segment(b, from + i, &g);
 		iov[i] = (struct iovec){(void *)(g.packet + g.len - g.payload), g.payload};
 		o->len += g.payload;
 	}
-	iov[0] = (struct iovec){(void *)first.packet, first.len};
-	o->len += first.len - first.payload;
 	o->frame.back = first.head->back;
 	o->frame.back.flags |= DIVERT_BACK_JOINED;
 	o->frame.protocol = first.head->protocol;

@@ -34,6 +34,7 @@ test	cmd:iperf3		iperf3
 test	cmd:socat		socat
 test	cmd:nc			netcat-openbsd
 test	cmd:curl		curl
+test	cmd:git			git
 test	cmd:python3		python3
 test	cmd:ethtool		ethtool
 test	cmd:nft			nftables
@@ -49,6 +50,7 @@ test	h:libnetfilter_queue/libnetfilter_queue.h	libnetfilter-queue-dev
 bench	cmd:ip			iproute2
 bench	cmd:taskset		util-linux
 bench	cmd:sysctl		procps
+bench	cmd:git			git
 bench	cmd:python3		python3
 bench	cmd:iperf3		iperf3
 bench	cmd:nft			nftables

@@ -134,7 +134,7 @@ static void print_flow(const struct rules_table *t, const struct divert_table_fl
 {
 	const char *proto = protocol_name(f->proto), *comma = "";
 	char word[5][INET6_ADDRSTRLEN];
-	unsigned int i;
+	unsigned int i, at = 0;
 
 	inet_ntop(f->six ? AF_INET6 : AF_INET, f->src, word[0], sizeof(word[0]));
 	if (proto)
@@ -146,7 +146,7 @@ static void print_flow(const struct rules_table *t, const struct divert_table_fl
 	snprintf(word[4], sizeof(word[4]), "%u", f->dport);
 	for (i = 0; i < 5; i++)
 		if (t->fields >> i & 1) { /* they are in the order of enum divert_flow_field */
-			text += sprintf(text, "%s%s", comma, word[i]);
+			at += snprintf(text + at, RULES_ENTRY_TEXT - at, "%s%s", comma, word[i]);
 			comma = ",";
 		}
 }

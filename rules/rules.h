@@ -348,7 +348,7 @@ int rules_entry_parse(const struct rules_table *t, const char *word, struct rule
 		      struct rules_entry *e);
 int rules_value_parse(const char *word, uint32_t *value, struct rules_error *err);
 /* The key as text. */
-#define RULES_ENTRY_TEXT 128
+#define RULES_ENTRY_TEXT (5 * INET6_ADDRSTRLEN) /* five words, each with a comma or the end */
 void rules_entry_print(const struct rules_table *t, const struct rules_entry *e,
 		       char text[RULES_ENTRY_TEXT]);
 

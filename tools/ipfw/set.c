@@ -24,7 +24,7 @@ static int parse_number(const char *word, uint32_t max, uint32_t *v, const char 
 /* "disable 1 2 enable 3 4" */
 static int parse_switch(struct command *c, char *word, char *line, struct rules_error *err)
 {
-	uint32_t *mask = NULL, v;
+	uint32_t *mask = NULL, v = 0;
 
 	c->sets.op = SET_SWITCH;
 	for (; word; word = next_word(&line)) {
