@@ -176,14 +176,19 @@ sniffs() {
 	start "$wire" "$1" tcpdump -n -U -s 0 -B 8192 -i "$2" -w "$TMP/$wire.pcap" -Q in "udp port 9 ${3-}"
 	wait_for 10 "tcpdump" grep -q "listening on" "$TMP/$wire.err"
 }
+# decimal: hexadecimal numbers, one a line; awk is no help, as few of its kinds read them
+decimal() {
+	local n
+	while read -r n; do echo $((16#$n)); done
+}
 # numbers VERSION: of those that arrived, as FIRST-LAST of each run
 numbers() {
 	tcpdump -n -x -r "$TMP/$wire.pcap" 2>/dev/null |
-		awk -v "line=0x00$(($1 == 6 ? 30 : 10)):" -v "v6=$(($1 == 6))" '
-			$1 == line { n = ("0x" (v6 ? $3 : $9)) + 0
-				if (!runs++) printf "%d", n
-				else if (n != last + 1) printf "-%d %d", last, n
-				last = n }
+		awk -v "line=0x00$(($1 == 6 ? 30 : 10)):" -v "word=$(($1 == 6 ? 3 : 9))" \
+			'$1 == line { print $word }' | decimal |
+		awk 'NR == 1 { printf "%d", $1 }
+			NR > 1 && $1 != last + 1 { printf "-%d %d", last, $1 }
+			{ last = $1 }
 			END { printf "-%d", last }'
 }
 # whole: how many have a right checksum

@@ -32,7 +32,7 @@ sends() {
 	stop "$wire"
 	is "$name: what arrived, in order" \
 		"$(tcpdump -n -x -r "$TMP/$wire.pcap" 2>/dev/null |
-			awk '$1 == "0x0010:" {printf "%d ", ("0x" $9)}')" \
+			awk '$1 == "0x0010:" {print $9}' | decimal | tr '\n' ' ')" \
 		"$(printf '%s ' "${want[@]}")"
 }
 

@@ -103,7 +103,7 @@ for i in range(50):
 	wait_for 10 "$side, $how, $2 read, $3 written: they arrive" arrived
 	is "$side, $how, $2 read, $3 written: once, and in order" \
 		"$(tcpdump -n -x -r "$TMP/$name.pcap" 2>/dev/null |
-			awk '$1 == "0x0010:" {printf "%d ", "0x" substr($8, 1, 2)}')" \
+			awk '$1 == "0x0010:" {print substr($8, 1, 2)}' | decimal | tr '\n' ' ')" \
 		"$(seq -s ' ' 0 $(($3 - 1))) "
 	frames=$(($(frames) - before))
 	if [ "$how" = fork ]; then

@@ -17,6 +17,7 @@
 
 #include "include/compat/sys/socket.h"
 #include "tests/unit/fake_divert.h"
+#include "tests/unit/range.h"
 
 volatile bool is_socket[TOP], is_inner[TOP];
 const char *volatile asked; /* the last function called */
@@ -34,7 +35,7 @@ int hold(volatile bool table[TOP])
 {
 	const int fd = (int)syscall(SYS_eventfd2, 0, EFD_NONBLOCK);
 
-	assert_in_range(fd, 0, TOP - 1);
+	assert_int_in_range(fd, 0, TOP - 1);
 	table[fd] = true;
 	return fd;
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fake_divert.h"
+#include "tests/unit/range.h"
 
 /* Is fd ready for reading, of a poll() of both? 1: by its set, 2: so is the other. */
 static int polled(int fd, int other)
@@ -61,7 +62,7 @@ static void ready_at_hand(void **state)
 		assert_int_equal(ways[way](fd, pipes[0]), 0);
 		at_hand = fd;
 		for (i = 0; i < 40; i++)
-			assert_in_range(ways[way](fd, pipes[0]), 0, 1);
+			assert_int_in_range(ways[way](fd, pipes[0]), 0, 1);
 		assert_int_equal(write(pipes[1], "a", 1), 1);
 		for (i = others = 0; i < 32; i++)
 			others += ways[way](fd, pipes[0]) >= 2;

@@ -9,6 +9,7 @@
 #include <sys/sysinfo.h>
 
 #include "lib/spin.h"
+#include "tests/unit/range.h"
 
 static void test_keen(void **state)
 {
@@ -40,7 +41,7 @@ static void test_rest(void **state)
 		keen += s.keen;
 		spin_slept(&s, 1000, 50000);
 	}
-	assert_in_range(keen, 12, 16);
+	assert_int_in_range(keen, 12, 16);
 	spin_found(&s);
 	for (i = 0; i < 300; i++)
 		spin_slept(&s, 1000, 50000);
@@ -94,11 +95,11 @@ static void test_naps(void **state)
 	int64_t now = 1000000000;
 
 	assert_int_equal(naps(&s, &now, 80000, 1000), 0);
-	assert_in_range(naps(&s, &now, 200000, 1000), 9900, 10000);
+	assert_int_in_range(naps(&s, &now, 200000, 1000), 9900, 10000);
 	/* fewer than before, but many: soon again */
-	assert_in_range(naps(&s, &now, 100000, 1000), 9800, 9950);
+	assert_int_in_range(naps(&s, &now, 100000, 1000), 9800, 9950);
 	assert_int_equal(naps(&s, &now, 200000, 1000), 10000);
-	assert_in_range(naps(&s, &now, 80000, 1000), 0, 200);
+	assert_int_in_range(naps(&s, &now, 80000, 1000), 0, 200);
 	assert_int_equal(s.nap, 0);
 	/* what came while nobody looked counts */
 	now += 1000000000;
@@ -107,9 +108,9 @@ static void test_naps(void **state)
 	/* when none come any more it ends, and may begin again */
 	now += 1000000000;
 	assert_int_equal(spin_naps(&s, now), 0);
-	assert_in_range(naps(&s, &now, 200000, 1000), 9900, 10000);
-	assert_in_range(naps(&s, &now, 10000, 100), 0, 40);
-	assert_in_range(naps(&s, &now, 200000, 1000), 9900, 10000);
+	assert_int_in_range(naps(&s, &now, 200000, 1000), 9900, 10000);
+	assert_int_in_range(naps(&s, &now, 10000, 100), 0, 40);
+	assert_int_in_range(naps(&s, &now, 200000, 1000), 9900, 10000);
 }
 
 /* It naps about as long as twenty packets take to come, with the 50 us that a sleep may be longer. */
@@ -119,13 +120,13 @@ static void test_nap_length(void **state)
 	int64_t now = 1000000000;
 
 	naps(&s, &now, 100000, 1000);
-	assert_in_range(s.nap, 148000, 152000);
+	assert_int_in_range(s.nap, 148000, 152000);
 	naps(&s, &now, 200000, 100);
-	assert_in_range(s.nap, 49000, 51000);
+	assert_int_in_range(s.nap, 49000, 51000);
 	naps(&s, &now, 1000000, 100);
 	assert_int_equal(s.nap, 10000);
 	naps(&s, &now, 50000, 8); /* not taken for bad at once: no longer than it may ever be */
-	assert_in_range(s.nap, 178000, 179000);
+	assert_int_in_range(s.nap, 178000, 179000);
 }
 
 /* Senders that wait for answers send less while it naps: that is tried again, seldom. */
@@ -137,9 +138,9 @@ static void test_naps_are_bad(void **state)
 
 	for (i = 0; i < 10000; i++) /* ms */
 		n += naps(&s, &now, s.nap ? 150000 : 200000, 1) > 0;
-	assert_in_range(n, 100, 400);
+	assert_int_in_range(n, 100, 400);
 	/* what got better stays, and what was is forgotten */
-	assert_in_range(naps(&s, &now, 200000, 3000), 18000, 30000);
+	assert_int_in_range(naps(&s, &now, 200000, 3000), 18000, 30000);
 	assert_int_equal(s.pause, 0);
 	/* a little less is no sign, nor is it once in a while */
 	assert_int_equal(naps(&s, &now, 180000, 1000), 10000);
