@@ -38,7 +38,7 @@ has_port() { ip netns exec "$NS-$1" ss -Hlnu "sport = :$2" | grep -q .; }
 say() {
 	local line
 	for line in "${@:3}"; do
-		echo "$line" | a socat -u - "UDP$1-SENDTO:$2:5000"
+		echo "$line" | a socat -u - "UDP$1-SENDTO:$2:5000,shut-none"
 	done
 }
 # hears WHAT LINE...: exactly these

@@ -13,7 +13,7 @@ counts() { is "$1" "$(q ipfw show | awk '$1 != 65535 {printf "%s%d", s, $2; s = 
 # send FROM_PORT TO PORT: a datagram of a's; it has been counted when this returns
 sent=0
 send() {
-	a bash -c "printf x | socat -u - UDP${family}:$2:$3,sourceport=$1"
+	a bash -c "printf x | socat -u - UDP${family}:$2:$3,sourceport=$1,shut-none"
 	sent=$((sent + 1))
 	arrived() { [ "$(packets r 1)" = $sent ]; }
 	wait_for 5 "the datagram" arrived

@@ -172,7 +172,8 @@ clock='^[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}'
 listen look 2000
 works "interceptor: ping works" ping_ a 10.2.0.1 2
 works "interceptor: IPv6 ping works" ping_ a fd02::1
-echo -n hello | a timeout 5 socat -u - UDP4:10.2.0.1:7777,bind=:5555
+# shut-none: socat 1.8 ends with an empty datagram
+echo -n hello | a timeout 5 socat -u - UDP4:10.2.0.1:7777,bind=:5555,shut-none
 a timeout 5 socat -u /dev/null TCP4:10.2.0.1:7778,bind=:5556 2>/dev/null
 wait_for 5 "interceptor has seen them" bash -c "[ \$(wc -l <$TMP/look.out) -ge 5 ]"
 ended look INT
