@@ -2,8 +2,8 @@
 /* Sending trains: the program for it, and what makes that quick. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
 #include <linux/sockios.h>
-#include <net/ethernet.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -201,12 +201,12 @@ void engine_train_close(struct engine_train *t)
 uint32_t engine_train_send(const struct engine_train *t, uint32_t ifindex)
 {
 	const struct divert_batched *first = (const void *)(t->train->byte + t->train->at[0]);
-	uint8_t frame[sizeof(struct ether_header) + DIVERT_BATCH_PACKET]; /* the program fills it */
+	uint8_t frame[sizeof(struct ethhdr) + DIVERT_BATCH_PACKET]; /* the program fills it */
 	struct xdp_md ctx = {.ingress_ifindex = ifindex};
 	union bpf_attr attr = {};
 
 	t->train->next = t->train->gone = 0;
-	ctx.data_end = sizeof(struct ether_header) + first->len;
+	ctx.data_end = sizeof(struct ethhdr) + first->len;
 	attr.test.prog_fd = t->prog;
 	attr.test.data_in = (uintptr_t)frame;
 	attr.test.data_size_in = ctx.data_end;

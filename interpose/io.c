@@ -31,7 +31,7 @@ PUBLIC ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	return NEXT(recvmsg)(fd, msg, flags);
 }
 
-PUBLIC int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
+PUBLIC int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, mmsg_flags flags,
 		    struct timespec *timeout)
 {
 	if (divert_is(fd))
@@ -103,7 +103,7 @@ PUBLIC ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	return NEXT(sendmsg)(fd, msg, flags);
 }
 
-PUBLIC int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
+PUBLIC int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, mmsg_flags flags)
 {
 	if (divert_is(fd))
 		return divert_sendmmsg(fd, msgs, n, flags);
@@ -152,7 +152,7 @@ PUBLIC ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int fl
 }
 
 /* The kernel answers the other requests, FIONBIO foremost, for the descriptor itself. */
-PUBLIC int ioctl(int fd, unsigned long request, ...)
+PUBLIC int ioctl(int fd, ioctl_request request, ...)
 {
 	va_list args;
 	void *arg;

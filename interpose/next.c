@@ -35,7 +35,7 @@ static int raw_fcntl(int fd, int cmd, ...)
 	return (int)syscall(RAW_FCNTL, fd, cmd, arg);
 }
 
-static int raw_ioctl(int fd, unsigned long request, ...)
+static int raw_ioctl(int fd, ioctl_request request, ...)
 {
 	va_list args;
 	void *arg;

@@ -35,6 +35,18 @@ int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size);
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
 		size_t size);
 
+/* Of libraries that have it. */
+int fcntl64(int fd, int cmd, ...);
+
+/* The types of glibc differ from POSIX's here, which other C libraries have. */
+#ifdef __GLIBC__
+typedef int mmsg_flags;
+typedef unsigned long ioctl_request;
+#else
+typedef unsigned int mmsg_flags;
+typedef int ioctl_request;
+#endif
+
 /* Newer than some C libraries that this builds with. */
 int close_range(unsigned int first, unsigned int last, int flags);
 void closefrom(int low);
@@ -74,7 +86,8 @@ void closefrom(int low);
 	X(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags),                               \
 	  (SYS_recvmsg, fd, msg, flags))                                                           \
 	X(int, recvmmsg,                                                                           \
-	  (int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout),     \
+	  (int fd, struct mmsghdr *msgs, unsigned int n, mmsg_flags flags,                         \
+	   struct timespec *timeout),                                                              \
 	  (SYS_recvmmsg, fd, msgs, n, flags, timeout))                                             \
 	X(ssize_t, read, (int fd, void *buf, size_t len), (SYS_read, fd, buf, len))                \
 	X(ssize_t, readv, (int fd, const struct iovec *iov, int n), (SYS_readv, fd, iov, n))       \
@@ -86,7 +99,7 @@ void closefrom(int low);
 	  (SYS_sendto, fd, buf, len, flags, to, tolen))                                            \
 	X(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags),                         \
 	  (SYS_sendmsg, fd, msg, flags))                                                           \
-	X(int, sendmmsg, (int fd, struct mmsghdr *msgs, unsigned int n, int flags),                \
+	X(int, sendmmsg, (int fd, struct mmsghdr *msgs, unsigned int n, mmsg_flags flags),         \
 	  (SYS_sendmmsg, fd, msgs, n, flags))                                                      \
 	X(ssize_t, write, (int fd, const void *buf, size_t len), (SYS_write, fd, buf, len))        \
 	X(ssize_t, writev, (int fd, const struct iovec *iov, int n), (SYS_writev, fd, iov, n))     \
@@ -128,7 +141,7 @@ long raw_syscall(long number, ...);
 	X(int, execvpe, (const char *file, char *const argv[], char *const envp[]))                \
 	X(int, fcntl, (int fd, int cmd, ...))                                                      \
 	X(int, fcntl64, (int fd, int cmd, ...))                                                    \
-	X(int, ioctl, (int fd, unsigned long request, ...))                                        \
+	X(int, ioctl, (int fd, ioctl_request request, ...))                                        \
 	X(void, closefrom, (int low))                                                              \
 	X(int, poll, (struct pollfd * fds, nfds_t n, int timeout))                                 \
 	X(int, __poll_chk, (struct pollfd * fds, nfds_t n, int timeout, size_t size))              \

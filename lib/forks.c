@@ -5,12 +5,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
-#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bias.h"
 #include "defer.h"
+#include "single.h"
 #include "socket.h"
 #include "table.h"
 #include "train.h"
@@ -116,9 +116,8 @@ void forks_look(void)
 	unsigned int i;
 	int fd;
 
-	if (!forked || !__libc_single_threaded || !forks || !generations ||
-	    generations > ANCESTORS || ++asked % LOOK_EVERY ||
-	    __atomic_load_n(forks, __ATOMIC_RELAXED) != generations)
+	if (!forked || !is_single_threaded() || !forks || !generations || generations > ANCESTORS ||
+	    ++asked % LOOK_EVERY || __atomic_load_n(forks, __ATOMIC_RELAXED) != generations)
 		return;
 	for (i = 0; i < generations; i++)
 		if (!has_ended(ancestors[i]))

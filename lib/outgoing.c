@@ -3,7 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <net/ethernet.h>
+#include <linux/if_ether.h>
 #include <string.h>
 
 #include "checksum.h"
@@ -74,13 +74,13 @@ int outgoing_check(struct outgoing *o, const struct iovec *iov, size_t iovs, uin
 		said = p[2] << 8 | p[3];
 		if (head < HEADER4 || said < head)
 			return -EINVAL;
-		o->frame.protocol = htons(ETHERTYPE_IP);
+		o->frame.protocol = htons(ETH_P_IP);
 		break;
 	case 6:
 		if (len < HEADER6)
 			return -EINVAL;
 		said = HEADER6 + (p[4] << 8 | p[5]);
-		o->frame.protocol = htons(ETHERTYPE_IPV6);
+		o->frame.protocol = htons(ETH_P_IPV6);
 		break;
 	default:
 		return -EINVAL;

@@ -2,7 +2,7 @@
 /* Sending: from a packet and where it is to go to the way back. */
 #include <errno.h>
 #include <fcntl.h>
-#include <net/ethernet.h>
+#include <linux/if_ether.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -92,7 +92,7 @@ void socket_count_losses(const struct dsock *s, enum divert_cause cause, uint32_
 {
 	struct divert_frame frame;
 
-	back_frame(&frame, ETHERTYPE_IP);
+	back_frame(&frame, ETH_P_IP);
 	frame.back.flags |= DIVERT_BACK_COUNT;
 	frame.back.ifindex = cause;
 	frame.back.mark = n;
@@ -108,7 +108,7 @@ int socket_set(const struct dsock *s, enum divert_set what, uint32_t of, uint32_
 {
 	struct divert_frame frame;
 
-	back_frame(&frame, ETHERTYPE_IP);
+	back_frame(&frame, ETH_P_IP);
 	frame.back.flags |= DIVERT_BACK_SET;
 	frame.back.tag = what;
 	frame.back.ifindex = of;
@@ -244,7 +244,7 @@ void socket_write_back(struct dsock *s, const struct divert_record *rec, uint16_
 	struct outgoing o;
 	int rc;
 
-	back_frame(&o.frame, rec->flags & DIVERT_REC_V6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
+	back_frame(&o.frame, rec->flags & DIVERT_REC_V6 ? ETH_P_IPV6 : ETH_P_IP);
 	o.packet = iov.iov_base;
 	o.len = rec->len;
 	o.copied = 0;

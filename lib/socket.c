@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -24,6 +23,7 @@
 #include "forks.h"
 #include "loans.h"
 #include "owner.h"
+#include "single.h"
 #include "table.h"
 #include "train.h"
 #include "wait.h"
@@ -96,7 +96,7 @@ static void release(struct dsock *s)
 /* Counting costs as much as a small packet's copy where a processor has to be asked for the line. */
 static uint32_t count_users(struct dsock *s, uint32_t by)
 {
-	if (__libc_single_threaded)
+	if (is_single_threaded())
 		return s->users += by;
 	return __atomic_add_fetch(&s->users, by, __ATOMIC_ACQ_REL);
 }
@@ -130,7 +130,7 @@ struct dsock *socket_get(int fd)
 
 	if (s) {
 		count_users(s, 1);
-		if (__libc_single_threaded || table_get(fd) == s)
+		if (is_single_threaded() || table_get(fd) == s)
 			return s;
 		socket_put(s);
 	}

@@ -11,11 +11,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "single.h"
 #include "table.h"
 
 #define LENT_LOOK 200000 /* ns */
@@ -94,7 +94,7 @@ void wait_closed(const struct dsock *s, int fd)
 	const uint64_t one = 1;
 	struct waiter *w;
 
-	if (__libc_single_threaded)
+	if (is_single_threaded())
 		return;
 	pthread_mutex_lock(&lock);
 	for (w = waiters; w; w = w->next)
@@ -199,7 +199,7 @@ int wait_readable(struct dsock *s, int fd, int64_t deadline, int64_t look)
 		look = look && look < soon ? look : soon;
 		p[0].fd = -1;
 	}
-	if (!__libc_single_threaded) {
+	if (!is_single_threaded()) {
 		w = begin(s, fd);
 		if (w)
 			p[2].fd = w->event;

@@ -174,5 +174,7 @@ case $? in
 *) not_ok "zsh: answers to all lines" ;;
 esac
 check zsh
+cp "$HERE/completion.zsh" "$TMP/nobody"
+in_zsh[2]=$TMP/nobody/completion.zsh
 works "zsh, not root: answers" q "${nobody[@]}" "${in_zsh[@]}" "$TMP/nobody/got" <"$TMP/few"
 is "zsh, not root: no error" "$(cat "$TMP/nobody/got.err")" ""
