@@ -4,7 +4,7 @@
 #                         CC, CLANG, AR, CPPFLAGS, CFLAGS and LDFLAGS are heeded; BPF_CFLAGS are of the kernel half
 # make install            PREFIX=/usr/local DESTDIR=
 # make examples           examples/, against the tree in build/stage
-# make test               unit, fuzz (briefly) and, as root, network tests
+# make test               toolchain, unit, fuzz (briefly) and, as root, network tests
 # make bench              figures against NFQUEUE (root); bench-quick; bench-plots: from them into docs/
 # make lint               clang-format, shellcheck and mandoc
 
@@ -39,7 +39,7 @@ tool_objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/$(1)/*.c))
 TOOLS := ipfw ipchains divertctl interceptor divert-run
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
 
-.PHONY: all examples install stage test unit fuzz net bench bench-quick bench-plots bench-needs \
+.PHONY: all objects examples install stage test toolchain unit fuzz net bench bench-quick bench-plots bench-needs \
 	warnings lint lint-format lint-shell lint-man clean
 all: $(addprefix $(B)/bin/,$(TOOLS)) $(B)/lib/libdivert.so $(B)/lib/libdivert-socket.so
 
@@ -117,6 +117,9 @@ $(B)/bin/divert-run: $(call tool_objects,divert-run) $(TOOLS_COMMON)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^
 
+# For a C library or a processor whose libbpf, libmnl and liburing are not at hand (tests/toolchain).
+objects: $(ENGINE) $(RULES) $(LIB) $(INTERPOSE) $(TOOLS_COMMON) $(foreach t,$(TOOLS),$(call tool_objects,$(t)))
+
 # ---- examples ----------------------------------------------------------
 
 # As their users build them, with the flags of the pkg-config files that are installed.
@@ -170,7 +173,7 @@ stage: all
 
 # ---- tests -------------------------------------------------------------
 
-test: unit fuzz net
+test: toolchain unit fuzz net
 
 unit:
 	tests/unit/run
@@ -178,6 +181,8 @@ fuzz:
 	tests/fuzz/run
 net: stage
 	tests/net/run
+toolchain: stage
+	tests/toolchain/run
 
 bench: bench-needs stage
 	bench/run

@@ -43,6 +43,11 @@ test	cmd:sysctl		procps
 test	cmd:traceroute		traceroute
 test	cmd:dnsmasq		dnsmasq-base
 test	cmd:busybox		busybox
+test	cmd:mawk		mawk
+test	cmd:gawk		gawk
+test	cmd:original-awk	original-awk
+test	cmd:musl-gcc		musl-tools
+test	cmd:setpriv		util-linux
 test	cmd:valgrind		valgrind
 test	cmd:zsh			zsh
 test	cmd:gnuplot		gnuplot-nox
