@@ -108,7 +108,8 @@ for v in 4 6; do
 		divert_all ip
 		full=$(full $to)
 		iperf udp $from $to $addr -u -b 40M -l 1400 -n 4M
-		is "$what, UDP: iperf3 has sent all" "$(field udp end.sum.packets)" 2996
+		# a newer iperf3 has a thread that sends, and sends more until the other sees that it is enough
+		works "$what, UDP: iperf3 has sent all" test "$(field udp end.sum.packets)" -ge 2996
 		full=$(($(full $to) - full))
 		is "$what, UDP: none lost on the way ($full for want of room in iperf3's socket)" \
 			"$(field udp end.sum.lost_packets)" $full
