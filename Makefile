@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # make                    everything into build/ (V=1: with the commands; WERROR=1: warnings are errors)
-#                         CC, CLANG, AR, CPPFLAGS, CFLAGS and LDFLAGS are heeded; BPF_CFLAGS are of the kernel half
+#                         CC, CLANG, AR, CPPFLAGS, CFLAGS and LDFLAGS are heeded (-flto of clang: AR=llvm-ar);
+#                         BPF_CFLAGS are of the kernel half
 # make install            PREFIX=/usr/local DESTDIR=
 # make examples           examples/, against the tree in build/stage
 # make test               toolchain, unit, fuzz (briefly) and, as root, network tests
