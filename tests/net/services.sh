@@ -185,6 +185,12 @@ too_big() {
 	nq "$1" nstat -asz IcmpInDestUnreachs Icmp6InPktTooBigs | awk '/^Icmp/ { n += $2 } END { print n }'
 }
 
+# forget NS: the path MTUs that are known there
+forget() {
+	n "$1" ip route flush cache
+	n "$1" ip -6 route flush cache
+}
+
 # path_mtu LINK NS: the way to d carries 1400 bytes, and the client is told so
 path_mtu() {
 	local ns=$2 to url v size got before
@@ -194,6 +200,7 @@ path_mtu() {
 		what="$1, $v"
 		# a router on the way says so, by an ICMP error that r diverts in and out; ping tells
 		# of it in several ways, by its version and by how soon it comes
+		forget "$ns" # what TCP has found before
 		before=$(too_big "$ns")
 		fails "$what: path MTU, too big" \
 			quiet n "$ns" ping -n -c 1 -W 2 -M "do" -s $((size + 100)) "$to"
@@ -203,8 +210,7 @@ path_mtu() {
 			quiet n "$ns" ping -q -n -c 1 -W 2 -M "do" -s $size "$to"
 		fails "$what: path MTU, one byte more does not" \
 			quiet n "$ns" ping -q -n -c 1 -W 0.2 -M "do" -s $((size + 1)) "$to"
-		n "$ns" ip route flush cache
-		n "$ns" ip -6 route flush cache
+		forget "$ns"
 		got=$(nq "$ns" curl -s -g -m 10 --data-binary "@$TMP/data" -H Expect: "http://$url/")
 		is "$what: path MTU found by TCP, 1 MB the same" "$got" "$sum"
 		like "$what: path MTU found by TCP" "$(nq "$ns" ip route get "$to")" 'mtu 1400'
