@@ -122,7 +122,7 @@ for mode in drop bypass; do
 	receiver
 	diverted=$(stat diverted) nobody=$(stat no-listener) passed=$(stat passed)
 	full=$(stat buffer-full)
-	start flood a python3 "$HERE/numbered.py" send 10.2.0.1 7000 6000 --pps 4000
+	start flood a python3 "$HERE/numbered.py" send 10.2.0.1 7000 16000 --pps 4000
 	flood=$pid
 	for ((i = 0; i < 4; i++)); do
 		had=$(stat diverted)
@@ -140,13 +140,13 @@ for mode in drop bypass; do
 	done
 	wait "$flood"
 	is "$mode: killed under traffic: the sender noticed nothing" "$(cat "$TMP/flood.out")" \
-		"sent 6000 errors 0"
+		"sent 16000 errors 0"
 	stop recv
 	diverted=$(($(stat diverted) - diverted)) nobody=$(($(stat no-listener) - nobody))
 	passed=$(($(stat passed) - passed)) full=$(($(stat buffer-full) - full))
 	is "$mode: each packet diverted, dropped or passed" \
-		"$((diverted + nobody + passed)) full $full" "6000 full 0"
-	is "$mode: each seen by the rule" "$(packets r 100)" 6000
+		"$((diverted + nobody + passed)) full $full" "16000 full 0"
+	is "$mode: each seen by the rule" "$(packets r 100)" 16000
 	is "$mode: rules after it saw those that passed" "$(packets r 200)" "$passed"
 	if [ $mode = drop ]; then
 		is "drop: none passed" "$passed" 0
