@@ -150,13 +150,26 @@ for mode in plain in out both; do
 	fi
 done
 
+# POST a file in small parts for some seconds: a newer curl --limit-rate sends once a second, all of it.
+slowly='
+import http.client, os, sys, time
+def parts(path):
+    with open(path, "rb") as f:
+        while part := f.read(15000):
+            yield part
+            time.sleep(0.02)
+host, port, path = sys.argv[1].strip("[]"), int(sys.argv[2]), sys.argv[3]
+c = http.client.HTTPConnection(host, port, timeout=20)
+c.request("POST", "/", parts(path), {"Content-Length": str(os.path.getsize(path))})
+sys.stdout.write(c.getresponse().read().decode())'
+
 # The rule comes and goes while a connection lasts.
 reflect back r 8668
 head -c 3000000 /dev/urandom >"$TMP/data"
 sum=$(sha256sum <"$TMP/data" | cut -d' ' -f1)
 for to in 10.99.0.1 "[fd99::1]"; do
 	r ipfw -q flush
-	start slow a curl -s -g -m 20 --limit-rate 1500000 --data-binary "@$TMP/data" -H Expect: "http://$to:7001/"
+	start slow a python3 -c "$slowly" "$to" 7001 "$TMP/data"
 	slow=$pid
 	for round in 1 2 3 4; do
 		was=$(known_bytes) # segments may go as one packet
