@@ -3,7 +3,8 @@
 # make                    everything into build/ (V=1: with the commands; WERROR=1: warnings are errors)
 #                         CC, CLANG, AR, CPPFLAGS, CFLAGS and LDFLAGS are heeded (-flto of clang: AR=llvm-ar);
 #                         BPF_CFLAGS are of the kernel half
-# make install            PREFIX=/usr/local DESTDIR=
+# make install            PREFIX=/usr/local DESTDIR= and the directories below
+# make uninstall          with the same values: removes what install put there
 # make examples           examples/, against the tree in build/stage
 # make test               toolchain, unit, fuzz (briefly) and, as root, network tests
 # make bench              figures against NFQUEUE (root); bench-quick; bench-plots: from them into docs/
@@ -12,9 +13,17 @@
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 DESTDIR ?=
+override PREFIX := $(patsubst %/,%,$(abspath $(PREFIX)))
+BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+LIBDIR ?= $(PREFIX)/lib
+MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
 
 CC ?= cc
 CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
 B := build
 Q := $(if $(V),,@)
@@ -25,10 +34,12 @@ WERROR ?=
 ERROR := $(if $(WERROR),-Werror)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wno-unused-parameter $(ERROR)
+# The same from any directory: no file says where it was built.
+RELATIVE := -ffile-prefix-map=$(CURDIR)=.
 BASE := -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -DVERSION='"$(VERSION)"' \
-	-I. -Iinclude -I$(B) -MMD -MP
+	-I. -Iinclude -I$(B) -MMD -MP $(RELATIVE)
 ALL_CFLAGS = $(BASE) $(WARN) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
-ALL_LDFLAGS = -pthread $(CFLAGS) $(LDFLAGS) $(SANITIZE)
+ALL_LDFLAGS = -pthread $(RELATIVE) $(CFLAGS) $(LDFLAGS) $(SANITIZE)
 
 ENGINE := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard engine/*.c)))
 RULES := $(patsubst %.c,$(B)/obj/%.o,$(wildcard rules/*.c))
@@ -40,8 +51,8 @@ tool_objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/$(1)/*.c))
 TOOLS := ipfw ipchains divertctl interceptor divert-run
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
 
-.PHONY: all objects examples install stage test toolchain unit fuzz net bench bench-quick bench-plots bench-needs \
-	warnings lint lint-format lint-shell lint-man clean
+.PHONY: all objects examples install install-files uninstall stage test toolchain unit fuzz net \
+	bench bench-quick bench-plots bench-needs warnings lint lint-format lint-shell lint-man clean
 all: $(addprefix $(B)/bin/,$(TOOLS)) $(B)/lib/libdivert.so $(B)/lib/libdivert-socket.so
 
 # ---- kernel half -------------------------------------------------------
@@ -52,11 +63,12 @@ BPF_INCLUDES ?= $(addprefix -idirafter ,$(shell $(CC) -E -v -x c /dev/null 2>&1 
 	sed -n '/^\#include </,/^End/s/^ //p'))
 BPF_CFLAGS ?= -O2 -g
 ALL_BPF_CFLAGS := $(BPF_CFLAGS) -target bpf -mcpu=v3 -Wall -Wno-unused-function $(ERROR) -I. \
-	$(BPF_INCLUDES)
+	$(RELATIVE) $(BPF_INCLUDES)
 
 $(B)/engine/%.bpf.o: engine/%.bpf.c $(wildcard engine/*.h) Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(ALL_BPF_CFLAGS) -c $< -o $@
+	$(Q)$(LLVM_STRIP) -g $@
 
 $(B)/%.skel.h: $(B)/engine/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@.tmp
@@ -66,6 +78,16 @@ $(B)/%.skel.h: $(B)/engine/%.bpf.o
 $(ENGINE): $(B)/divert.skel.h $(B)/train.skel.h
 
 # ---- user half ---------------------------------------------------------
+
+# The way from BINDIR to LIBDIR, by which programs find the libraries that were installed with them.
+# None below /usr, where the loader finds them. It is in a file, so that what has it is made anew.
+RPATH := $(if $(filter-out /usr,$(PREFIX)),$(shell realpath -sm --relative-to=$(BINDIR) $(LIBDIR)))
+$(B)/rpath: force
+	@mkdir -p $(@D)
+	@echo '$(RPATH)' | cmp -s - $@ || echo '$(RPATH)' >$@
+.PHONY: force
+$(B)/bin/interceptor $(B)/lib/libdivert-socket.so.0 $(B)/obj/tools/divert-run/main.o: $(B)/rpath
+$(B)/obj/tools/divert-run/main.o: BASE += -DLIBRARY_DIR='"$(RPATH)"'
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -86,7 +108,8 @@ $(B)/lib/libdivert.so.0: $(LIB) $(B)/librules.a $(B)/libengine.a lib/libdivert.m
 		$(LIB) $(B)/librules.a $(B)/libengine.a -lbpf -lmnl -luring
 
 $(B)/lib/libdivert-socket.so.0: $(INTERPOSE) $(B)/lib/libdivert.so.0 interpose/libdivert-socket.map
-	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libdivert-socket.so.0 -Wl,-rpath,'$$ORIGIN' \
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libdivert-socket.so.0 \
+		$(RPATH:%=-Wl,-rpath,'$$ORIGIN') \
 		-Wl,--version-script=interpose/libdivert-socket.map -Wl,-z,defs -o $@ \
 		$(INTERPOSE) $(B)/lib/libdivert.so.0 -ldl
 
@@ -94,29 +117,29 @@ $(B)/lib/%.so: $(B)/lib/%.so.0
 	$(Q)ln -sf $(<F) $@
 
 CHANGE := $(B)/obj/lib/change.o $(B)/obj/lib/unheard.o
-TOOL_LDFLAGS = $(ALL_LDFLAGS) -Wl,-rpath,'$$ORIGIN/../lib'
 
 $(B)/bin/ipfw: $(call tool_objects,ipfw) $(TOOLS_COMMON) $(CHANGE) $(B)/librules.a $(B)/libengine.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
 $(B)/bin/ipchains: $(call tool_objects,ipchains) $(TOOLS_COMMON) $(CHANGE) \
 		$(B)/obj/lib/chainset.o $(B)/librules.a $(B)/libengine.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
 $(B)/bin/divertctl: $(call tool_objects,divertctl) $(TOOLS_COMMON) $(B)/librules.a $(B)/libengine.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lbpf -lmnl
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
 $(B)/bin/interceptor: $(call tool_objects,interceptor) $(TOOLS_COMMON) $(CHANGE) $(B)/librules.a \
 		$(B)/libengine.a $(B)/lib/libdivert.so
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lpcap -lbpf -lmnl
+	$(Q)$(CC) $(ALL_LDFLAGS) $(RPATH:%=-Wl,-rpath,'$$ORIGIN/%') -o $@ $(filter-out $(B)/rpath,$^) \
+		-lpcap -lbpf -lmnl
 
 $(B)/bin/divert-run: $(call tool_objects,divert-run) $(TOOLS_COMMON)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 # For a C library or a processor whose libbpf, libmnl and liburing are not at hand (tests/toolchain).
 objects: $(ENGINE) $(RULES) $(LIB) $(INTERPOSE) $(TOOLS_COMMON) $(foreach t,$(TOOLS),$(call tool_objects,$(t)))
@@ -135,42 +158,64 @@ $(B)/examples/%: examples/%.c examples/common.h stage
 # ---- install -----------------------------------------------------------
 
 D = $(DESTDIR)$(PREFIX)
+DOC = $(D)/share/doc/ipdivert
+BASH_COMPLETION = $(D)/share/bash-completion/completions
+ZSH_COMPLETION = $(D)/share/zsh/site-functions
+PLACES = sed 's|@PREFIX@|$(PREFIX)|; s|@SBINDIR@|$(SBINDIR)|; s|@VERSION@|$(VERSION)|; \
+	s|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|; \
+	s|@RPATH@|$(RPATH:%=-Wl,-rpath,$${libdir} )|'
 
+# Directories of everybody's use, and files that are written here, get the usual modes, too.
 install: all
-	$(Q)install -d $(D)/bin $(D)/sbin $(D)/lib/pkgconfig $(D)/include/divert-compat $(D)/share/man
-	install -m 755 $(B)/bin/divert-run $(B)/bin/interceptor $(D)/bin
-	install -m 755 $(B)/bin/ipfw $(B)/bin/ipchains $(B)/bin/divertctl $(D)/sbin
-	ln -sf ipchains $(D)/sbin/ipchains-save
-	ln -sf ipchains $(D)/sbin/ipchains-restore
-	install -m 755 $(B)/lib/libdivert.so.0 $(B)/lib/libdivert-socket.so.0 $(D)/lib
-	ln -sf libdivert.so.0 $(D)/lib/libdivert.so
-	ln -sf libdivert-socket.so.0 $(D)/lib/libdivert-socket.so
-	install -m 644 include/divert.h $(D)/include
-	cp -R include/compat/. $(D)/include/divert-compat/
-	for p in packaging/*.pc.in; do \
-		sed -e 's|@PREFIX@|$(PREFIX)|;s|@VERSION@|$(VERSION)|' $$p \
-			>$(D)/lib/pkgconfig/$$(basename $$p .in) || exit 1; done
-	for m in man/*.[1-8]; do s=$${m##*.}; install -d $(D)/share/man/man$$s && \
-		install -m 644 $$m $(D)/share/man/man$$s || exit 1; done
+	$(Q)umask 022 && $(MAKE) --no-print-directory install-files
 
-	install -d $(D)/lib/systemd/system $(D)/lib/udev/rules.d
-	sed 's|@PREFIX@|$(PREFIX)|' packaging/ipfw.service.in >$(D)/lib/systemd/system/ipfw.service
-	sed 's|@PREFIX@|$(PREFIX)|' packaging/60-ipdivert.rules.in >$(D)/lib/udev/rules.d/60-ipdivert.rules
-	install -d $(D)/share/bash-completion/completions $(D)/share/zsh/site-functions
-	packaging/completion/words man packaging/completion/ipdivert.bash.in \
-		>$(D)/share/bash-completion/completions/ipfw
+install-files:
+	$(Q)mkdir -p $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(LIBDIR)/pkgconfig $(UNITDIR) $(UDEVDIR)) \
+		$(D)/include $(DOC)/examples $(BASH_COMPLETION) $(ZSH_COMPLETION)
+	install -m 755 $(B)/bin/divert-run $(B)/bin/interceptor $(DESTDIR)$(BINDIR)
+	install -m 755 $(B)/bin/ipfw $(B)/bin/ipchains $(B)/bin/divertctl $(DESTDIR)$(SBINDIR)
+	ln -sf ipchains $(DESTDIR)$(SBINDIR)/ipchains-save
+	ln -sf ipchains $(DESTDIR)$(SBINDIR)/ipchains-restore
+	install -m 644 $(B)/lib/libdivert.so.0 $(B)/lib/libdivert-socket.so.0 $(DESTDIR)$(LIBDIR)
+	ln -sf libdivert.so.0 $(DESTDIR)$(LIBDIR)/libdivert.so
+	ln -sf libdivert-socket.so.0 $(DESTDIR)$(LIBDIR)/libdivert-socket.so
+	install -m 644 include/divert.h $(D)/include
+	for h in $$(cd include/compat && find . -name '*.h'); do \
+		install -D -m 644 include/compat/$$h $(D)/include/divert-compat/$$h || exit 1; done
+	for p in libdivert libdivert-socket; do \
+		$(PLACES) packaging/$$p.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/$$p.pc || exit 1; done
+	for m in man/*.[1-8]; do to=$(DESTDIR)$(MANDIR)/man$${m##*.}; \
+		mkdir -p $$to && install -m 644 $$m $$to || exit 1; \
+		for n in $$(sed -n '/^\.Sh NAME/,/^\.Nd/s/^\.Nm \([^ ]*\).*/\1/p' $$m); do \
+			[ -e $$to/$$n.$${m##*.} ] || ln -sf $${m##*/} $$to/$$n.$${m##*.} || exit 1; \
+		done; done
+	$(PLACES) packaging/ipfw.service.in >$(DESTDIR)$(UNITDIR)/ipfw.service
+	$(PLACES) packaging/60-ipdivert.rules.in >$(DESTDIR)$(UDEVDIR)/60-ipdivert.rules
+	packaging/completion/words man packaging/completion/ipdivert.bash.in >$(BASH_COMPLETION)/ipfw
 	for t in ipchains ipchains-save ipchains-restore divertctl interceptor divert-run; do \
-		ln -sf ipfw $(D)/share/bash-completion/completions/$$t || exit 1; done
-	packaging/completion/words man packaging/completion/_ipdivert.in \
-		>$(D)/share/zsh/site-functions/_ipdivert
-	install -d $(D)/share/doc/ipdivert/examples
-	install -m 644 packaging/ipfw.rules $(D)/share/doc/ipdivert
-	install -m 644 examples/* $(D)/share/doc/ipdivert/examples
+		ln -sf ipfw $(BASH_COMPLETION)/$$t || exit 1; done
+	packaging/completion/words man packaging/completion/_ipdivert.in >$(ZSH_COMPLETION)/_ipdivert
+	install -m 644 LICENSE README.md CHANGELOG.md packaging/ipfw.rules $(DOC)
+	install -m 644 examples/* $(DOC)/examples
+
+# What install puts into an empty tree goes from the real one. Of directories, those that are
+# ipdivert's own, and, if PREFIX is not one of the system's, those that are empty then.
+TREE := $(abspath $(B)/installed)
+uninstall:
+	$(Q)rm -rf $(TREE)
+	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(TREE) >/dev/null
+	cd $(TREE) && find . ! -type d -print0 | (cd $(abspath $(DESTDIR))/ && xargs -0 rm -f)
+	cd $(TREE) && find .$(PREFIX) -mindepth 1 -depth -type d $(if $(filter-out /usr /usr/local,$(PREFIX)),, \
+		\( -path '*/divert-compat*' -o -path '*/doc/ipdivert*' \)) -print0 | \
+		(cd $(abspath $(DESTDIR))/ && xargs -0 -r rmdir --ignore-fail-on-non-empty 2>/dev/null || true)
+	$(Q)rm -rf $(TREE)
 
 # What the tests run: an installed tree.
 STAGE := $(abspath $(B)/stage)
 stage: all
-	$(MAKE) --no-print-directory install PREFIX=$(STAGE) DESTDIR= >/dev/null
+	$(Q)$(MAKE) --no-print-directory install DESTDIR= PREFIX=$(STAGE) BINDIR=$(STAGE)/bin \
+		SBINDIR=$(STAGE)/sbin LIBDIR=$(STAGE)/lib MANDIR=$(STAGE)/share/man \
+		UNITDIR=$(STAGE)/lib/systemd/system UDEVDIR=$(STAGE)/lib/udev/rules.d >/dev/null
 
 # ---- tests -------------------------------------------------------------
 

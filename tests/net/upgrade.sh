@@ -9,10 +9,11 @@
 
 # build NAME VERSION [SED-SCRIPT FOR layout.h]: into build/upgrade/NAME, from copies that keep their times
 build() {
-	local dir=$TOP/build/upgrade/$1
+	local dir=$TOP/build/upgrade/$1 sources
+	sources=(Makefile LICENSE README.md CHANGELOG.md engine rules lib interpose tools include man packaging examples)
 	mkdir -p "$dir"
-	(cd "$dir" && rm -rf Makefile engine rules lib interpose tools include man packaging examples) || return
-	(cd "$TOP" && cp -pR Makefile engine rules lib interpose tools include man packaging examples "$dir") || return
+	(cd "$dir" && rm -rf "${sources[@]}") || return
+	(cd "$TOP" && cp -pR "${sources[@]}" "$dir") || return
 	if [ $# = 3 ]; then
 		sed -E -i "$3" "$dir/engine/layout.h" || return
 		# as old as when it last was another one

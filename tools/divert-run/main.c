@@ -25,13 +25,18 @@ static void usage(FILE *to)
 	      to);
 }
 
-/* The library that belongs to this executable, else the name for the dynamic loader to look up. */
+/*
+ * The library that was installed with this executable, LIBRARY_DIR from it, else the name for the
+ * dynamic loader to look up: below /usr, that takes the one that fits the program.
+ */
 static const char *find_library(char path[PATH_MAX])
 {
 	char exe[PATH_MAX], beside[PATH_MAX];
 	ssize_t len;
 	char *slash;
 
+	if (!*LIBRARY_DIR)
+		return LIBRARY;
 	len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	if (len < 0)
 		return LIBRARY;
@@ -40,7 +45,7 @@ static const char *find_library(char path[PATH_MAX])
 	if (!slash)
 		return LIBRARY;
 	*slash = '\0';
-	len = snprintf(beside, sizeof(beside), "%s/../lib/" LIBRARY, exe);
+	len = snprintf(beside, sizeof(beside), "%s/" LIBRARY_DIR "/" LIBRARY, exe);
 	if (len >= (ssize_t)sizeof(beside) || !realpath(beside, path) || access(path, R_OK))
 		return LIBRARY;
 	return path;
