@@ -133,3 +133,11 @@ r/60-ipdivert.rules
 s/ipfw
 u/ipfw.service"
 like "the unit names SBINDIR" "$(cat "$TMP/dirs/u/ipfw.service")" "ExecStart=/s/ipfw "
+
+# ---- what is installed, tried ----
+
+said=$("$TOP/quickstart" --installed 2>&1)
+is "quickstart --installed: status" $? 0
+like "quickstart --installed: it is what is installed" "$said" "$STAGE/sbin/ipfw"
+like "quickstart --installed: the round trip" "$said" "6 of 6 replies came"
+fails "quickstart: an argument that it does not know" "$TOP/quickstart" --install
