@@ -3,6 +3,7 @@
 #
 # What `make install` puts where, and `make uninstall` removes: directories, modes, the way from the
 # programs to the libraries. A second build of this tree, elsewhere, is the same byte for byte.
+# Debian's packages are in tests/packages; they and the spec file say the same as the sources.
 . "$(dirname "$0")/lib.sh"
 
 # make_ ARGUMENT...: in the second tree; a umask must not matter, nor who runs this
@@ -133,6 +134,21 @@ r/60-ipdivert.rules
 s/ipfw
 u/ipfw.service"
 like "the unit names SBINDIR" "$(cat "$TMP/dirs/u/ipfw.service")" "ExecStart=/s/ipfw "
+
+# ---- packages ----
+
+# exported MAP: its names
+exported() { sed '/^[[:space:]]*local:/,$d' "$1" | sed -n 's/^\t*\([A-Za-z_0-9]*\);$/\1/p' | sort; }
+# symbols LIBRARY: the names that Debian's file has of it
+symbols() { sed -n "/^$1 /,/^[a-z].*#MINVER#/s/^ \([A-Za-z_0-9]*\)@.*/\1/p" "$TOP/debian/libdivert0.symbols" | sort; }
+is "debian/libdivert0.symbols: libdivert" "$(diff <(exported "$TOP/lib/libdivert.map") \
+	<(symbols libdivert.so.0 | grep -v LIBDIVERT_0))" ""
+is "debian/libdivert0.symbols: libdivert-socket" \
+	"$(diff <(exported "$TOP/interpose/libdivert-socket.map") <(symbols libdivert-socket.so.0))" ""
+version=$(sed -n 's/^VERSION := //p' "$TOP/Makefile")
+is "debian/changelog: the version" "$(sed -n '1s/.*(\(.*\)).*/\1/p' "$TOP/debian/changelog")" "$version"
+is "ipdivert.spec: the version" "$(sed -n 's/^Version: //p' "$TOP/packaging/ipdivert.spec")" "$version"
+works "CHANGELOG.md: the version" grep -q "^## $version" "$TOP/CHANGELOG.md"
 
 # ---- what is installed, tried ----
 
