@@ -24,6 +24,11 @@
 #define ICMP6_QUERY	128 /* types below are errors */
 #define ICMP6_REDIRECT	137
 #define ICMP_QUERY_LAST 18
+#define ICMP_PORT	3
+#define ICMP6_ADMIN	1
+#define ICMP6_PORT	4
+/* net, host, source route failed, net unknown, host unknown, net and host for the type of service */
+#define ICMP_NO_ROUTE	(1u << 0 | 1u << 1 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 11 | 1u << 12)
 /* unreachable, source quench, redirect, time exceeded, parameter problem */
 #define ICMP_ERRORS	(1u << 3 | 1u << 4 | 1u << 5 | 1u << 11 | 1u << 12)
 
@@ -129,7 +134,7 @@ static __always_inline int answer_is_due(struct __sk_buff *skb, const struct des
 	__u32 type;
 	int six = answer_is_six(d);
 
-	if (six != !!(d->answer & DIVERT_ANSWER_V6) ||
+	if ((!six && d->answer & DIVERT_ANSWER_V6) ||
 	    d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG)
 		return 0;
 	if (d->link_len && d->link_len != ETH_HLEN)
@@ -221,6 +226,14 @@ static __always_inline __u32 answer_reset(struct __sk_buff *skb, const struct de
 	return sizeof(tcp);
 }
 
+/* A code of ICMP's type 3 as one of ICMPv6's type 1: RFC 7915, 4.2, as far as FreeBSD follows it. */
+static __always_inline __u8 answer_code6(__u8 code)
+{
+	if (code == ICMP_PORT)
+		return ICMP6_PORT;
+	return code < 16 && ICMP_NO_ROUTE >> code & 1 ? 0 : ICMP6_ADMIN;
+}
+
 static __always_inline __u32 answer_unreach(struct __sk_buff *skb, const struct desk *d,
 					    struct answer *a)
 {
@@ -242,9 +255,13 @@ static __always_inline __u32 answer_unreach(struct __sk_buff *skb, const struct 
 	__builtin_memset(icmp + ICMP_HEAD + quote, 0, 4);
 	__builtin_memset(icmp, 0, ICMP_HEAD);
 	icmp[0] = six ? ICMP6_DST : ICMP_DST;
-	icmp[1] = d->answer & 0xff;
-	icmp[6] = d->mtu >> 8;
-	icmp[7] = d->mtu & 0xff;
+	if (six && !(d->answer & DIVERT_ANSWER_V6)) {
+		icmp[1] = answer_code6(d->answer);
+	} else {
+		icmp[1] = d->answer & 0xff;
+		icmp[6] = d->mtu >> 8;
+		icmp[7] = d->mtu & 0xff;
+	}
 	if (six)
 		sum = answer_pseudo(a, six, ICMP_HEAD + quote, PROTO_ICMP6);
 	*(__sum16 *)(icmp + 2) = answer_fold(answer_add(icmp, ICMP_HEAD + quote, sum));

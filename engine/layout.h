@@ -301,8 +301,8 @@ enum divert_op {
 
 /* What ANSWER sends; without RESET, an ICMP unreachable, whose code is in the low 8 bits. */
 enum divert_answer {
-	DIVERT_ANSWER_V4 = 1 << 8, /* to IPv4 packets */
-	DIVERT_ANSWER_V6 = 1 << 9, /* to IPv6 packets */
+	DIVERT_ANSWER_V4 = 1 << 8, /* to IPv4 packets, and the closest to it to IPv6 packets */
+	DIVERT_ANSWER_V6 = 1 << 9, /* to IPv6 packets only */
 	DIVERT_ANSWER_RESET = 1 << 10,
 };
 

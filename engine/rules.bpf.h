@@ -107,7 +107,7 @@ static __noinline __u32 search_entry(void *pages, const struct divert_rules_head
 
 /*
  * Where skipto and call with tablearg lead: as they do with the number, and skipto never
- * backwards. noinline: its stack is not needed by the other instructions.
+ * backwards, but to the next number. noinline: its stack is not needed by the other instructions.
  */
 static __noinline __u32 aim(struct pass *p, const struct divert_insn *in)
 {
@@ -116,6 +116,8 @@ static __noinline __u32 aim(struct pass *p, const struct divert_insn *in)
 
 	if (!page)
 		return next;
+	if (in->op != DIVERT_OP_CALL && to <= in->rule)
+		to = in->rule + 1;
 	to = to && to <= DEFAULT_RULE ? search_entry(p->pages, &page->head, to - 1)
 				      : page->head.last_insn;
 	return to > next || in->op == DIVERT_OP_CALL ? to : next;

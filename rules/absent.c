@@ -61,7 +61,6 @@ static const struct absent options[] = {
 	{"ipsec", "use nftables' meta ipsec, and fwmark here"},
 	{"jail", "use nftables' socket cgroupv2, and fwmark here"},
 	{"fib", "use fwmark, and policy routing (ip rule)"},
-	{"sockarg", "use SO_MARK, and fwmark here"},
 	{"mark", "use fwmark"},
 };
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Addresses: "10.0.0.1", "10.0.0.0/8", "10.0.0.0:255.0.0.0", "10.0.0.0/24{1,5-9}", "2001:db8::/32",
- * "2001:db8::1/ffff:ffff::ffff", "me", "me6", "table(name,value)", and lists of these.
+ * "2001:db8::1/ffff:ffff::ffff", "me", "me6", "localhost", "table(name,value)", and lists of these.
  */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,6 +129,16 @@ static bool parse_one(char *item, struct rule_addr *a)
 	return parse_four(a, item);
 }
 
+const char *loopback_name(const char *item, bool six, char text[64])
+{
+	size_t len = strlen("localhost");
+
+	if (strncmp(item, "localhost", len) || (item[len] && !strchr("/:", item[len])))
+		return item;
+	snprintf(text, 64, "%s%s", six ? "::1" : "127.0.0.1", item + len);
+	return text;
+}
+
 int parse_address(struct rule_addr *a, const char *word)
 {
 	char copy[64];
@@ -219,7 +230,7 @@ static void limit_family(struct parser *p, const struct rule_match *m, const cha
 
 static int parse_item(struct parser *p, struct rule_addr *a, const char *item, const char *word)
 {
-	char *copy;
+	char *copy, text[64];
 	bool ok;
 
 	if (is_table(item)) {
@@ -230,7 +241,7 @@ static int parse_item(struct parser *p, struct rule_addr *a, const char *item, c
 	if (!strcmp(item, "any"))
 		return rules_fail(p->err, EX_DATAERR,
 				  "%s: any with other addresses: leave them out", word);
-	copy = strdup(item);
+	copy = strdup(loopback_name(item, p->six || p->only6, text));
 	if (!copy)
 		return rules_fail(p->err, EX_OSERR, "out of memory");
 	ok = parse_one(copy, a);

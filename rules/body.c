@@ -48,7 +48,8 @@ static int place_ports(struct parser *p, enum rule_match_type type, bool negate,
 
 	if (!strcmp(word, "any"))
 		return 0;
-	m = match_new(p, type, negate, true);
+	/* those of the destination are printed as the option that they could have been */
+	m = match_new(p, type, negate, type == RULE_SPORT);
 	return m ? parse_ports(p, m, word) : -1;
 }
 

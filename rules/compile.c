@@ -197,13 +197,14 @@ static void compile_rule(struct code *c, const struct rule *r)
 	}
 }
 
-/* ipfw(8): never backwards; a target at or below the rule itself is the next rule. */
+/* Never backwards: a target at or below the rule's own number is the next number, as in FreeBSD. */
 static void aim_skipto(struct code *c, const struct rules *s, unsigned int i, const uint32_t *start)
 {
-	unsigned int to = i + 1;
+	const struct rule *r = s->rule[i];
 	struct divert_insn *in = &c->insn[start[i + 1] - 1];
+	unsigned int to = i + 1;
 
-	while (to < s->n && s->rule[to]->number < s->rule[i]->arg)
+	while (to < s->n && (s->rule[to]->number < r->arg || s->rule[to]->number == r->number))
 		to++;
 	in->yes = in->no = start[to];
 }

@@ -16,9 +16,7 @@ enum {
 	TCP_ACK = 8,
 	TCP_FLAGS = 13,
 	TCP_WINDOW = 14,
-	TH_SYN = 0x02,
 	TH_RST = 0x04,
-	TH_ACK = 0x10,
 	AT_IP_ID = 4, /* offsets in IPv4's */
 	AT_IP_FRAG = 6,
 	AT_IP_TTL = 8,
@@ -121,9 +119,15 @@ void emit_lookup(struct code *c, const struct rule_table *t, enum divert_key key
 
 /* ---- interfaces ---- */
 
+static void emit_never(struct code *c)
+{
+	emit_mask(c, DIVERT_F_FLAGS, 0, 1, ON, OFF);
+}
+
 /* A name with its NULs; the beginning of one; "*" is any name, but not none. */
 static void emit_name(struct code *c, enum divert_wide field, const struct rule_match *m)
 {
+	char name[DIVERT_NAME_LEN] = "";
 	size_t len = strlen(m->iface.name);
 
 	switch (m->iface.kind) {
@@ -146,7 +150,8 @@ static void emit_name(struct code *c, enum divert_wide field, const struct rule_
 			emit_prefix(c, DIVERT_OP_PREFIX, field, m->iface.name, len * 8, ON, OFF);
 		break;
 	case RULE_IFACE_NAME:
-		emit_prefix(c, DIVERT_OP_PREFIX, field, m->iface.name, 128, ON, OFF);
+		strcpy(name, rules_iface_name(m->iface.name));
+		emit_prefix(c, DIVERT_OP_PREFIX, field, name, 128, ON, OFF);
 		break;
 	}
 }
@@ -336,6 +341,10 @@ void emit_match(struct code *c, const struct rule_match *m)
 	const uint32_t back = DIVERT_IS_BACK_IN | DIVERT_IS_BACK_OUT;
 	uint32_t from;
 
+	if (rule_kind[m->type].argument == ARG_FLAGS && m->flags.set & m->flags.clear) {
+		emit_never(c);
+		return;
+	}
 	switch (m->type) {
 	case RULE_PROTO:
 		emit_mask(c, DIVERT_F_PROTO, ~0u, m->proto, ON, OFF);
@@ -439,6 +448,15 @@ void emit_match(struct code *c, const struct rule_match *m)
 		break;
 	case RULE_FLOW:
 		emit_lookup(c, m->lookup.table, DIVERT_KEY_FLOW, 0, ON, OFF);
+		break;
+	case RULE_IPVER:
+		if (*m->value == 4 || *m->value == 6)
+			emit_flag(c, *m->value == 4 ? DIVERT_IS_V4 : DIVERT_IS_V6, ON, OFF);
+		else
+			emit_never(c);
+		break;
+	case RULE_SOCKARG:
+		emit_never(c);
 		break;
 	case RULE_VERREVPATH:
 		emit_path(c, DIVERT_PATH_REVERSE);

@@ -11,9 +11,10 @@ static int entry_addr(const struct rules_table *t, const char *word, struct rule
 		      struct rules_entry *e)
 {
 	struct rule_addr a;
+	char text[64];
 	uint32_t mask;
 
-	if (strchr(word, '{') || parse_address(&a, word))
+	if (strchr(word, '{') || parse_address(&a, loopback_name(word, false, text)))
 		goto bad;
 	if (a.kind == RULE_ADDR_6) {
 		e->addr.table = htonl(t->id << 1 | 1);
@@ -112,7 +113,7 @@ int rules_entry_parse(const struct rules_table *t, const char *word, struct rule
 		return rules_fail(err, EX_DATAERR,
 				  "%s: not an interface's name: up to 15 characters, no / and no :",
 				  word);
-	strcpy(e->key.name, word);
+	strcpy(e->key.name, rules_iface_name(word));
 	return 0;
 }
 
@@ -132,7 +133,7 @@ int rules_value_parse(const char *word, uint32_t *value, struct rules_error *err
 
 static void print_flow(const struct rules_table *t, const struct divert_table_flow *f, char *text)
 {
-	const char *proto = protocol_name(f->proto), *comma = "";
+	const char *proto = protocol_name(f->proto, false), *comma = "";
 	char word[5][INET6_ADDRSTRLEN];
 	unsigned int i, at = 0;
 

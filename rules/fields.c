@@ -96,11 +96,7 @@ static int parse_names(struct parser *p, struct rule_match *m, const char *word,
 			rc = bad_flag(p, m, item, word);
 			break;
 		}
-		if ((clear ? m->flags.set : m->flags.clear) & f->flag)
-			rc = rules_fail(p->err, EX_DATAERR,
-					"%s: never matches: %s is to be set and not to be", word,
-					f->name);
-		else if (clear)
+		if (clear)
 			m->flags.clear |= f->flag;
 		else
 			m->flags.set |= f->flag;
@@ -111,7 +107,11 @@ static int parse_names(struct parser *p, struct rule_match *m, const char *word,
 
 int parse_flags(struct parser *p, struct rule_match *m, const char *word)
 {
-	return parse_names(p, m, word, true);
+	if (parse_names(p, m, word, true))
+		return -1;
+	if (m->type == RULE_TCPFLAGS && m->flags.set == TH_SYN && m->flags.clear == TH_ACK)
+		m->type = RULE_SETUP;
+	return 0;
 }
 
 int parse_any(struct parser *p, struct rule_match *m, const char *word)

@@ -4,6 +4,11 @@
 
 #include "parse.h"
 
+const char *rules_iface_name(const char *name)
+{
+	return strcmp(name, "lo0") ? name : "lo";
+}
+
 int parse_iface(struct parser *p, struct rule_match *m, const char *word)
 {
 	size_t len = strlen(word);

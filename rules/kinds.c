@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The conditions that there are: one table drives parser and printer. */
+/*
+ * The conditions that there are: one table drives parser and printer. Flags are in the order in which
+ * FreeBSD prints them.
+ */
 #include "parse.h"
 
 static const struct flag_name tcp_flags[] = {
-	{"fin", 0x01}, {"syn", 0x02}, {"rst", 0x04}, {"psh", 0x08},
-	{"ack", 0x10}, {"urg", 0x20}, {NULL, 0},
+	{"syn", TH_SYN}, {"fin", 0x01}, {"ack", TH_ACK}, {"psh", 0x08},
+	{"rst", 0x04},	 {"urg", 0x20}, {NULL, 0},
 };
 
 static const struct flag_name tcp_options[] = {
-	{"mss", DIVERT_TCPOPT_MSS}, {"window", DIVERT_TCPOPT_WINDOW}, {"sack", DIVERT_TCPOPT_SACK},
-	{"ts", DIVERT_TCPOPT_TS},   {"cc", DIVERT_TCPOPT_CC},	      {NULL, 0},
+	{"mss", DIVERT_TCPOPT_MSS},	  {"maxseg", DIVERT_TCPOPT_MSS},
+	{"window", DIVERT_TCPOPT_WINDOW}, {"sack", DIVERT_TCPOPT_SACK},
+	{"ts", DIVERT_TCPOPT_TS},	  {"timestamp", DIVERT_TCPOPT_TS},
+	{"cc", DIVERT_TCPOPT_CC},	  {NULL, 0},
 };
 
 static const struct flag_name ip_options[] = {
@@ -20,9 +25,11 @@ static const struct flag_name ip_options[] = {
 	{NULL, 0},
 };
 
+/* The last two are of ECN: CE, which is both of its bits, and ECT(0), which once was mincost. */
 static const struct flag_name tos_bits[] = {
 	{"lowdelay", 0x10}, {"throughput", 0x08}, {"reliability", 0x04},
-	{"mincost", 0x02},  {"congestion", 0x01}, {NULL, 0},
+	{"mincost", 0x02},  {"congestion", 3},	  {"ecntransport", 2},
+	{NULL, 0},
 };
 
 static const struct flag_name frag_bits[] = {
@@ -77,6 +84,8 @@ const struct rule_kind rule_kind[RULE_TYPES] = {
 	[RULE_IPOPTIONS] = {"ipoptions", ARG_FLAGS, "IP options", 0, ip_options},
 	[RULE_FRAG] = {"frag", ARG_FLAGS, "fragment bits", 0, frag_bits},
 	[RULE_EXT6HDR] = {"ext6hdr", ARG_ANY, "extension headers", 0, ext_headers},
+	[RULE_IPVER] = {"ipver", ARG_VALUE, "version of IP", 255, NULL},
+	[RULE_SOCKARG] = {"sockarg", ARG_NONE, NULL, 0, NULL},
 	[RULE_FLOWID] = {"flow-id", ARG_VALUES, "flow labels", 0xfffff, NULL},
 	[RULE_UID] = {"uid", ARG_USER, "user", ~0u - 1, NULL},
 	[RULE_GID] = {"gid", ARG_GROUP, "group", ~0u - 1, NULL},

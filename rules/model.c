@@ -16,6 +16,7 @@ void rule_free(struct rule *r)
 		match_free(m);
 	}
 	free(r->comment);
+	free(r->never);
 	free(r->text);
 	free(r);
 }

@@ -2,7 +2,6 @@
 /* Protocols, ports, ICMP types and marks. */
 #include <ctype.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,63 +9,10 @@
 #include "engine/layout.h"
 #include "parse.h"
 
-/*
- * Names that are printed, whatever /etc/protocols has, so that a rule set reads the same
- * everywhere; other names are understood if that file has them. The first of a number is printed.
- */
-static const struct {
-	const char *name;
-	uint8_t proto;
-	bool ports;
-} protocols[] = {
-	{"icmp", 1, false},	  {"igmp", 2, false},	  {"ipencap", 4, false},
-	{"tcp", 6, true},	  {"udp", 17, true},	  {"dccp", 33, true},
-	{"gre", 47, false},	  {"esp", 50, false},	  {"ah", 51, false},
-	{"ipv6-icmp", 58, false}, {"icmp6", 58, false},	  {"icmpv6", 58, false},
-	{"ospf", 89, false},	  {"pim", 103, false},	  {"vrrp", 112, false},
-	{"sctp", 132, true},	  {"udplite", 136, true},
-};
-
-#define N_PROTOCOLS (sizeof(protocols) / sizeof(*protocols))
-
-const char *protocol_name(uint8_t proto)
-{
-	unsigned int i;
-
-	for (i = 0; i < N_PROTOCOLS; i++)
-		if (protocols[i].proto == proto)
-			return protocols[i].name;
-	return NULL;
-}
-
-bool protocol_has_ports(uint8_t proto)
-{
-	unsigned int i;
-
-	for (i = 0; i < N_PROTOCOLS; i++)
-		if (protocols[i].proto == proto)
-			return protocols[i].ports;
-	return false;
-}
-
-int protocol_number(const char *word)
-{
-	struct protoent *e;
-	unsigned int i;
-	uint32_t v;
-
-	if (parse_number(word, 255, &v))
-		return v;
-	for (i = 0; i < N_PROTOCOLS; i++)
-		if (!strcmp(word, protocols[i].name))
-			return protocols[i].proto;
-	e = getprotobyname(word);
-	return e && e->p_proto >= 0 && e->p_proto <= 255 ? e->p_proto : -1;
-}
-
 static bool is_any(const char *word)
 {
-	return !strcmp(word, "ip") || !strcmp(word, "all");
+	/* capitals are an alias of /etc/protocols, where the number is 0 */
+	return !strcmp(word, "ip") || !strcmp(word, "IP") || !strcmp(word, "all");
 }
 
 static bool is_ip4(const char *word)
@@ -144,7 +90,6 @@ static void unescape(char *s)
 
 bool parse_port(char *s, uint16_t *port)
 {
-	struct servent *e;
 	uint32_t v;
 
 	unescape(s);
@@ -152,13 +97,7 @@ bool parse_port(char *s, uint16_t *port)
 		*port = v;
 		return true;
 	}
-	if (!*s || isdigit((unsigned char)*s))
-		return false;
-	e = getservbyname(s, NULL);
-	if (!e)
-		return false;
-	*port = ntohs((uint16_t)e->s_port);
-	return true;
+	return service_port(s, NULL, port);
 }
 
 static bool parse_port_range(char *s, struct rule_range *r)
@@ -222,10 +161,6 @@ static int parse_list(struct parser *p, struct rule_match *m, const char *word,
 			rules_fail(p->err, EX_DATAERR, "%s: %s", word, what);
 			goto out;
 		}
-		if (m->range[m->n].lo > m->range[m->n].hi) {
-			rules_fail(p->err, EX_DATAERR, "%s: a range that runs backwards", word);
-			goto out;
-		}
 		m->n++;
 	}
 	rc = 0;
@@ -273,26 +208,14 @@ int parse_ranges(struct parser *p, struct rule_match *m, const char *word)
 
 int parse_divert_port(struct parser *p, const char *word, uint16_t *port)
 {
-	struct servent *e;
 	uint32_t v;
 
 	if (parse_number(word, 65535, &v) && v) {
 		*port = v;
 		return 0;
 	}
-	if (!isdigit((unsigned char)*word)) {
-		e = getservbyname(word, "divert");
-		if (!e)
-			e = getservbyname(word, NULL);
-		if (e && e->s_port) {
-			*port = ntohs((uint16_t)e->s_port);
-			return 0;
-		}
-		if (!strcmp(word, "natd")) {
-			*port = RULES_PORT_NATD;
-			return 0;
-		}
-	}
+	if (service_port(word, "divert", port) && *port)
+		return 0;
 	return rules_fail(p->err, EX_DATAERR,
 			  "%s: not a divert port: expected 1 to 65535 or a name of /etc/services",
 			  word);

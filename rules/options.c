@@ -27,8 +27,7 @@ static const struct {
 	{"ipv4", RULE_IP4},
 	{"ip6", RULE_IP6},
 	{"ipv6", RULE_IP6},
-	{"ipversion", RULE_IP4},
-	{"ipver", RULE_IP4},
+	{"ipversion", RULE_IPVER},
 	{"extension-header", RULE_EXT6HDR},
 	{"estab", RULE_ESTABLISHED},
 	{"fragment", RULE_FRAG},
@@ -172,6 +171,12 @@ static int limit_family(struct parser *p, const struct rule_match *m, const char
 	case RULE_FLOWID:
 		p->only6 = word;
 		break;
+	case RULE_IPVER:
+		if (*m->value == 4)
+			p->only4 = word;
+		else if (*m->value == 6)
+			p->only6 = word;
+		break;
 	case RULE_IP4:
 	case RULE_IPID:
 	case RULE_IPTTL:
@@ -226,30 +231,12 @@ static int parse_argument(struct parser *p, struct rule_match *m, const char *wo
 	return 0;
 }
 
-/* "ip4", "ipversion 4": options that are protocols. 1: it was none of these. */
-static int parse_version(struct parser *p, const char *name, bool negate)
+/* "ip4": options that are protocols. */
+static int parse_version(struct parser *p, const char *name, enum rule_match_type type, bool negate)
 {
-	struct rule_match *m;
-	const char *word;
-	bool six;
+	struct rule_match *m = match_new(p, type, negate, false);
 
-	if (!strcmp(name, "ipversion") || !strcmp(name, "ipver")) {
-		word = parser_next(p, "4 or 6");
-		if (!word)
-			return -1;
-		if (strcmp(word, "4") && strcmp(word, "6"))
-			return rules_fail(p->err, EX_DATAERR,
-					  "%s: not a version of IP: expected 4 or 6", word);
-		six = *word == '6';
-	} else if (!strcmp(name, "ip4") || !strcmp(name, "ipv4") || !strcmp(name, "ip6") ||
-		   !strcmp(name, "ipv6")) {
-		six = strchr(name, '6') != NULL;
-		word = name;
-	} else {
-		return 1;
-	}
-	m = match_new(p, six ? RULE_IP6 : RULE_IP4, negate, false);
-	return m ? limit_family(p, m, word) : -1;
+	return m ? limit_family(p, m, name) : -1;
 }
 
 /* src-ip6 and the like are src-ip, but for IPv6 only. */
@@ -286,16 +273,14 @@ static int parse_option(struct parser *p)
 	const char *name = parser_next(p, "option"), *word = NULL;
 	enum rule_match_type type;
 	struct rule_match *m;
-	int rc;
 
 	if (!name)
 		return -1;
 	type = find_option(name);
 	if (type == RULE_TYPES)
 		return unknown_option(p, name);
-	rc = parse_version(p, name, negate);
-	if (rc <= 0)
-		return rc;
+	if (type == RULE_IP4 || type == RULE_IP6)
+		return parse_version(p, name, type, negate);
 	if (!strcmp(name, "out"))
 		negate = !negate;
 	m = match_new(p, type, negate, false);
@@ -308,12 +293,12 @@ static int parse_option(struct parser *p)
 		if (!word)
 			return -1;
 	}
-	if (rule_kind[type].argument == ARG_ADDRS && !strchr(name, '6') && !strcmp(word, "any"))
+	p->six = rule_kind[type].argument == ARG_ADDRS && strchr(name, '6');
+	if (rule_kind[type].argument == ARG_ADDRS && !p->six && !strcmp(word, "any"))
 		return match_any(p, m);
 	if (parse_argument(p, m, word)) /* which may have dropped m */
 		return -1;
-	return (type == RULE_SRC || type == RULE_DST) && strchr(name, '6') ? check_six(p, m, name)
-									   : 0;
+	return p->six ? check_six(p, m, name) : 0;
 }
 
 /* "{ option or option ... }"; one that is no condition, as "via any", makes the block none. */

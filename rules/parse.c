@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ipfw(8)'s grammar: "[number] [set N] [prob P] action [log] [body] [options]". */
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,40 +162,6 @@ static int parse_action(struct parser *p)
 	return parse_log(p);
 }
 
-/* An option goes where proto, from and to leave room for it, as ipfw(8) prints it. */
-static void settle(struct rule *r, enum rule_match_type first, enum rule_match_type last, bool sole)
-{
-	struct rule_match *m, *found = NULL;
-	bool in_block, or_before = false;
-	unsigned int n = 0;
-
-	for (m = r->match; m; m = m->next) {
-		in_block = or_before || m->or_next;
-		or_before = m->or_next;
-		if (m->type < first || m->type > last)
-			continue;
-		if (m->head)
-			return;
-		if (in_block)
-			continue;
-		if (!n++)
-			found = m;
-	}
-	if (found && (n == 1 || !sole))
-		found->head = true;
-}
-
-static void settle_all(struct rule *r)
-{
-	if (r->bare)
-		return;
-	settle(r, RULE_PROTO, RULE_IP6, false);
-	settle(r, RULE_SRC, RULE_SRC, false);
-	settle(r, RULE_DST, RULE_DST, false);
-	settle(r, RULE_SPORT, RULE_SPORT, true);
-	settle(r, RULE_DPORT, RULE_DPORT, true);
-}
-
 static const struct rule_match *find(const struct rule *r, enum rule_match_type type, bool negate)
 {
 	const struct rule_match *m;
@@ -209,36 +176,79 @@ static const struct rule_match *find(const struct rule *r, enum rule_match_type 
 	return NULL;
 }
 
-/* What no packet can be. */
+/* As FreeBSD does, such a rule is taken: a file that has one is to load. It never matches. */
+static int never(struct parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static int never(struct parser *p, const char *fmt, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, fmt);
+	rc = vasprintf(&p->rule->never, fmt, ap);
+	va_end(ap);
+	if (rc >= 0)
+		return 0;
+	p->rule->never = NULL;
+	return rules_fail(p->err, EX_OSERR, "out of memory");
+}
+
+static bool all_backwards(const struct rule_match *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->n && m->range[i].lo > m->range[i].hi; i++)
+		;
+	return i == m->n;
+}
+
+/* Of a condition that is not or'ed. ports: others ask for some. */
+static int check_lone(struct parser *p, const struct rule_match *m, bool ports)
+{
+	const char *name;
+
+	switch (rule_kind[m->type].argument) {
+	case ARG_FLAGS:
+		return m->flags.set & m->flags.clear
+			       ? never(p, "%s: a flag is to be set and not to be",
+				       rule_kind[m->type].name)
+			       : 0;
+	case ARG_PORTS:
+	case ARG_RANGES:
+		return all_backwards(m) ? never(p, "%s: %u-%u: a range that runs backwards",
+						rule_kind[m->type].name, m->range->lo, m->range->hi)
+					: 0;
+	case ARG_PROTO:
+		if (m->type != RULE_PROTO || !ports || protocol_has_ports(m->proto))
+			return 0;
+		name = protocol_name(m->proto, false);
+		return name ? never(p, "ports: %s has none", name)
+			    : never(p, "ports: protocol %u has none", m->proto);
+	default:
+		if (m->type == RULE_SOCKARG)
+			return never(p, "sockarg: a socket of Linux has no such cookie");
+		if (m->type == RULE_IPVER && *m->value != 4 && *m->value != 6)
+			return never(p, "ipver %u: not a version of IP", *m->value);
+		return 0;
+	}
+}
+
 static int check_contradictions(struct parser *p)
 {
 	const struct rule_match *m;
 	bool ports, or_before = false;
 
 	if (p->only4 && p->only6)
-		return rules_fail(p->err, EX_DATAERR,
-				  "%s and %s: no packet is of IPv4 and of IPv6 at once", p->only4,
-				  p->only6);
+		return never(p, "%s and %s: no packet is of IPv4 and of IPv6 at once", p->only4,
+			     p->only6);
 	if (find(p->rule, RULE_IN, false) && find(p->rule, RULE_IN, true))
-		return rules_fail(p->err, EX_DATAERR, "in and out: no packet is both");
+		return never(p, "in and out: no packet is both");
 	if (find(p->rule, RULE_IN, false) && find(p->rule, RULE_XMIT, false))
-		return rules_fail(p->err, EX_DATAERR,
-				  "in and xmit: a packet on its way in has no sending interface");
-	ports = find(p->rule, RULE_SPORT, false) || find(p->rule, RULE_DPORT, false) ||
-		find(p->rule, RULE_SPORT, true) || find(p->rule, RULE_DPORT, true);
-	for (m = p->rule->match; m && ports; or_before = m->or_next, m = m->next)
-		if (m->type == RULE_PROTO && !m->negate && !m->or_next && !or_before &&
-		    !protocol_has_ports(m->proto)) {
-			const char *name = protocol_name(m->proto);
-			char digits[4];
-
-			snprintf(digits, sizeof(digits), "%u", m->proto);
-			return rules_fail(p->err, EX_DATAERR,
-					  "ports: only with tcp, udp, sctp, dccp, udplite and ip, "
-					  "not "
-					  "with %s",
-					  name ? name : digits);
-		}
+		return never(p, "in and xmit: a packet on its way in has no sending interface");
+	ports = find(p->rule, RULE_SPORT, false) || find(p->rule, RULE_DPORT, false);
+	for (m = p->rule->match; m && !p->rule->never; or_before = m->or_next, m = m->next)
+		if (!m->negate && !m->or_next && !or_before && check_lone(p, m, ports))
+			return -1;
 	return 0;
 }
 
@@ -246,7 +256,6 @@ static int finish(struct parser *p)
 {
 	if (check_contradictions(p))
 		return -1;
-	settle_all(p->rule);
 	if (p->has_comment && *p->comment) {
 		p->rule->comment = strdup(p->comment);
 		if (!p->rule->comment)

@@ -18,6 +18,7 @@ struct parser {
 	struct rule_match **tail;
 	bool in_block;		   /* of { a or b }: what is said there need not hold */
 	const char *only4, *only6; /* the words that limit the rule to a family */
+	bool six;		   /* the option is for IPv6 only */
 	struct rules_error *err;
 };
 
@@ -48,6 +49,11 @@ bool absent_lookup(const char *word, struct rules_error *err); /* as a key of lo
 struct flag_name {
 	const char *name;
 	uint16_t flag;
+};
+
+enum {
+	TH_SYN = 0x02, /* flags of TCP: those of setup */
+	TH_ACK = 0x10,
 };
 
 enum rule_argument {
@@ -100,6 +106,9 @@ bool is_six(const struct rule_addr *a);			  /* can be of IPv6 only */
 int parse_table(struct parser *p, struct rule_table **t, const char *word);
 bool is_table(const char *word);
 
+/* "localhost", with what follows it, as an address: cut out of item if it is one. */
+const char *loopback_name(const char *item, bool six, char text[64]);
+
 /* rules/iface.c */
 int parse_iface(struct parser *p, struct rule_match *m, const char *word);
 
@@ -111,9 +120,13 @@ bool parse_port(char *s, uint16_t *port); /* a number, or of a service */
 int parse_ranges(struct parser *p, struct rule_match *m, const char *word);
 int parse_mark(struct parser *p, struct rule_match *m, const char *word);
 int parse_divert_port(struct parser *p, const char *word, uint16_t *port);
-const char *protocol_name(uint8_t proto); /* NULL: print the number */
+
+/* rules/names.c: of protocols and services */
+const char *protocol_name(uint8_t proto, bool kept); /* NULL: print the number */
 bool protocol_has_ports(uint8_t proto);
 int protocol_number(const char *word); /* -1: unknown */
+/* transport: whose service is preferred; NULL: any's. false: it is unknown. */
+bool service_port(const char *name, const char *transport, uint16_t *port);
 
 /* rules/fields.c: what else stands in headers */
 int parse_values(struct parser *p, struct rule_match *m, const char *word);

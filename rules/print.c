@@ -52,7 +52,16 @@ static void print_heads(FILE *f, const struct rule *r, unsigned int flags)
 	fputs(" to", f);
 	if (!print_head(f, r, RULE_DST, RULE_DST, flags))
 		fputs(" any", f);
-	print_head(f, r, RULE_DPORT, RULE_DPORT, flags);
+}
+
+/* Addresses all of which can be of IPv6 only have an option of their own. */
+static bool are_six(const struct rule_match *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->n && is_six(&m->addr[i]); i++)
+		;
+	return i == m->n;
 }
 
 static void print_option(FILE *f, const struct rule_match *m, unsigned int flags)
@@ -62,6 +71,8 @@ static void print_option(FILE *f, const struct rule_match *m, unsigned int flags
 		return;
 	}
 	fprintf(f, "%s%s", m->negate ? "not " : "", rule_kind[m->type].name);
+	if (rule_kind[m->type].argument == ARG_ADDRS && are_six(m))
+		fputc('6', f);
 	if (!rule_kind[m->type].what || (m->type == RULE_FRAG && !m->flags.set && !m->flags.clear))
 		return;
 	fputc(' ', f);

@@ -31,7 +31,7 @@ static void print_set(FILE *f, const struct rule_addr *a)
 			i++;
 		fprintf(f, "%s%u", any ? "," : "", first);
 		if (i > first)
-			fprintf(f, "-%u", i);
+			fprintf(f, "%c%u", i > first + 1 ? '-' : ',', i);
 		any = true;
 	}
 	fputc('}', f);
@@ -136,7 +136,7 @@ static void print_range(FILE *f, const struct rule_match *m, const struct rule_r
 		fprintf(f, "%u", r->hi);
 }
 
-static void print_proto(FILE *f, const struct rule_match *m)
+static void print_proto(FILE *f, const struct rule_match *m, unsigned int flags)
 {
 	const char *name;
 
@@ -144,7 +144,7 @@ static void print_proto(FILE *f, const struct rule_match *m)
 		fputs(m->type == RULE_IP4 ? "ip4" : "ip6", f);
 		return;
 	}
-	name = protocol_name(m->proto);
+	name = protocol_name(m->proto, !(flags & RULE_PRINT_LIST));
 	if (name)
 		fputs(name, f);
 	else
@@ -161,13 +161,21 @@ static void print_mark(FILE *f, const struct rule_match *m)
 static void print_flags(FILE *f, const struct rule_match *m)
 {
 	const struct flag_name *n = rule_kind[m->type].flags;
+	uint16_t set = m->flags.set, clear = m->flags.clear;
 	const char *comma = "";
 
 	for (; n->name; n++) {
-		if (!((m->flags.set | m->flags.clear) & n->flag))
-			continue;
-		fprintf(f, "%s%s%s", comma, m->flags.clear & n->flag ? "!" : "", n->name);
-		comma = ",";
+		if (set & n->flag) {
+			fprintf(f, "%s%s", comma, n->name);
+			comma = ",";
+		}
+		if (clear & n->flag) {
+			fprintf(f, "%s!%s", comma, n->name);
+			comma = ",";
+		}
+		/* the first name of a bit is the one that is printed */
+		set &= ~n->flag;
+		clear &= ~n->flag;
 	}
 }
 
@@ -189,12 +197,13 @@ static void print_iface(FILE *f, const struct rule_match *m)
 
 static void print_owner(FILE *f, const struct rule_match *m, unsigned int flags)
 {
+	bool names = flags & (RULE_PRINT_NAMES | RULE_PRINT_LIST);
 	const struct passwd *pw = NULL;
 	const struct group *gr = NULL;
 
-	if (flags & RULE_PRINT_NAMES && m->type == RULE_UID)
+	if (names && m->type == RULE_UID)
 		pw = getpwuid(*m->value);
-	else if (flags & RULE_PRINT_NAMES)
+	else if (names)
 		gr = getgrgid(*m->value);
 	if (pw || gr)
 		fputs(pw ? pw->pw_name : gr->gr_name, f);
@@ -220,7 +229,7 @@ void print_argument(FILE *f, const struct rule_match *m, unsigned int flags)
 	case ARG_BYPASS:
 		break;
 	case ARG_PROTO:
-		print_proto(f, m);
+		print_proto(f, m, flags);
 		break;
 	case ARG_ADDRS:
 		for (i = 0; i < m->n; i++) {

@@ -87,6 +87,8 @@ enum rule_match_type {
 	RULE_FRAG,	   /* flags: enum rule_frag; none: a fragment other than the first */
 	RULE_EXT6HDR,	   /* flags: enum divert_ext, one of those in set */
 	RULE_FLOWID,	   /* value */
+	RULE_IPVER,	   /* value */
+	RULE_SOCKARG,	   /* never: sockets of Linux have no cookie of a user's */
 	RULE_UID,
 	RULE_GID,
 	RULE_LOOKUP, /* lookup */
@@ -212,6 +214,7 @@ struct rule {
 	uint32_t counter; /* slot; rules_add() gives it */
 	struct rule_match *match;
 	char *comment; /* after "//"; or NULL */
+	char *never;   /* why no packet can match, as far as that is seen; or NULL */
 	char *text;    /* canonical, without the number and the set */
 };
 
@@ -230,9 +233,13 @@ enum rule_print_flags {
 	RULE_PRINT_COMPACT = 1 << 0, /* without what says nothing */
 	RULE_PRINT_BRIEF = 1 << 1,   /* action and comment only */
 	RULE_PRINT_NAMES = 1 << 2,   /* of services, users, hosts */
+	RULE_PRINT_LIST = 1 << 3,    /* users and all protocols by name, as FreeBSD lists them */
 };
 
-/* As text, malloc'ed; without flags it is r->text. NULL: no memory. */
+/*
+ * As text, malloc'ed; without flags it is r->text, which other versions and other hosts read as
+ * well. NULL: no memory.
+ */
 char *rule_print(const struct rule *r, unsigned int flags);
 
 /* ---- tables ---- */
@@ -334,6 +341,9 @@ bool rules_table_name(const char *name);
 unsigned int rules_table_uses(const struct rules *s, const char *name);
 /* Each of two tables of one form gets the other's entries. */
 int rules_table_swap(struct rules_table *a, struct rules_table *b, struct rules_error *err);
+
+/* rules/iface.c: Linux's name of an interface: BSD's lo0 is lo. */
+const char *rules_iface_name(const char *name);
 
 /* rules/forms.c: what a table is, in words: "addr", "flow:src-ip,proto"; "skipto". */
 int rules_table_type_parse(struct rules_table *t, const char *word, struct rules_error *err);

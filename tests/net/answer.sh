@@ -38,6 +38,13 @@ refused "reset6, through r, out" a fd02::1 reset6 tcp from any to any 80 out
 refused "reset6, from r" r fd01::1 reset6 tcp from any to any 80 out
 refused "reset6, to itself, out" r fd01::2 reset6 tcp from any to any 80 out
 refused "reset6, to itself, in" r ::1 reset6 tcp from any to any 80 in
+refused "reset, to r, IPv6" a fd01::2 reset tcp from any to any 80 in
+refused "reset, through r, in, IPv6" a fd02::1 reset tcp from any to any 80 in
+refused "reset, through r, out, IPv6" a fd02::1 reset ip from any to any 80 out
+refused "reset, from r, IPv6" r fd01::1 reset tcp from any to any 80 out
+refused "reset, to itself, IPv6" r ::1 reset tcp from any to any 80 in
+rule reset6 tcp from any to any 80 in
+is "reset6, IPv4: dropped" "$(send a connect 10.1.0.2 80)" ETIMEDOUT
 refused "unreach port" a 10.2.0.1 unreach port tcp from any to any 80 in
 refused "unreach port, from r" r 10.2.0.1 unreach port tcp from any to any 80 out
 # Linux's connect() of IPv6 minds an error that comes while it runs when it sends again, a second later
@@ -122,6 +129,18 @@ told "address, through r, out" a fd02::1 EHOSTUNREACH "fd02::1 > fd01::1.*unreac
 	unreach6 address udp from any to any out
 told "port6, from r" r fd02::1 ECONNREFUSED "fd02::1 > fd02::2.*unreachable port" \
 	unreach6 port udp from any to any out
+
+# in IPv4's words, as FreeBSD has it: the closest that ICMPv6 has
+told "net, IPv6" a fd02::1 ENETUNREACH "fd01::2 > fd01::1.*unreachable route fd02::1" \
+	unreach net udp from any to any in
+told "host, IPv6" a fd02::1 ENETUNREACH "fd01::2 > fd01::1.*unreachable route fd02::1" \
+	reject udp from any to any in
+told "port, IPv6" a fd01::2 ECONNREFUSED "fd01::2 > fd01::1.*unreachable port, fd01::2 udp port 9" \
+	unreach port udp from any to any in
+told "filter-prohib, IPv6" a fd02::1 EACCES "fd01::2 > fd01::1.*unreachable prohibited fd02::1" \
+	unreach filter-prohib udp from any to any in
+told "needfrag, IPv6" a fd02::1 EACCES "fd01::2 > fd01::1.*unreachable prohibited fd02::1" \
+	unreach needfrag 1300 udp from any to any in
 
 # ---- ping, and long packets: the quotation is cut ----
 
@@ -212,5 +231,3 @@ silent "a reset" "tcp and dst host 10.1.0.1" a 1 raw 10.1.0.2 rst
 silent "UDP, by reset" "icmp[0] = 3 and dst host 10.1.0.1" a 1 udp 10.1.0.2 9
 rule unreach6 port ip6 from any to any proto ipv6-icmp icmp6types 1 in
 silent "an ICMPv6 error" "icmp6 and ip6[40] = 1 and src fd01::2" a 1 raw fd01::2 icmp6-error
-rule unreach host tcp from any to any in
-is "IPv6, by unreach: dropped" "$(send a connect fd01::2 80)" ETIMEDOUT

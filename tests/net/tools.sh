@@ -26,7 +26,7 @@ r ipfw -q add 200 divert 2000 udp from 10.1.0.0/24 to any 53,5000-5010 in via r0
 r ipfw -q add 300 tee 2001 tcp from any to not 10.2.0.1 out
 before=$(q ipfw list)
 is "list" "$before" "00100 count ip from any to any in
-00200 divert 2000 udp from 10.1.0.0/24 to any 53,5000-5010 in via r0
+00200 divert 2000 udp from 10.1.0.0/24 to any dst-port 53,5000-5010 in via r0
 00300 tee 2001 tcp from any to not 10.2.0.1 out
 65535 allow ip from any to any"
 

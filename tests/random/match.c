@@ -167,7 +167,7 @@ static bool is_iface(const struct rule_match *m, struct random_sample *s, const 
 		return false;
 	switch (m->iface.kind) {
 	case RULE_IFACE_NAME:
-		return !strcmp(name, m->iface.name);
+		return !strcmp(name, strcmp(m->iface.name, "lo0") ? m->iface.name : "lo");
 	case RULE_IFACE_PREFIX:
 		return !strncmp(name, m->iface.name, strlen(m->iface.name));
 	case RULE_IFACE_ADDR:
@@ -287,6 +287,10 @@ bool plain_match(const struct rule_match *m, struct random_sample *s)
 		return s->six && s->ext & m->flags.set;
 	case RULE_FLOWID:
 		return s->six && in_values(m, s->flow);
+	case RULE_IPVER:
+		return *m->value == (s->six ? 6 : 4);
+	case RULE_SOCKARG:
+		return false;
 	case RULE_UID:
 		return s->uid >= 0 && in_values(m, s->uid);
 	case RULE_GID:

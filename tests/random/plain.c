@@ -134,12 +134,12 @@ static bool has_bypass(const struct rule *r)
 
 /*
  * Errors, what only may be one, resets and later fragments are not answered (RFC 1122, 3.2.2; RFC
- * 4443, 2.4), and no packet in the other family's words. Of ICMP there are types 8 and 128 here:
+ * 4443, 2.4), and no packet of IPv4 in IPv6's words. Of ICMP there are types 8 and 128 here:
  * in one family each is a query, in the other it is an error, or unknown.
  */
 static bool is_told(const struct random_sample *s, uint32_t answer)
 {
-	if (!(answer & DIVERT_ANSWER_V6) == s->six || s->frag_offset)
+	if ((answer & DIVERT_ANSWER_V6 && !s->six) || s->frag_offset)
 		return false;
 	if (answer & DIVERT_ANSWER_RESET)
 		return s->proto == 6 && !(s->tcp_flags & 4);
@@ -201,9 +201,10 @@ static void walk(const struct rules *set, struct random_sample *s, struct plain_
 				met->copy[met->copies++] = copy;
 			i++;
 			break;
-		case RULE_SKIPTO:
-			to = first_from(set, to);
-			i = to > i ? to : i + 1;
+		case RULE_SKIPTO: /* never backwards: the next number instead */
+			to = r->tablearg ? s->tablearg : r->arg;
+			to = to <= r->number ? r->number + 1u : to > 65535 ? 65535 : to;
+			i = first_from(set, to);
 			break;
 		case RULE_CALL:
 			if (depth == DIVERT_CALLS_MAX) {

@@ -180,6 +180,20 @@ static const char *const options[] = {
 	"ip6",
 	"not ip4",
 	"ipversion 6",
+	"ipversion 4",
+	"not ipver 5",
+	"via lo0",
+	"not recv lo0",
+	"not sockarg",
+	"{ sockarg or src-port 53 }",
+	"iptos congestion",
+	"iptos ecntransport",
+	"not iptos !congestion,mincost",
+	"not tcpflags syn,!syn",
+	"not dst-port 99-1",
+	"src-ip localhost",
+	"src-ip6 fd00::1,fd00::2",
+	"dst-ip6 me6",
 };
 
 static struct rule *random_rule(unsigned int last, bool prob)
@@ -210,7 +224,7 @@ static struct rule *random_rule(unsigned int last, bool prob)
 			at += sprintf(at, " %s", RANDOM_PICK(options));
 		if (strstr(line, "divert") == strstr(line, "di") && !random_chance(2))
 			at += sprintf(at, " bypass");
-	} while (rule_parse(line, &r, &err)); /* contradictions are refused */
+	} while (rule_parse(line, &r, &err)); /* "not ip" and its kin are refused */
 	return r;
 }
 

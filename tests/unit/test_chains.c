@@ -41,9 +41,8 @@ static const struct {
 	 "60001 count ip4 from any to any out // output 1\n"
 	 "64999 allow ip4 from any to any out // output policy\n"},
 	{"-A input -p tcp -s ! 10.0.0.1/255.0.0.255 ! 5 -d 0/0 ! 0:80 -i ! eth+ -j REJECT",
-	 "50001 unreach port ip4 from not 10.0.0.1:255.0.0.255 0-4,6-65535 to any 81-65535 proto "
-	 "tcp in "
-	 "not via eth* // input 1\n"
+	 "50001 unreach port ip4 from not 10.0.0.1:255.0.0.255 0-4,6-65535 to any "
+	 "dst-port 81-65535 proto tcp in not via eth* // input 1\n"
 	 "54999 allow ip4 from any to any in // input policy\n"},
 	{"-A input -p icmp -s 0/0 3:5",
 	 "50001 count ip4 from any to any proto icmp icmptypes 3,4,5 in // input 1\n"
@@ -59,8 +58,8 @@ static const struct {
 	 "55001 count log ip4 from any to any out recv * frag // forward 1\n"
 	 "55002 count ip4 from any to any out recv * not frag // forward 2\n"
 	 "59999 skipto 60000 ip4 from any to any out recv * // forward policy\n"
-	 "60001 deny ip4 from any to any proto tcp out tcpflags !fin,syn,!ack // output 1\n"
-	 "60002 count ip4 from any to any proto tcp out not tcpflags !fin,syn,!ack // output 2\n"
+	 "60001 deny ip4 from any to any proto tcp out tcpflags syn,!fin,!ack // output 1\n"
+	 "60002 count ip4 from any to any proto tcp out not tcpflags syn,!fin,!ack // output 2\n"
 	 "64999 allow ip4 from any to any out // output policy\n"},
 	{"-N a\n-N b\n-N empty\n-A a -p udp -j b\n-A a -j RETURN\n-A a -j DENY\n-A b -j DIVERT 5\n"
 	 "-A b -s 10/8 -j RETURN\n-A input -j a\n-A input -p tcp -j empty\n-A input -p tcp -j b",

@@ -107,7 +107,7 @@ static void test_long(void **state)
 	memset(line, 'x', sizeof(line) - 1);
 	line[sizeof(line) - 1] = 0;
 	assert_int_equal(rule_parse(line, &r, &err), -1);
-	at += sprintf(at, "allow tcp from any to any 1");
+	at += sprintf(at, "allow tcp from any to any dst-port 1");
 	while (at < line + RULES_TEXT_MAX - 2)
 		at += sprintf(at, ",2");
 	r = must_parse(line);
@@ -231,7 +231,7 @@ static void test_store(void **state)
 	assert_int_equal(rules_load(&t, blob, len, &err), 0);
 	expect_set(&t, "9:3 deny in\n"
 		       "100:1 divert 8668 ip from any to any via eth0 bypass // natd\n"
-		       "100:2 tee 5 tcp from 10.0.0.0/8 to ::1,10.0.0.1 80\n");
+		       "100:2 tee 5 tcp from 10.0.0.0/8 to ::1,10.0.0.1 dst-port 80\n");
 	assert_int_equal(rules_save(&t, &twin, &twin_len), 0);
 	assert_int_equal(len, twin_len);
 	assert_memory_equal(blob, twin, len);

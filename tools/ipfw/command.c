@@ -35,21 +35,31 @@ static const struct name {
 
 #define N_NAMES (sizeof(names) / sizeof(*names))
 
-/* ipfw(8) of FreeBSD has them. */
-static const struct {
-	const char *name, *instead;
+#define NFT_NAT	 "use nftables' nat, or divert to a natd"
+#define TC_SHAPE "use tc(8) to shape traffic"
+#define PIPES	 " flush delete list show print "
+
+/*
+ * ipfw(8) of FreeBSD has them. nothing: what can be asked of them where there are none, and is done
+ * then. (Its "nat flush" is none of these: there it deletes all rules.)
+ */
+static const struct absent {
+	const char *name, *instead, *nothing;
 } absent[] = {
-	{"nat", "use nftables' nat, or divert to a natd"},
-	{"nat64lsn", "use nftables' nat, or divert to a natd"},
-	{"nat64stl", "use nftables' nat, or divert to a natd"},
-	{"nat64clat", "use nftables' nat, or divert to a natd"},
-	{"nptv6", "use nftables' nat, or divert to a natd"},
-	{"pipe", "use tc(8) to shape traffic"},
-	{"queue", "use tc(8) to shape traffic"},
-	{"sched", "use tc(8) to shape traffic"},
-	{"internal", "'divertctl status' shows what is inside"},
-	{"savestate", "there is no state"},
+	{"nat", NFT_NAT, " delete show "},
+	{"nat64lsn", NFT_NAT, ""},
+	{"nat64stl", NFT_NAT, ""},
+	{"nat64clat", NFT_NAT, ""},
+	{"nptv6", NFT_NAT, ""},
+	{"pipe", TC_SHAPE, PIPES},
+	{"queue", TC_SHAPE, PIPES},
+	{"flowset", TC_SHAPE, PIPES},
+	{"sched", TC_SHAPE, PIPES},
+	{"internal", "'divertctl status' shows what is inside", ""},
+	{"savestate", "there is no state", ""},
 };
+
+#define N_ABSENT (sizeof(absent) / sizeof(*absent))
 
 void print_commands(FILE *f)
 {
@@ -114,7 +124,7 @@ static const struct name *find_name(const char *word, struct rules_error *err)
 	}
 	if (n == 1)
 		return found;
-	for (i = 0; i < sizeof(absent) / sizeof(*absent); i++)
+	for (i = 0; i < N_ABSENT; i++)
 		if (!strcmp(word, absent[i].name)) {
 			rules_fail(err, EX_DATAERR, "%s: ipdivert does not have it: %s", word,
 				   absent[i].instead);
@@ -325,6 +335,31 @@ static char *take_set(char *word, char **line, int *set)
 	return next_word(line);
 }
 
+static bool is_number(const char *word)
+{
+	return *word && strspn(word, "0123456789") == strlen(word);
+}
+
+/* "pipe flush", "queue 5 delete": of what there is none of. */
+static bool is_nothing(const char *word, const char *line)
+{
+	char verb[16] = " ";
+	unsigned int i;
+	size_t len;
+
+	for (i = 0; i < N_ABSENT && strcmp(word, absent[i].name); i++)
+		;
+	if (i == N_ABSENT)
+		return false;
+	line += strspn(line, " \t0123456789");
+	len = strcspn(line, " \t\r\n#");
+	if (!len || len + 3 > sizeof(verb))
+		return false;
+	memcpy(verb + 1, line, len);
+	strcpy(verb + 1 + len, " ");
+	return strstr(absent[i].nothing, verb);
+}
+
 /* Is there to be an engine behind it? */
 static bool needs_engine(const struct command *c)
 {
@@ -335,55 +370,76 @@ static bool needs_engine(const struct command *c)
 		 !strcmp(c->word[1], "atomic")));
 }
 
+/* One that is for this set, or for all. */
+static int add_command(struct script *s, const char *word, char *line, int set,
+		       const struct command *as, struct rules_error *err)
+{
+	const struct name *name = find_name(word, err);
+	struct command *c;
+	int rc;
+
+	if (!name)
+		return -1;
+	if (set != NO_SET && name->op >= CMD_ENABLE)
+		return rules_fail(err, EX_USAGE, "%s: not for one set", name->name);
+	if (set != NO_SET && name->op == CMD_ADD)
+		return rules_fail(err, EX_USAGE, "set: it stands behind add and the number");
+	c = malloc(sizeof(*c));
+	if (!c)
+		return rules_fail(err, EX_OSERR, "out of memory");
+	*c = *as;
+	*s->tail = c;
+	s->tail = &c->next;
+	c->op = name->op;
+	c->set = set;
+	rc = parse_arguments(c, line, err);
+	s->adds |= needs_engine(c);
+	s->writes |= name->writes;
+	return rc;
+}
+
+/* "02 add ...": as in FreeBSD, the number may come first, and changes places with the word. */
+static char *swap_number(char **word, char *line)
+{
+	char *second = is_number(*word) ? next_word(&line) : NULL, *swapped;
+
+	if (!second)
+		return NULL;
+	if (asprintf(&swapped, "%s%c%s %s", second, 0, *word, line) < 0)
+		return NULL;
+	*word = swapped;
+	return swapped;
+}
+
 /* An empty line is no command, and no error. */
 int script_add(struct script *s, const char *line, unsigned int number, struct options options,
 	       struct rules_error *err)
 {
-	char *copy = strdup(line), *rest = copy, *word;
-	const struct name *name;
+	char *copy = strdup(line), *rest = copy, *word, *swapped;
+	struct command as = {.line = number};
 	int rc = -1, set = NO_SET;
-	struct command *c;
 
 	if (!copy)
 		return rules_fail(err, EX_OSERR, "out of memory");
 	word = next_word(&rest);
 	while (word && *word == '-' && !(rc = read_flags(word + 1, &options, err)))
 		word = next_word(&rest);
+	as.options = options;
 	if (!word)
 		rc = 0;
 	if (!word || *word == '-')
 		goto out;
-	rc = -1;
+	swapped = swap_number(&word, rest);
+	if (swapped)
+		rest = swapped + strlen(swapped) + 1;
 	word = take_set(word, &rest, &set);
-	if (!word) {
-		rules_fail(err, EX_USAGE, "missing command after set");
-		goto out;
-	}
-	name = find_name(word, err);
-	if (!name)
-		goto out;
-	if (set != NO_SET && name->op >= CMD_ENABLE) {
-		rules_fail(err, EX_USAGE, "%s: not for one set", name->name);
-		goto out;
-	}
-	if (set != NO_SET && name->op == CMD_ADD) {
-		rules_fail(err, EX_USAGE, "set: it stands behind add and the number");
-		goto out;
-	}
-	c = calloc(1, sizeof(*c));
-	if (!c) {
-		rules_fail(err, EX_OSERR, "out of memory");
-		goto out;
-	}
-	*s->tail = c;
-	s->tail = &c->next;
-	c->op = name->op;
-	c->options = options;
-	c->set = set;
-	c->line = number;
-	rc = parse_arguments(c, rest, err);
-	s->adds |= needs_engine(c);
-	s->writes |= name->writes;
+	if (!word)
+		rc = rules_fail(err, EX_USAGE, "missing command after set");
+	else if (is_nothing(word, rest))
+		rc = 0;
+	else
+		rc = add_command(s, word, rest, set, &as, err);
+	free(swapped);
 out:
 	free(copy);
 	return rc;

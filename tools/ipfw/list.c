@@ -102,12 +102,12 @@ static int print_rule(struct session *s, const struct listing *l, unsigned int n
 		print_time(s, o, sum.last);
 	if (o->sets || (set && r && !r->chain))
 		fprintf(s->out, "set %u ", set);
-	if (r && o->print) {
-		text = rule_print(r, o->print);
+	if (r) {
+		text = rule_print(r, RULE_PRINT_LIST | o->print);
 		if (!text)
 			return rules_fail(err, EX_OSERR, "out of memory");
 	}
-	fprintf(s->out, "%s\n", text ? text : r ? r->text : RULES_DEFAULT_TEXT);
+	fprintf(s->out, "%s\n", text ? text : RULES_DEFAULT_TEXT);
 	free(text);
 	return 0;
 }

@@ -8,6 +8,7 @@
 static int run_add(struct session *s, struct command *c, struct rules_error *err)
 {
 	struct rule *r = c->rule;
+	char *text;
 
 	/* the last line of ipfw list, given back */
 	if (r->number != RULES_DEFAULT || strcmp(r->text, RULES_DEFAULT_TEXT)) {
@@ -21,10 +22,16 @@ static int run_add(struct session *s, struct command *c, struct rules_error *err
 	}
 	tell_interfaces(s, r);
 	if (!c->options.quiet) {
+		if (r->never)
+			fprintf(stderr, "ipfw: the rule never matches: %s\n", r->never);
+		text = rule_print(r, RULE_PRINT_LIST | c->options.print);
+		if (!text)
+			return rules_fail(err, EX_OSERR, "out of memory");
 		fprintf(s->out, "%05u ", r->number);
 		if (r->set)
 			fprintf(s->out, "set %u ", r->set);
-		fprintf(s->out, "%s\n", r->text);
+		fprintf(s->out, "%s\n", text);
+		free(text);
 	}
 	return 0;
 }

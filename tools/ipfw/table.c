@@ -13,6 +13,7 @@ enum {
 	ENTRIES = 1 << 1, /* some follow */
 	NOTHING = 1 << 2, /* nothing follows */
 	CHANGES = 1 << 3, /* not of a locked one */
+	ABSENT = 1 << 4,  /* nothing to do if there is none, as in FreeBSD */
 };
 
 static const struct name {
@@ -21,7 +22,7 @@ static const struct name {
 	unsigned int how;
 } names[] = {
 	{"create", TABLE_CREATE, 0},
-	{"destroy", TABLE_DESTROY, MAY_ALL | NOTHING | CHANGES},
+	{"destroy", TABLE_DESTROY, MAY_ALL | NOTHING | CHANGES | ABSENT},
 	{"modify", TABLE_MODIFY, CHANGES},
 	{"swap", TABLE_SWAP, CHANGES},
 	{"lock", TABLE_LOCK, NOTHING},
@@ -33,7 +34,7 @@ static const struct name {
 	{"list", TABLE_LIST, MAY_ALL | NOTHING},
 	{"info", TABLE_INFO, MAY_ALL | NOTHING},
 	{"detail", TABLE_INFO, MAY_ALL | NOTHING},
-	{"flush", TABLE_FLUSH, MAY_ALL | NOTHING | CHANGES},
+	{"flush", TABLE_FLUSH, MAY_ALL | NOTHING | CHANGES | ABSENT},
 };
 
 #define N_NAMES (sizeof(names) / sizeof(*names))
@@ -354,6 +355,11 @@ int run_table(struct session *s, const struct command *c, struct rules_error *er
 		s->changed = true;
 		if (!t)
 			return -1;
+	}
+	if (!t && n->how & ABSENT) {
+		if (!c->options.quiet)
+			fprintf(stderr, "ipfw: table %s: no such table\n", c->word[0]);
+		return 0;
 	}
 	if (!t)
 		return rules_fail(err, EX_UNAVAILABLE, "table %s: no such table", c->word[0]);

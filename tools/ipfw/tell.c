@@ -32,7 +32,7 @@ void tell_interfaces(struct session *s, const struct rule *r)
 	for (m = r->match; m; m = m->next)
 		if ((m->type == RULE_VIA || m->type == RULE_RECV || m->type == RULE_XMIT) &&
 		    m->iface.kind == RULE_IFACE_NAME && !was_told(s, m->iface.name) &&
-		    unseen_interface(m->iface.name, text))
+		    unseen_interface(rules_iface_name(m->iface.name), text))
 			fprintf(stderr, "ipfw: %s\n", text);
 }
 

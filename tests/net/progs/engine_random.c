@@ -398,18 +398,29 @@ static int verdict_of(const struct packet *p)
 	}
 }
 
+/* Of IPv6 by a rule in IPv4's words: RFC 7915, 4.2. */
+static uint8_t code_of(const struct packet *p)
+{
+	uint8_t code = p->met.port & 255;
+
+	if (!p->s.six || p->met.port & DIVERT_ANSWER_V6)
+		return code;
+	return code == 3 ? 4 : code <= 1 ? 0 : 1; /* others do not come, but needfrag */
+}
+
 /* The answer: of the right kind, to the packet's sender. */
 static void check_answer(const struct packet *p, const unsigned char *ip)
 {
 	unsigned int head = p->s.six ? 40 : 20, addr = p->s.six ? 16 : 4;
 	bool reset = p->met.port & DIVERT_ANSWER_RESET;
 	uint8_t proto = reset ? 6 : p->s.six ? 58 : 1;
+	uint16_t mtu = p->s.six ? 0 : p->met.mtu;
 
 	if (ip[p->s.six ? 6 : 9] != proto || memcmp(ip + head - addr, p->s.src, addr))
 		differs(p, "an answer of protocol %u", ip[p->s.six ? 6 : 9]);
 	if (reset ? !(ip[head + 13] & 4)
-		  : ip[head] != (p->s.six ? 1 : 3) || ip[head + 1] != (p->met.port & 255) ||
-			    (ip[head + 6] << 8 | ip[head + 7]) != p->met.mtu)
+		  : ip[head] != (p->s.six ? 1 : 3) || ip[head + 1] != code_of(p) ||
+			    (ip[head + 6] << 8 | ip[head + 7]) != mtu)
 		differs(p, "an answer of type %u, code %u", ip[head], ip[head + 1]);
 }
 
