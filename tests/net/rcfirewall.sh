@@ -168,6 +168,6 @@ is "a script with keep-state: the others are there" "$(q ipfw list | wc -l)" $((
 printf '%s\n' flush "add 100 allow ip from any to any via lo" "add 200 check-state" >"$TMP/file"
 is "a file with check-state: which line" "$(q ipfw "$TMP/file" 2>&1)" "ipfw: $TMP/file:3: check-state: $state"
 is "a file with check-state: nothing is done" "$(q ipfw list | wc -l)" $(($(wc -l <<<"$list") - 5))
-is "an interface of FreeBSD's: a warning" "$(q ipfw add 100 allow ip from any to any via lo0 2>&1)" \
-	"ipfw: lo0: no such interface; 'ip link' lists them
-00100 allow ip from any to any via lo0"
+is "an interface of FreeBSD's: a warning" "$(q ipfw add 100 allow ip from any to any via fxp0 2>&1)" \
+	"ipfw: fxp0: no such interface; 'ip link' lists them
+00100 allow ip from any to any via fxp0"

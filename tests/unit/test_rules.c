@@ -85,6 +85,127 @@ static void test_corpus(void **state)
 	fclose(f);
 }
 
+/*
+ * As FreeBSD's ipfw lists rules, by kind: what is entered, and what is listed; NULL: the same. The
+ * numbers of users and protocols that it lists by name are kept as numbers.
+ */
+static const struct {
+	const char *entered, *listed;
+} freebsd[] = {
+	/* ports: a source's stand bare behind the address, those of options behind their word */
+	{"allow udp from any to any 53", "allow udp from any to any dst-port 53"},
+	{"allow udp from any to any dst-port 53", NULL},
+	{"allow udp from any 53 to any", NULL},
+	{"allow udp from 0.0.0.0 68 to 255.255.255.255 67 out",
+	 "allow udp from 0.0.0.0 68 to 255.255.255.255 dst-port 67 out"},
+	{"allow udp from any to any src-port 53", NULL},
+	{"allow udp from any to any src-port 53 dst-port 1024-65535", NULL},
+	{"allow tcp from any to me not 22,80", "allow tcp from any to me not dst-port 22,80"},
+	/* what was given as an option */
+	{"allow ip from any to any proto udp", NULL},
+	{"allow ip from any to any in proto tcp src-ip 10.0.0.1 dst-ip 10.0.0.0/8", NULL},
+	{"allow ip from any to any src-ip 2001:db8::1 dst-ip6 me6",
+	 "allow ip from any to any src-ip6 2001:db8::1 dst-ip6 me6"},
+	{"allow ip from any to any ip4", "allow ip from any to any proto ip4"},
+	{"allow ip from any to any ipversion 6", "allow ip from any to any ipver 6"},
+	{"allow proto udp dst-port 53", NULL},
+	/* flags */
+	{"allow tcp from any to any tcpflags syn,!ack", "allow tcp from any to any setup"},
+	{"allow tcp from any to any tcpflags !ack,syn", "allow tcp from any to any setup"},
+	{"allow tcp from any to any not tcpflags syn,!ack", "allow tcp from any to any not setup"},
+	{"allow tcp from any to any tcpflags syn", NULL},
+	{"deny tcp from any to any tcpflags urg,rst,psh,!ack,fin,!syn",
+	 "deny tcp from any to any tcpflags !syn,fin,!ack,psh,rst,urg"},
+	{"deny tcp from any to any tcpoptions cc,!timestamp,sack,window,maxseg",
+	 "deny tcp from any to any tcpoptions mss,window,sack,!ts,cc"},
+	{"deny ip from any to any ipoptions ts,rr,lsrr,!ssrr",
+	 "deny ip from any to any ipoptions !ssrr,lsrr,rr,ts"},
+	{"deny ip from any to any iptos mincost,reliability,!throughput,lowdelay",
+	 "deny ip from any to any iptos lowdelay,!throughput,reliability,mincost"},
+	{"count ip from any to any iptos ecntransport", "count ip from any to any iptos mincost"},
+	{"count ip from any to any iptos congestion",
+	 "count ip from any to any iptos mincost,congestion"},
+	{"deny ip from any to any frag mf,df,!rf", "deny ip from any to any frag !rf,df,mf"},
+	/* lists and sets */
+	{"allow icmp from any to any icmptypes 11,3,0,8",
+	 "allow icmp from any to any icmptypes 0,3,8,11"},
+	{"allow ip from any to any dscp ef,af11,0", "allow ip from any to any dscp be,af11,ef"},
+	{"allow ip from 10.0.0.0/24{1,2,5,6,7} to any",
+	 "allow ip from 10.0.0.0/24{1,2,5-7} to any"},
+	/* names */
+	{"allow ip from any to any uid root", NULL},
+	{"allow ip from any to any uid 0 gid 0", "allow ip from any to any uid root gid root"},
+	{"allow 112 from any to any", "allow vrrp from any to any"},
+	{"allow 240 from any to any proto 108", "allow pfsync from any to any proto ipcomp"},
+	{"allow log all from any to any", "allow log ip from any to any"},
+	{"allow ip from any to any not in via lo0", "allow ip from any to any out via lo0"},
+	{"unreach host log logamount 5 { tcp or udp } from { me or 10.0.0.1 } to any",
+	 "reject log logamount 5 { tcp or udp } from { me or 10.0.0.1 } to any"},
+};
+
+static void test_as_freebsd(void **state)
+{
+	const char *listed;
+	unsigned int i;
+	char *text;
+
+	for (i = 0; i < sizeof(freebsd) / sizeof(*freebsd); i++) {
+		struct rule *r = must_parse(freebsd[i].entered), *again;
+
+		listed = freebsd[i].listed ? freebsd[i].listed : freebsd[i].entered;
+		text = rule_print(r, RULE_PRINT_LIST);
+		assert_non_null(text);
+		assert_string_equal(text, listed);
+		again = must_parse(text);
+		assert_string_equal(again->text, r->text);
+		rule_free(again);
+		rule_free(r);
+		free(text);
+	}
+}
+
+/* Rules that no packet can match are taken, and the reason is there. */
+static void test_never(void **state)
+{
+	static const struct {
+		const char *line, *why;
+	} lines[] = {
+		{"allow ip6 from any to any ipttl 64",
+		 "64 and ip6: no packet is of IPv4 and of IPv6 at once"},
+		{"allow ip from any to any in out", "in and out: no packet is both"},
+		{"allow ip from any to any in xmit a",
+		 "in and xmit: a packet on its way in has no sending interface"},
+		{"allow icmp from any to any 80", "ports: icmp has none"},
+		{"allow 99 from any to any 80", "ports: protocol 99 has none"},
+		{"allow tcp from any to any 9-5", "dst-port: 9-5: a range that runs backwards"},
+		{"allow tcp from any to any tcpflags fin,!fin",
+		 "tcpflags: a flag is to be set and not to be"},
+		{"allow ip from any to any ipver 5", "ipver 5: not a version of IP"},
+		{"allow ip from any to any sockarg",
+		 "sockarg: a socket of Linux has no such cookie"},
+		/* these can */
+		{"allow ip from any to any not sockarg", NULL},
+		{"allow ip from any to any not ipver 5", NULL},
+		{"allow tcp from any to any 9-5,80", NULL},
+		{"allow icmp from any to any not 80", NULL},
+		{"allow ip from any to any { sockarg or in }", NULL},
+		{"allow ip from any to any not tcpflags fin,!fin", NULL},
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		struct rule *r = must_parse(lines[i].line);
+
+		if (!lines[i].why)
+			assert_null(r->never);
+		else if (!r->never)
+			fail_msg("%s: no reason", lines[i].line);
+		else
+			assert_string_equal(r->never, lines[i].why);
+		rule_free(r);
+	}
+}
+
 /* What a corpus of lines cannot have. */
 static void test_characters(void **state)
 {
@@ -326,10 +447,11 @@ static void test_damage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_corpus),	  cmocka_unit_test(test_characters),
-		cmocka_unit_test(test_long),	  cmocka_unit_test(test_set),
-		cmocka_unit_test(test_full),	  cmocka_unit_test(test_store),
-		cmocka_unit_test(test_store_all), cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_corpus),	   cmocka_unit_test(test_characters),
+		cmocka_unit_test(test_long),	   cmocka_unit_test(test_set),
+		cmocka_unit_test(test_full),	   cmocka_unit_test(test_store),
+		cmocka_unit_test(test_store_all),  cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_as_freebsd), cmocka_unit_test(test_never),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,14 +160,15 @@ static void check_line(const char *line, const struct rule *r)
 {
 	const struct divert_rule_counter *want = &expected[r ? r->counter : 0];
 	unsigned long long packets, bytes;
-	char text[RULES_TEXT_MAX + 16];
+	char *listed = r ? rule_print(r, RULE_PRINT_LIST) : NULL, text[RULES_TEXT_MAX + 16];
 	unsigned int number;
 	int at = 0;
 
 	if (!strncmp(line, "# DISABLED ", 11))
 		line += 11;
 	snprintf(text, sizeof(text), "set %u %s\n", r ? r->set : RULES_SET_RESERVED,
-		 r ? r->text : RULES_DEFAULT_TEXT);
+		 listed ? listed : RULES_DEFAULT_TEXT);
+	free(listed);
 	if (sscanf(line, "%u %llu %llu %n", &number, &packets, &bytes, &at) != 3 ||
 	    number != (r ? r->number : RULES_DEFAULT) || strcmp(line + at, text))
 		differs(NULL, "expected rule %s is: %s", text, line);
