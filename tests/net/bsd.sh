@@ -88,6 +88,8 @@ sched flush
 pipe 1 delete
 queue show
 nat 5 delete
+disable one_pass
+enable verbose
 table 5 flush
 -q table absent destroy
 02 add divert 666 tcp from any to any
@@ -123,6 +125,7 @@ is "one by one: table flush" "$(q ipfw table 5 flush 2>&1) ($?)" "ipfw: table 5:
 is "one by one: table flush, -q" "$(q ipfw -q table 5 flush 2>&1) ($?)" " (0)"
 is "one by one: table destroy" "$(q ipfw table 5 destroy 2>&1) ($?)" "ipfw: table 5: no such table (0)"
 is "and no table is there" "$(q ipfw table all list)" ""
+is "one by one: disable one_pass" "$(q ipfw disable one_pass 2>&1) ($?)" " (0)"
 like "pipes are still refused" "$(q ipfw pipe 1 config bw 1 2>&1)" "^ipfw: pipe: ipdivert does not have it"
 like "nat flush, which there deletes rules, is refused" "$(q ipfw nat flush 2>&1)" "^ipfw: nat: ipdivert"
 is "a rule that never matches: said" "$(q ipfw add 200 allow ip from any to any in out 2>&1)" \

@@ -57,6 +57,9 @@ static const struct absent {
 	{"sched", TC_SHAPE, PIPES},
 	{"internal", "'divertctl status' shows what is inside", ""},
 	{"savestate", "there is no state", ""},
+	/* a switch that is as it is to be: parse_switch() */
+	{"enable", "", " verbose skipto_cache "},
+	{"disable", "", " altq one_pass debug dyn_keepalive "},
 };
 
 #define N_ABSENT (sizeof(absent) / sizeof(*absent))
@@ -340,7 +343,7 @@ static bool is_number(const char *word)
 	return *word && strspn(word, "0123456789") == strlen(word);
 }
 
-/* "pipe flush", "queue 5 delete": of what there is none of. */
+/* "pipe flush", "queue 5 delete", "disable one_pass": as it is already. */
 static bool is_nothing(const char *word, const char *line)
 {
 	char verb[16] = " ";
