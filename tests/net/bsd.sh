@@ -136,6 +136,15 @@ is "users are listed by name" "$(q ipfw add 202 count ip from any to any uid 0 n
 $(q ipfw list 202)" "00202 count ip from any to any uid root not gid root
 00202 count ip from any to any uid root not gid root"
 
+# a mount namespace of its own, in which the files are empty
+is "without /etc/services and /etc/protocols" "$(unshare -m bash -c 'for f in services protocols; do
+	mount --bind /dev/null /etc/$f || exit
+done
+ipfw -n add divert natd udp from any ntp to any www,cvsup
+ipfw -n add allow carp from any to any proto PFSYNC' 2>&1)" \
+	"00100 divert 8668 udp from any 123 to any dst-port 80,5999
+00100 allow vrrp from any to any proto pfsync"
+
 # load LINE...: these rules instead of those there
 load() {
 	printf 'add %s\n' "$@" | (echo flush && cat) | q ipfw -q - || not_ok "loading the rules"
