@@ -2,7 +2,7 @@
 /*
  * The engine, as the library and the tools see it: it belongs to a network
  * namespace, the one that the caller is in. Everything here needs root
- * (CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON) and answers 0 or
+ * (CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN) and answers 0 or
  * -errno unless it says otherwise. Where a call fails, engine_error() has a
  * sentence about it. One struct engine is for one thread at a time.
  */

@@ -249,13 +249,16 @@ int engine_open(struct engine *e, unsigned int flags)
 		engine_close(e);
 		return rc;
 	}
-	if (!rc && !(flags & ENGINE_LOCK))
-		return 0;
+	if (!rc && !(flags & ENGINE_LOCK)) {
+		/* who could not load it gets no socket of a loaded one either, which bind(2) would refuse */
+		rc = flags & ENGINE_LOAD ? sysctl_may_lock() : 0;
+		if (rc)
+			engine_close(e);
+		return rc;
+	}
 	/* wait for the lock, then look again: somebody may have come or gone meanwhile */
 	engine_close(e);
 	lock = sysctl_lock();
-	if (lock == -EACCES || lock == -EPERM)
-		return engine_fail_privilege();
 	if (lock < 0)
 		return lock;
 	rc = engine_find(e);
@@ -285,8 +288,6 @@ int engine_unload(void)
 
 	engine_clear(&e);
 	rc = sysctl_lock();
-	if (rc == -EACCES || rc == -EPERM)
-		return engine_fail_privilege();
 	if (rc < 0)
 		return rc;
 	e.lock = rc;

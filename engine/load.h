@@ -9,7 +9,7 @@
 #include "engine.h"
 
 #define LO_IFINDEX 1
-#define NEEDS	   "needs root (CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON)"
+#define NEEDS	   "needs root (CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN)"
 
 /* Libbpf's own words go nowhere: the library never prints. */
 int engine_silent(enum libbpf_print_level level, const char *format, va_list args);

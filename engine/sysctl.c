@@ -75,12 +75,33 @@ void sysctl_restore(const uint8_t was[8])
 			exchange(setting[i].path, '0' + was[i]);
 }
 
-int sysctl_lock(void)
+static int open_lock(void)
 {
 	int fd = open(LOCK_FILE, O_WRONLY | O_CLOEXEC);
 
+	if (fd >= 0)
+		return fd;
+	if (errno == EACCES || errno == EPERM)
+		return engine_fail_privilege();
+	return engine_fail_errno(-errno, "%s has to be open for writing", LOCK_FILE);
+}
+
+int sysctl_may_lock(void)
+{
+	int fd = open_lock();
+
 	if (fd < 0)
-		return engine_fail_errno(-errno, "%s has to be open for writing", LOCK_FILE);
+		return fd;
+	close(fd);
+	return 0;
+}
+
+int sysctl_lock(void)
+{
+	int fd = open_lock();
+
+	if (fd < 0)
+		return fd;
 	while (flock(fd, LOCK_EX)) {
 		if (errno != EINTR) {
 			int error = errno;

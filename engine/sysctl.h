@@ -21,4 +21,7 @@ void sysctl_restore(const uint8_t was[8]);
  */
 int sysctl_lock(void);
 
+/* 0: this process may take the lock. -EPERM: it may not. */
+int sysctl_may_lock(void);
+
 #endif

@@ -149,8 +149,6 @@ static int lock_and_find(struct engine *old)
 {
 	int rc, lock = sysctl_lock();
 
-	if (lock == -EACCES || lock == -EPERM)
-		return engine_fail_privilege();
 	if (lock < 0)
 		return lock;
 	rc = engine_find(old);

@@ -65,7 +65,7 @@ struct timespec;
  * A new divert socket, its descriptor close-on-exec if flags say so. domain: AF_INET (packets of
  * IPv4 and IPv6, addresses as sockaddr_in) or AF_INET6 (packets of IPv6 only, addresses as sockaddr_in6).
  * flags: SOCK_NONBLOCK, SOCK_CLOEXEC. Loads the engine on first use.
- * EPERM: needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON. EAFNOSUPPORT: domain. EINVAL: flags.
+ * EPERM: needs CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN. EAFNOSUPPORT: domain. EINVAL: flags.
  * EMFILE, ENFILE, ENOMEM, ENOBUFS. EPROTONOSUPPORT: the kernel cannot carry the engine. EPROTO: an engine of
  * another version is loaded. EROFS: /proc/sys cannot be written to. divert_error() says more. (divert(4): socket.)
  */

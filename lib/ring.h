@@ -30,7 +30,7 @@ struct ring {
 	int holding;
 };
 
-/* A new ring of at least size bytes: its descriptor, close-on-exec, or -errno. Needs CAP_BPF. */
+/* A new ring of at least size bytes: its descriptor, close-on-exec, or -errno. Needs CAP_BPF (CAP_SYS_ADMIN has it). */
 int ring_create(size_t size);
 /* -errno. size: what the ring was created with. */
 int ring_map(struct ring *r, int fd);
