@@ -274,7 +274,7 @@ cc -shared -fPIC -D_GNU_SOURCE -o "$TMP/late.so" -x c - <<-'END'
 	}
 END
 late() { n r env LD_PRELOAD="$TMP/late.so" ipfw -q "$@"; }
-no_child() { ! pgrep -f "^ipfw -q flush" >/dev/null; }
+no_child() { ! ip netns pids "$NS-r" | xargs -r ps -o args= -p | grep -q "^ipfw -q flush"; }
 r divertctl unload # and the rules of set 31 with it
 r ipfw -q add 100 count ip from any to any
 r ipfw -q flush
