@@ -226,7 +226,13 @@ static const struct {
 	 "100 go, 300 go, 65535 allow"},
 	{"100 skipto 65535 in\n200 deny in", {IN("a")}, 0, 0, "100 go, 65535 allow"},
 	{"100 skipto 50 in\n200 deny in", {IN("a")}, 0, 0, "100 go, 200 deny"},
-	{"100 skipto 100 in\n100 deny in", {IN("a")}, 0, 0, "100 go, 100 deny"},
+	/* not forward: at the next number, as FreeBSD has it, whatever else has this one */
+	{"100 skipto 100 in\n100 deny in", {IN("a")}, 0, 0, "100 go, 65535 allow"},
+	{"100 skipto 50 in\n100 deny in\n101 count in",
+	 {IN("a")},
+	 0,
+	 0,
+	 "100 go, 101 go, 65535 allow"},
 	{"100 skipto 300 out\n200 deny in", {IN("a")}, 0, 0, "200 deny"},
 
 	/* call: also backwards, and back behind all of the call's number */
