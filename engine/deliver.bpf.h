@@ -48,11 +48,11 @@ enum delivered {
 			return DIVERT_N_RING_FULL;                                                 \
 		__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */           \
 		if (last >= size) {                                                                \
-			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                             \
+			bpf_ringbuf_discard(record, 0);                                            \
 			return DIVERT_N_TOO_LONG;                                                  \
 		}                                                                                  \
 		if (bpf_skb_load_bytes(skb, offset, record->packet, last + 1)) {                   \
-			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                             \
+			bpf_ringbuf_discard(record, 0);                                            \
 			return DIVERT_N_MALFORMED;                                                 \
 		}                                                                                  \
 		record->head = *head;                                                              \
