@@ -2,7 +2,7 @@
 /*
  * Divert sockets: see divert(4) for what they are and libdivert(3) for these calls.
  *
- * A divert socket is a descriptor on which select(2), poll(2), epoll(7),
+ * A divert socket is a descriptor on which select(2), poll(2), epoll(7) (with divert_ready()),
  * fcntl(2) O_NONBLOCK and FIONBIO work as on any socket. The other calls go
  * through the functions here, which have the arguments, the results (-1 and
  * errno) and the meaning of the system calls that they are named after. All of
@@ -158,11 +158,19 @@ int divert_shutdown(int fd, int how);
 int divert_nread(int fd);
 
 /*
- * 1: a receiving call would find something, a packet or the end after divert_shutdown(). 0: it would not, and
- * poll(2) knows that, until the next call on the socket. Not a system call for each packet, as poll(2) is. With
- * wait it looks for a while first, as a receiving call does before it sleeps (SO_BUSY_POLL). -1: EBADF, ENOTSOCK.
+ * 1: a receiving call does not sleep: there is a packet, or the end after divert_shutdown(). 0: it would, and poll(2)
+ * knows that, until something comes. To be asked whenever poll(2), select(2) or epoll(7) says that the socket is
+ * ready for reading: a fragment of a packet that is not complete yet makes it ready, too. Then wait again. Not a
+ * system call for each packet, as poll(2) is. With wait it looks for a while first, as a receiving call does before it
+ * sleeps (SO_BUSY_POLL). While packets are lent (divert_borrow()) it is 1 in any case. -1: EBADF, ENOTSOCK.
  */
 int divert_ready(int fd, int wait);
+
+/*
+ * For poll(2)'s timeout: how long to sleep at most, ms, until divert_ready() is to be asked again: then fragments
+ * whose packet was not complete in time are dropped, and counted. -1: as long as you like, or ENOTSOCK.
+ */
+int divert_timeout(int fd);
 
 /*
  * Packets that are written one by one while others wait to be received may go to the kernel together, a moment

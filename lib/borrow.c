@@ -9,10 +9,8 @@
 #include "divert.h"
 #include "loans.h"
 #include "order.h"
-#include "whole.h"
 
-#define FLAGS	   (MSG_DONTWAIT | MSG_NOSIGNAL)
-#define PACKET_MAX 65535
+#define FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
 
 struct request {
 	struct divert_loan *loans;
@@ -26,64 +24,48 @@ static bool in_place(const struct dsock *s, const struct divert_record *rec, con
 	       !s->ring.eager && ring_has(&s->ring, rec);
 }
 
-/* -EAGAIN: not this record. */
-static int lend(struct dsock *s, const struct divert_record *rec, int64_t clock,
-		struct divert_loan *loan)
+static int lend(struct dsock *s, const struct coming *next, int64_t clock, struct divert_loan *loan)
 {
-	uint32_t i = s->shared->segment, len, gso_size;
+	const struct divert_record *rec = next->rec;
+	uint32_t gso_size;
 	struct lent *l;
-	struct cut cut;
 	void *copy;
 	int rc;
 
-	deliver_plan(s, rec, &cut);
-	if (i >= cut.segments)
-		i = 0;
-	len = segment_len(rec, &cut, i);
-	if (len > PACKET_MAX) {
-		whole_next(s);
-		socket_count_loss(s, DIVERT_N_TOO_LONG);
-		return -EAGAIN;
-	}
 	l = loans_next(s, &rc);
 	if (!l)
 		return rc;
 	loan->packet = rec + 1;
-	if (!in_place(s, rec, &cut)) {
-		copy = loans_room(l, len);
+	if (!in_place(s, rec, &next->cut)) {
+		copy = loans_room(l, next->len);
 		if (!copy)
 			return -ENOMEM;
-		segment_build(rec, &cut, i, copy);
+		segment_build(rec, &next->cut, next->segment, copy);
 		loan->packet = copy;
 	}
 	loan->number = loans_out(s, l);
-	gso_size = segment_gso(rec, &cut, i);
-	control_info(rec, len, gso_size, &loan->info);
+	gso_size = segment_gso(rec, &next->cut, next->segment);
+	control_info(rec, next->len, gso_size, &loan->info);
 	loan->info.timestamp = rec->tstamp ? clock + rec->tstamp : 0;
-	deliver_remember(s, rec, loan->packet, len, gso_size, 0);
-	if (i + 1 < cut.segments)
-		s->shared->segment = i + 1;
-	else
-		whole_next(s);
+	deliver_remember(s, rec, loan->packet, next->len, gso_size, 0);
+	deliver_next(s, next);
 	return 0;
 }
 
 /* As many as are there. -EAGAIN: none. 0: shut. */
 static ssize_t take(struct dsock *s, void *arg, int flags)
 {
-	const struct divert_record *rec;
 	const struct request *want = arg;
+	struct coming next;
 	bool locked = bias_lock_reader(s);
 	int64_t clock = s->shared->conf.flags & DIVERT_SOCK_INFO ? control_clock() : 0;
 	ssize_t n = 0, rc = -EAGAIN;
 
 	while (n < want->n && !s->shared->shut_read) {
-		rec = whole_peek(s);
-		rc = rec ? lend(s, rec, clock, &want->loans[n]) : -EAGAIN;
-		if (!rc)
-			n++;
-		else if (!rec || rc != -EAGAIN)
+		rc = deliver_find(s, &next) ? lend(s, &next, clock, &want->loans[n]) : -EAGAIN;
+		if (rc)
 			break;
+		n++;
 	}
 	if (s->shared->shut_read)
 		rc = 0;

@@ -102,6 +102,7 @@ enum {
 	OP_WAIT = 1,
 	OP_SEND,
 	OP_LONGER,
+	OP_REST,
 };
 
 /* What it has answered; has it sent? */
@@ -171,6 +172,22 @@ static void wait_longer(struct deferred *d, int64_t in)
 	sqe->user_data = OP_LONGER;
 	if (io_uring_submit(&d->ring) == 1)
 		d->since = from;
+}
+
+void defer_rest(struct dsock *s)
+{
+	struct deferred *d = bias_mine(s) ? s->deferred : NULL;
+	struct io_uring_sqe *sqe;
+
+	if (!is_armed(d) || d->batch.n)
+		return;
+	sqe = io_uring_get_sqe(&d->ring);
+	if (!sqe)
+		return;
+	io_uring_prep_timeout_remove(sqe, OP_WAIT, 0);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	sqe->user_data = OP_REST;
+	io_uring_submit(&d->ring);
 }
 
 void defer_sleeps(struct dsock *s, int64_t ns)

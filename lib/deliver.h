@@ -6,8 +6,20 @@
 #include "segment.h"
 #include "socket.h"
 
-/* How a record comes to the program. */
-void deliver_plan(const struct dsock *s, const struct divert_record *rec, struct cut *cut);
+/* What the program gets next: a record, or one segment of it. */
+struct coming {
+	const struct divert_record *rec;
+	struct cut cut;
+	uint32_t segment, len;
+};
+
+/*
+ * Find it. False: there is none; the socket then keeps the fragments that were in the ring, and the ring is
+ * empty. Packets that are too long for anybody are dropped on the way. Locked.
+ */
+bool deliver_find(struct dsock *s, struct coming *next);
+/* Done with it. Locked. */
+void deliver_next(struct dsock *s, const struct coming *next);
 /*
  * What is to be known when the packet is written back. built: as the program gets it; flags: those of the
  * receive. Locked.

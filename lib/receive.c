@@ -69,12 +69,32 @@ static void scatter(const struct target *t, const char *from, size_t len)
 	}
 }
 
-void deliver_plan(const struct dsock *s, const struct divert_record *rec, struct cut *cut)
+bool deliver_find(struct dsock *s, struct coming *next)
 {
-	if (s->shared->gso_types)
-		segment_plan_whole(rec, s->shared->gso_types, cut);
+	while ((next->rec = whole_peek(s))) {
+		if (s->shared->gso_types)
+			segment_plan_whole(next->rec, s->shared->gso_types, &next->cut);
+		else
+			segment_plan(next->rec, &next->cut);
+		next->segment = s->shared->segment;
+		if (next->segment >= next->cut.segments)
+			next->segment = 0; /* whoever was here before died between two steps */
+		next->len = segment_len(next->rec, &next->cut, next->segment);
+		if (next->len <= PACKET_MAX)
+			return true;
+		/* to be cut, but its headers do not bear it */
+		whole_next(s);
+		socket_count_loss(s, DIVERT_N_TOO_LONG);
+	}
+	return false;
+}
+
+void deliver_next(struct dsock *s, const struct coming *next)
+{
+	if (next->segment + 1 < next->cut.segments)
+		s->shared->segment = next->segment + 1;
 	else
-		segment_plan(rec, cut);
+		whole_next(s);
 }
 
 void deliver_remember(struct dsock *s, const struct divert_record *rec, const uint8_t *built,
@@ -90,31 +110,22 @@ void deliver_remember(struct dsock *s, const struct divert_record *rec, const ui
 		join_cut(s);
 }
 
-/* One packet into t; its length, or with truncation what there was room for. -EAGAIN: not this one. Locked. */
-static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct target *t,
-		       int flags)
+/* One packet into t; its length, or with truncation what there was room for. Locked. */
+static ssize_t deliver(struct dsock *s, const struct coming *next, struct target *t, int flags)
 {
-	uint32_t i = s->shared->segment, len;
+	const struct divert_record *rec = next->rec;
+	const uint32_t i = next->segment, len = next->len;
+	const struct cut *cut = &next->cut;
 	const void *built = rec + 1;
-	struct cut cut;
 	size_t space = room(t);
 
-	deliver_plan(s, rec, &cut);
-	if (i >= cut.segments) /* whoever was here before died between two steps */
-		i = 0;
-	len = segment_len(rec, &cut, i);
-	if (len > PACKET_MAX) { /* to be cut, but its headers do not bear it */
-		whole_next(s);
-		socket_count_loss(s, DIVERT_N_TOO_LONG);
-		return -EAGAIN;
-	}
 	if (t->iovs == 1 && space >= len) {
-		segment_build(rec, &cut, i, t->iov->iov_base);
+		segment_build(rec, cut, i, t->iov->iov_base);
 		built = t->iov->iov_base;
-	} else if (cut.segments == 1 && (!(rec->flags & DIVERT_REC_PARTIAL) || cut.gso_size)) {
+	} else if (cut->segments == 1 && (!(rec->flags & DIVERT_REC_PARTIAL) || cut->gso_size)) {
 		scatter(t, built, len);
 	} else {
-		segment_build(rec, &cut, i, s->scratch);
+		segment_build(rec, cut, i, s->scratch);
 		built = s->scratch;
 		scatter(t, built, len);
 	}
@@ -122,13 +133,10 @@ static ssize_t deliver(struct dsock *s, const struct divert_record *rec, struct 
 	if (t->from)
 		address_make(s, rec, t->from, &t->fromlen);
 	if (t->msg)
-		control_make(s, rec, len, segment_gso(rec, &cut, i), t->msg);
-	deliver_remember(s, rec, built, len, segment_gso(rec, &cut, i), flags);
+		control_make(s, rec, len, segment_gso(rec, cut, i), t->msg);
+	deliver_remember(s, rec, built, len, segment_gso(rec, cut, i), flags);
 	if (!(flags & MSG_PEEK)) {
-		if (i + 1 < cut.segments)
-			s->shared->segment = i + 1;
-		else
-			whole_next(s);
+		deliver_next(s, next);
 		/* a system call for each packet that is cut: whoever lets that happen has lost more */
 		if (t->truncated)
 			socket_count_loss(s, DIVERT_N_TRUNCATED);
@@ -150,17 +158,14 @@ static ssize_t nothing(struct target *t)
 static ssize_t take(struct dsock *s, void *target, int flags)
 {
 	struct target *t = target;
-	const struct divert_record *rec;
+	struct coming next;
 	bool locked = bias_lock_reader(s);
 	ssize_t n = -EAGAIN;
 
-	do {
-		rec = s->shared->shut_read ? NULL : whole_peek(s);
-		if (rec)
-			n = deliver(s, rec, t, flags);
-		else if (s->shared->shut_read)
-			n = nothing(t);
-	} while (rec && n == -EAGAIN);
+	if (s->shared->shut_read)
+		n = nothing(t);
+	else if (deliver_find(s, &next))
+		n = deliver(s, &next, t, flags);
 	socket_unlock(s, locked);
 	return n;
 }
@@ -212,6 +217,8 @@ static void stop_looking(struct dsock *s)
 
 	if (mine)
 		ring_sleep(&s->ring);
+	if (mine && s->watched)
+		defer_rest(s);
 	bias_end(mine);
 }
 
@@ -259,6 +266,24 @@ static ssize_t look(struct dsock *s, int flags,
 	return n;
 }
 
+/*
+ * EPOLLET is woken by what comes when the kernel has seen that all is read. What came just before it saw that is
+ * found here, or never: so until there was nothing new to look at, not even a fragment.
+ */
+static ssize_t look_again(struct dsock *s, int flags,
+			  ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
+{
+	unsigned long at;
+	ssize_t n;
+
+	do {
+		at = s->ring.at;
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		n = get(s, arg, flags);
+	} while (n == -EAGAIN && s->ring.at != at);
+	return n;
+}
+
 ssize_t deliver_wait(struct dsock *s, int fd, int flags,
 		     ssize_t (*get)(struct dsock *s, void *arg, int flags), void *arg)
 {
@@ -270,14 +295,7 @@ ssize_t deliver_wait(struct dsock *s, int fd, int flags,
 	if (nonblocking(fd, flags)) {
 		if (!(flags & MSG_WAITFORONE)) /* then it has one, and is soon back */
 			stop_looking(s);
-		if (!s->watched)
-			return -EAGAIN;
-		/*
-		 * EPOLLET is woken by what comes when the kernel has seen that all is read. What came
-		 * just before it saw that is found here, or never.
-		 */
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		return get(s, arg, flags);
+		return s->watched ? look_again(s, flags, get, arg) : -EAGAIN;
 	}
 	if (s->shared->receive_timeout)
 		deadline = now_ns() + s->shared->receive_timeout;
@@ -404,51 +422,75 @@ int divert_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
 int divert_nread(int fd)
 {
 	struct dsock *s = socket_get(fd);
-	const struct divert_record *rec;
-	struct cut cut;
+	struct coming next;
 	bool locked;
 	int n = 0;
 
 	if (!s)
 		return -1;
 	locked = socket_lock(s);
-	rec = s->shared->shut_read ? NULL : whole_peek(s);
-	if (rec) {
-		deliver_plan(s, rec, &cut);
-		n = segment_len(rec, &cut,
-				s->shared->segment < cut.segments ? s->shared->segment : 0);
-	}
+	if (!s->shared->shut_read && deliver_find(s, &next))
+		n = next.len;
 	socket_unlock(s, locked);
 	socket_put(s);
 	return n;
 }
 
-static ssize_t arrived(struct dsock *s, void *arg, int flags)
+/*
+ * Would a receive find something? Not only what poll(2) sees, a record: it may be a fragment of a packet that is
+ * not complete. But what is lent makes poll(2) see something whatever there is.
+ */
+static ssize_t ready(struct dsock *s, void *arg, int flags)
 {
+	struct coming next;
+	bool locked, found;
+
 	(void)arg;
 	(void)flags;
-	return ring_arrived(&s->ring) || s->shared->shut_read ? 1 : -EAGAIN;
+	if (!ring_arrived(&s->ring) && !s->whole && !s->shared->shut_read && !s->ring.holding)
+		return -EAGAIN;
+	locked = socket_lock(s);
+	found = s->shared->shut_read || s->ring.holding || deliver_find(s, &next);
+	socket_unlock(s, locked);
+	return found ? 1 : -EAGAIN;
 }
 
 int divert_ready(int fd, int wait)
 {
 	struct dsock *s = socket_get(fd);
-	bool ready;
+	bool is;
 
 	if (!s)
 		return -1;
-	ready = arrived(s, NULL, 0) > 0;
-	if (!ready)
+	is = ready(s, NULL, 0) > 0;
+	if (!is)
 		bias_flush(s);
-	if (!ready && wait) {
+	if (!is && wait) {
 		/* what has passed since then is about how long it was asleep */
 		if (s->asked)
 			spin_slept(&s->spin, now_ns() - s->asked, busy_ns(s));
-		ready = look(s, 0, arrived, NULL) > 0;
-		s->asked = ready ? 0 : now_ns();
+		is = look(s, 0, ready, NULL) > 0;
+		s->asked = is ? 0 : now_ns();
 	}
-	if (!ready)
+	if (!is) {
 		stop_looking(s);
+		is = look_again(s, 0, ready, NULL) > 0;
+	}
 	socket_put(s);
-	return ready;
+	return is;
+}
+
+int divert_timeout(int fd)
+{
+	struct dsock *s = socket_get(fd);
+	int64_t due, left;
+
+	if (!s)
+		return -1;
+	due = s->whole ? whole_due(s) : 0;
+	socket_put(s);
+	if (!due)
+		return -1;
+	left = due - now_ns();
+	return left > 0 ? (int)(left / 1000000) + 1 : 0;
 }
