@@ -49,12 +49,18 @@ typedef int ioctl_request;
 
 /* Newer than some C libraries that this builds with. */
 int close_range(unsigned int first, unsigned int last, int flags);
+int epoll_pwait2(int set, struct epoll_event *events, int max, const struct timespec *timeout,
+		 const sigset_t *mask);
 void closefrom(int low);
 
 #ifdef SYS_dup2
 #define RAW_DUP2 SYS_dup2, oldfd, newfd
 #else
 #define RAW_DUP2 SYS_dup3, oldfd, newfd, 0
+#endif
+
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441 /* everywhere */
 #endif
 
 /* X(result, name, parameters, the same as a system call) */
@@ -119,6 +125,15 @@ void closefrom(int low);
 	X(int, dup3, (int oldfd, int newfd, int flags), (SYS_dup3, oldfd, newfd, flags))           \
 	X(int, epoll_ctl, (int set, int op, int fd, struct epoll_event *event),                    \
 	  (SYS_epoll_ctl, set, op, fd, event))                                                     \
+	X(int, epoll_wait, (int set, struct epoll_event *events, int max, int timeout),            \
+	  (SYS_epoll_pwait, set, events, max, timeout, NULL, NSIG / 8))                            \
+	X(int, epoll_pwait,                                                                        \
+	  (int set, struct epoll_event *events, int max, int timeout, const sigset_t *mask),       \
+	  (SYS_epoll_pwait, set, events, max, timeout, mask, NSIG / 8))                            \
+	X(int, epoll_pwait2,                                                                       \
+	  (int set, struct epoll_event *events, int max, const struct timespec *timeout,           \
+	   const sigset_t *mask),                                                                  \
+	  (SYS_epoll_pwait2, set, events, max, timeout, mask, NSIG / 8))                           \
 	X(int, execve, (const char *path, char *const argv[], char *const envp[]),                 \
 	  (SYS_execve, path, argv, envp))                                                          \
 	X(int, fexecve, (int fd, char *const argv[], char *const envp[]),                          \

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Waiting. A divert socket's descriptor tells by itself when there is something to read, but
- * knows nothing of writing: here it is always writable, as a raw socket is. Whether there is something
- * to read libdivert knows without a system call: a program that asks before each packet need not
- * pay for one. For epoll(7) see interpose/epoll.c.
+ * Waiting. A divert socket's descriptor tells by itself when something has come, but that may be a fragment that
+ * nobody can receive yet: then the wait goes on. It knows nothing of writing: here it is always writable, as a
+ * raw socket is. Whether there is something to read libdivert knows without a system call: a program that asks
+ * before each packet need not pay for one. For epoll(7) see interpose/epoll.c.
  */
 #include "interpose/next.h"
 
+#include "interpose/again.h"
 #include "interpose/child.h"
 
 #include <divert.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/select.h>
 
 /* glibc says of poll()'s array that it is only written to, which is so of revents. */
@@ -30,17 +32,61 @@ static bool asks_to_write(const struct pollfd *p)
 	return p->events & WRITABLE && divert_is(p->fd);
 }
 
-/* Programs without divert sockets do not pay for the look at each. */
-static bool any_asks(const struct pollfd *fds, nfds_t n)
+static bool asks_to_read(const struct pollfd *p)
 {
+	return p->events & READABLE && divert_is(p->fd);
+}
+
+/*
+ * Does it ask after a divert socket? Programs without them do not pay for the look at each. But libdivert itself
+ * waits so, too, for whatever comes: it alone knows of descriptors that are used inside.
+ */
+static bool concerns(const struct pollfd *fds, nfds_t n)
+{
+	bool does = false;
 	nfds_t i;
 
 	if (!children_watched())
 		return false;
+	for (i = 0; i < n && !divert_is_inner(fds[i].fd); i++)
+		does |= asks_to_write(&fds[i]) || asks_to_read(&fds[i]);
+	return does && i == n;
+}
+
+static bool any_asks_to_write(const struct pollfd *fds, nfds_t n)
+{
+	nfds_t i;
+
 	for (i = 0; i < n; i++)
 		if (asks_to_write(&fds[i]))
 			return true;
 	return false;
+}
+
+/* ready: what the kernel has found. Divert sockets that have nothing to receive are not, and are looked at. */
+static int keep_true(struct pollfd *fds, nfds_t n, int ready)
+{
+	nfds_t i;
+
+	for (i = 0; i < n && ready >= 0; i++) {
+		if (!asks_to_read(&fds[i]) || (ready && !(fds[i].revents & READABLE)) ||
+		    divert_ready(fds[i].fd, 0) || !fds[i].revents)
+			continue;
+		fds[i].revents &= ~READABLE;
+		ready -= !fds[i].revents;
+	}
+	return ready;
+}
+
+static int due(const struct pollfd *fds, nfds_t n)
+{
+	int ms = -1;
+	nfds_t i;
+
+	for (i = 0; i < n; i++)
+		if (asks_to_read(&fds[i]))
+			ms = again_earlier(ms, divert_timeout(fds[i].fd));
+	return ms;
 }
 
 /* ready: what the kernel has found. */
@@ -96,33 +142,51 @@ static int at_hand(struct pollfd *fds, nfds_t n, bool wait)
 	return ready && ((nfds_t)ours == n || !others_turn()) ? ready : 0;
 }
 
+/* As ppoll(2), of divert sockets, too. */
+static int wait_for(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+		    const sigset_t *mask)
+{
+	const bool writes = any_asks_to_write(fds, n);
+	const struct timespec none = {0};
+	struct again again;
+	int ready;
+
+	again_begin(&again, writes ? &none : timeout, mask);
+	do {
+		ready = NEXT(ppoll)(fds, n, again_time(&again, due(fds, n)), again.mask);
+		ready = add_writable(fds, n, keep_true(fds, n, ready));
+	} while (!ready && again_more(&again, &ready));
+	again_end(&again);
+	return ready;
+}
+
 PUBLIC int poll(struct pollfd *fds, nfds_t n, int timeout)
 {
 	int ready = at_hand(fds, n, timeout != 0);
+	struct timespec t;
 
 	if (ready)
 		return ready;
-	if (!any_asks(fds, n))
+	if (!concerns(fds, n))
 		return NEXT(poll)(fds, n, timeout);
-	return add_writable(fds, n, NEXT(poll)(fds, n, 0));
+	return wait_for(fds, n, again_ms(timeout, &t), NULL);
 }
 
 PUBLIC int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
 {
-	const struct timespec none = {0};
 	/* with a mask it is called for signals, too */
 	int ready = at_hand(fds, n, !mask && (!timeout || timeout->tv_sec || timeout->tv_nsec));
 
 	if (ready && !mask)
 		return ready;
-	if (!any_asks(fds, n))
+	if (!concerns(fds, n))
 		return NEXT(ppoll)(fds, n, timeout, mask);
-	return add_writable(fds, n, NEXT(ppoll)(fds, n, &none, mask));
+	return wait_for(fds, n, timeout, mask);
 }
 
 PUBLIC int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size)
 {
-	if (!any_asks(fds, n))
+	if (!concerns(fds, n))
 		return NEXT(__poll_chk)(fds, n, timeout, size);
 	return poll(fds, n, timeout);
 }
@@ -130,7 +194,7 @@ PUBLIC int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size)
 PUBLIC int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 		       const sigset_t *mask, size_t size)
 {
-	if (!any_asks(fds, n))
+	if (!concerns(fds, n))
 		return NEXT(__ppoll_chk)(fds, n, timeout, mask, size);
 	return ppoll(fds, n, timeout, mask);
 }
@@ -175,15 +239,26 @@ static int at_hand_in(int n, fd_set *in, fd_set *out, fd_set *except, bool wait)
 	return ready;
 }
 
-/* Move the divert sockets out of the set; how many. Sets larger than the type are left alone. */
+/* Does it ask after a divert socket? Sets larger than the type are left alone. */
+static bool concerns_in(int n, const fd_set *in, const fd_set *out)
+{
+	int fd;
+
+	if (n > FD_SETSIZE || !children_watched())
+		return false;
+	for (fd = 0; fd < n; fd++)
+		if ((has(in, fd) || has(out, fd)) && divert_is(fd))
+			return true;
+	return false;
+}
+
+/* Move the divert sockets out of the set; how many. */
 static int take_writable(int n, fd_set *from, fd_set *to)
 {
 	int fd, taken = 0;
 
 	FD_ZERO(to);
-	if (!from || n > FD_SETSIZE || !children_watched())
-		return 0;
-	for (fd = 0; fd < n; fd++) {
+	for (fd = 0; from && fd < n; fd++) {
 		if (FD_ISSET(fd, from) && divert_is(fd)) {
 			FD_CLR(fd, from);
 			FD_SET(fd, to);
@@ -203,35 +278,100 @@ static int give_back(int n, const fd_set *from, fd_set *to, int ready, int taken
 	return ready < 0 ? ready : ready + taken;
 }
 
+/* As keep_true(). */
+static int keep_true_in(int n, const fd_set *asked, fd_set *in, int ready)
+{
+	int fd;
+
+	for (fd = 0; fd < n && ready >= 0; fd++) {
+		if (!has(asked, fd) || !divert_is(fd) || (ready && !FD_ISSET(fd, in)) ||
+		    divert_ready(fd, 0) || !FD_ISSET(fd, in))
+			continue;
+		FD_CLR(fd, in);
+		ready--;
+	}
+	return ready;
+}
+
+static int due_in(int n, const fd_set *in)
+{
+	int fd, ms = -1;
+
+	for (fd = 0; fd < n; fd++)
+		if (has(in, fd) && divert_is(fd))
+			ms = again_earlier(ms, divert_timeout(fd));
+	return ms;
+}
+
+/* As much of a set as select(2) looks at. */
+static size_t bytes_of(int n)
+{
+	return (size_t)(n + NFDBITS - 1) / NFDBITS * sizeof(fd_mask);
+}
+
+/* As pselect(2), of divert sockets, too. */
+static int select_for(int n, fd_set *in, fd_set *out, fd_set *except, struct again *again)
+{
+	fd_set *const set[] = {in, out, except};
+	fd_set writes, asked[3];
+	const struct timespec none = {0};
+	int i, ready, taken = take_writable(n, out, &writes);
+
+	for (i = 0; i < 3; i++)
+		if (set[i])
+			memcpy(&asked[i], set[i], bytes_of(n));
+	if (taken)
+		again_begin(again, &none, again->mask);
+	do {
+		for (i = 0; i < 3; i++)
+			if (set[i])
+				memcpy(set[i], &asked[i], bytes_of(n));
+		ready = NEXT(pselect)(n, in, out, except, again_time(again, due_in(n, in)),
+				      again->mask);
+		ready = keep_true_in(n, in ? asked : NULL, in, ready);
+	} while (!ready && again_more(again, &ready));
+	again_end(again);
+	return give_back(n, &writes, out, ready, taken);
+}
+
 PUBLIC int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
 {
-	struct timeval none = {0};
-	fd_set ours;
-	int taken, ready;
+	struct timespec t;
+	struct again again;
+	int ready;
 
 	ready = at_hand_in(n, in, out, except, !timeout || timeout->tv_sec || timeout->tv_usec);
 	if (ready)
 		return ready;
-	taken = take_writable(n, out, &ours);
-	if (!taken)
+	if (!concerns_in(n, in, out) || (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
 		return NEXT(select)(n, in, out, except, timeout);
-	return give_back(n, &ours, out, NEXT(select)(n, in, out, except, &none), taken);
+	if (timeout) {
+		t.tv_sec = timeout->tv_sec + timeout->tv_usec / 1000000;
+		t.tv_nsec = timeout->tv_usec % 1000000 * 1000;
+	}
+	again_begin(&again, timeout ? &t : NULL, NULL);
+	ready = select_for(n, in, out, except, &again);
+	/* as Linux has it: what is left of the time */
+	if (timeout && again_left(&again, &t)) {
+		timeout->tv_sec = t.tv_sec;
+		timeout->tv_usec = t.tv_nsec / 1000;
+	}
+	return ready;
 }
 
 PUBLIC int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
 		   const sigset_t *mask)
 {
-	const struct timespec none = {0};
-	fd_set ours;
-	int taken, ready = 0;
+	struct again again;
+	int ready = 0;
 
 	if (!mask) /* with one it is called for signals, too */
 		ready = at_hand_in(n, in, out, except,
 				   !timeout || timeout->tv_sec || timeout->tv_nsec);
 	if (ready)
 		return ready;
-	taken = take_writable(n, out, &ours);
-	if (!taken)
+	if (!concerns_in(n, in, out))
 		return NEXT(pselect)(n, in, out, except, timeout, mask);
-	return give_back(n, &ours, out, NEXT(pselect)(n, in, out, except, &none, mask), taken);
+	again_begin(&again, timeout, mask);
+	return select_for(n, in, out, except, &again);
 }

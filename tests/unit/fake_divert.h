@@ -16,6 +16,8 @@ extern volatile int asked_flags, refuse_dup;
 extern volatile int flushed, at_once; /* how often */
 extern volatile int writer;	      /* what divert_writer() answers */
 extern volatile int at_hand; /* the socket of which divert_ready() says that there is something */
+extern volatile int looked;  /* how often it was asked */
+extern volatile int due;     /* what divert_timeout() answers */
 
 int setup(void **state);
 int teardown(void **state);

@@ -109,7 +109,7 @@ static void epoll_sets(void **state)
 	int fd, pipes[2];
 
 	/* read ends never are writable */
-	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(pipe2(pipes, O_NONBLOCK), 0);
 	fd = pipes[0];
 	is_socket[fd] = true;
 	writer = (int)syscall(SYS_eventfd2, 0, EFD_NONBLOCK);
@@ -119,6 +119,7 @@ static void epoll_sets(void **state)
 	assert_int_equal(ready(set, 7), EPOLLOUT);
 	FAILS(EEXIST, epoll_ctl(set, EPOLL_CTL_ADD, fd, &event));
 	assert_int_equal(write(pipes[1], "a", 1), 1);
+	at_hand = fd;
 	assert_int_equal(ready(set, 7), EPOLLIN | EPOLLOUT);
 	event.events = EPOLLIN;
 	assert_int_equal(epoll_ctl(set, EPOLL_CTL_MOD, fd, &event), 0);

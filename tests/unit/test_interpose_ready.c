@@ -1,0 +1,477 @@
+// sources: interpose/*.c tests/unit/fake_divert.c
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Readiness that is true: what fragments alone have made readable is not told by the interposer. */
+#undef _FORTIFY_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/unit/fake_divert.h"
+
+#define MS 1000000ll
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 * MS + t.tv_nsec;
+}
+
+/* The kernel finds fd readable. */
+static void fragment(int fd)
+{
+	const uint64_t one = 1;
+
+	assert_int_equal(syscall(SYS_write, fd, &one, sizeof(one), 0, 0, 0), sizeof(one));
+}
+
+/* ---- each way to wait: 1: the socket is ready, 2: the other one, by its data ---- */
+
+static int set;
+
+static int by_poll(int fd, int other, int ms)
+{
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = other, .events = POLLIN}};
+	int n = poll(p, 2, ms);
+
+	assert_true(n < 0 || n == !!p[0].revents + !!p[1].revents);
+	return n < 0 ? n : !!p[0].revents + 2 * !!p[1].revents;
+}
+
+static int by_ppoll(int fd, int other, int ms)
+{
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = other, .events = POLLIN}};
+	struct timespec t = {ms / 1000, ms % 1000 * MS};
+	sigset_t mask;
+	int n;
+
+	sigemptyset(&mask);
+	n = ppoll(p, 2, ms < 0 ? NULL : &t, &mask);
+	assert_true(n < 0 || n == !!p[0].revents + !!p[1].revents);
+	return n < 0 ? n : !!p[0].revents + 2 * !!p[1].revents;
+}
+
+static int sets(int n, int fd, int other, const fd_set *in)
+{
+	if (n < 0)
+		return n;
+	assert_int_equal(n, !!FD_ISSET(fd, in) + !!FD_ISSET(other, in));
+	return !!FD_ISSET(fd, in) + 2 * !!FD_ISSET(other, in);
+}
+
+static int by_select(int fd, int other, int ms)
+{
+	struct timeval t = {ms / 1000, ms % 1000 * 1000};
+	fd_set in;
+	int n;
+
+	FD_ZERO(&in);
+	FD_SET(fd, &in);
+	FD_SET(other, &in);
+	n = select((fd > other ? fd : other) + 1, &in, NULL, NULL, ms < 0 ? NULL : &t);
+	if (!n)
+		assert_int_equal(t.tv_sec + t.tv_usec, 0);
+	return sets(n, fd, other, &in);
+}
+
+static int by_pselect(int fd, int other, int ms)
+{
+	struct timespec t = {ms / 1000, ms % 1000 * MS};
+	fd_set in;
+	int n;
+
+	FD_ZERO(&in);
+	FD_SET(fd, &in);
+	FD_SET(other, &in);
+	n = pselect((fd > other ? fd : other) + 1, &in, NULL, NULL, ms < 0 ? NULL : &t, NULL);
+	return sets(n, fd, other, &in);
+}
+
+static int told(int n, const struct epoll_event *events)
+{
+	int i, bits = 0;
+
+	for (i = 0; i < n; i++)
+		bits |= (int)events[i].data.u64;
+	return n < 0 ? n : bits;
+}
+
+static int by_epoll(int fd, int other, int ms)
+{
+	struct epoll_event events[4];
+
+	return told(epoll_wait(set, events, 4, ms), events);
+}
+
+static int by_pwait(int fd, int other, int ms)
+{
+	struct epoll_event events[4];
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	return told(epoll_pwait(set, events, 4, ms, &mask), events);
+}
+
+static int by_pwait2(int fd, int other, int ms)
+{
+	struct timespec t = {ms / 1000, ms % 1000 * MS};
+	struct epoll_event events[4];
+
+	return told(epoll_pwait2(set, events, 4, ms < 0 ? NULL : &t, NULL), events);
+}
+
+static int (*const ways[])(int, int, int) = {
+	by_poll, by_ppoll, by_select, by_pselect, by_epoll, by_pwait, by_pwait2,
+};
+#define WAYS (int)(sizeof(ways) / sizeof(*ways))
+
+static int sock, pipes[2];
+
+static void add(int fd, uint32_t events, uint64_t data)
+{
+	struct epoll_event event = {.events = events, .data.u64 = data};
+
+	assert_int_equal(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event), 0);
+}
+
+static void begin(void)
+{
+	sock = new_socket();
+	assert_int_equal(pipe(pipes), 0);
+	set = epoll_create1(0);
+	add(pipes[0], EPOLLIN, 2);
+	add(sock, EPOLLIN, 1);
+}
+
+static void end(void)
+{
+	close(pipes[0]);
+	close(pipes[1]);
+	close(set);
+	close(sock);
+}
+
+static void fragments_are_nothing(void **state)
+{
+	int i;
+
+	begin();
+	for (i = 0; i < WAYS; i++) {
+		assert_int_equal(ways[i](sock, pipes[0], 0), 0);
+		fragment(sock);
+		assert_int_equal(ways[i](sock, pipes[0], 0), 0);
+		fragment(sock);
+		assert_int_equal(ways[i](sock, pipes[0], 1), 0);
+		fragment(sock);
+		assert_int_equal(write(pipes[1], "a", 1), 1);
+		assert_int_equal(ways[i](sock, pipes[0], -1), 2);
+		assert_int_equal(read(pipes[0], (char[1]){0}, 1), 1);
+		at_hand = sock;
+		fragment(sock);
+		assert_int_equal(ways[i](sock, pipes[0], -1), 1);
+		at_hand = -1;
+	}
+	end();
+}
+
+/* ---- what others do meanwhile ---- */
+
+static pthread_t thread;
+static volatile int stop;
+
+static void sleep_ms(int ms)
+{
+	const struct timespec t = {.tv_nsec = ms * MS};
+
+	nanosleep(&t, NULL);
+}
+
+static void *many_fragments(void *arg)
+{
+	while (!stop) {
+		fragment(sock);
+		sleep_ms(1);
+	}
+	return NULL;
+}
+
+static void *packet_soon(void *arg)
+{
+	sleep_ms(5);
+	fragment(sock);
+	sleep_ms(5);
+	at_hand = sock;
+	fragment(sock);
+	return NULL;
+}
+
+static void *signal_soon(void *arg)
+{
+	sleep_ms(10);
+	return (void *)(intptr_t)pthread_kill(*(pthread_t *)arg, SIGUSR1);
+}
+
+/* In one thread: what begins in another gets no signals of the process. */
+static void meanwhile(void *(*what)(void *), void *arg)
+{
+	stop = 0;
+	assert_int_equal(pthread_create(&thread, NULL, what, arg), 0);
+}
+
+static void over(void)
+{
+	stop = 1;
+	pthread_join(thread, NULL);
+}
+
+static void times_are_kept(void **state)
+{
+	int64_t start, late, least;
+	int i, k;
+
+	begin();
+	meanwhile(many_fragments, NULL);
+	for (i = 0; i < WAYS; i++) {
+		for (k = 0, least = 1000 * MS; k < 10; k++) {
+			start = now_ns();
+			assert_int_equal(ways[i](sock, pipes[0], 20), 0);
+			late = now_ns() - start - 20 * MS;
+			assert_true(late >= 0);
+			least = late < least ? late : least;
+		}
+		assert_true(least < 2 * MS); /* epoll_wait(2) knows whole ones only */
+	}
+	over();
+	end();
+}
+
+static void a_packet_ends_it(void **state)
+{
+	int i;
+
+	begin();
+	for (i = 0; i < WAYS; i++) {
+		meanwhile(packet_soon, NULL);
+		assert_int_equal(ways[i](sock, pipes[0], -1), 1);
+		over();
+		at_hand = -1;
+		assert_int_equal(ways[i](sock, pipes[0], 0), 0);
+	}
+	end();
+}
+
+static volatile sig_atomic_t handled;
+
+static void handle(int sig)
+{
+	handled++;
+}
+
+/* With and without fragments; what is ignored is not answered, what was blocked is not let in. */
+static void signals_end_it(void **state)
+{
+	struct sigaction act = {.sa_handler = handle, .sa_flags = SA_RESTART};
+	pthread_t self = pthread_self(), other;
+	sigset_t mask, now;
+	int i, flow;
+
+	begin();
+	sigaction(SIGUSR1, &act, NULL);
+	for (i = 0; i < 2 * WAYS; i++) {
+		flow = i % 2;
+		handled = 0;
+		fragment(sock);
+		if (flow)
+			meanwhile(many_fragments, NULL);
+		pthread_create(&other, NULL, signal_soon, &self);
+		FAILS(EINTR, ways[i / 2](sock, pipes[0], -1));
+		assert_int_equal(handled, 1);
+		pthread_join(other, NULL);
+		if (flow)
+			over();
+		pthread_sigmask(SIG_SETMASK, NULL, &now);
+		assert_false(sigismember(&now, SIGUSR1) || sigismember(&now, SIGINT));
+	}
+	signal(SIGUSR1, SIG_IGN);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &mask, NULL);
+	act.sa_flags = 0;
+	sigaction(SIGUSR2, &act, NULL);
+	raise(SIGUSR2);
+	handled = 0;
+	meanwhile(many_fragments, NULL);
+	for (i = 0; i < WAYS; i++) {
+		if (ways[i] == by_ppoll || ways[i] == by_pwait) /* with a mask of their own */
+			continue;
+		pthread_create(&other, NULL, signal_soon, &self);
+		assert_int_equal(ways[i](sock, pipes[0], 30), 0);
+		pthread_join(other, NULL);
+	}
+	assert_int_equal(handled, 0);
+	FAILS(EINTR, by_ppoll(sock, pipes[0], 30));
+	assert_int_equal(handled, 1);
+	raise(SIGUSR2);
+	FAILS(EINTR, by_pwait(sock, pipes[0], 30));
+	assert_int_equal(handled, 2);
+	over();
+	pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
+	end();
+}
+
+static void fragments_are_dropped_in_time(void **state)
+{
+	int i;
+
+	begin();
+	due = 3;
+	for (i = 0; i < WAYS; i++) {
+		looked = 0;
+		assert_int_equal(ways[i](sock, pipes[0], 40), 0);
+		assert_in_range(looked, 4, 30);
+	}
+	end();
+}
+
+/* ---- epoll(7) ---- */
+
+static void arms_oneshot_again(void **state)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.u64 = 1};
+
+	begin();
+	assert_int_equal(epoll_ctl(set, EPOLL_CTL_MOD, sock, &event), 0);
+	fragment(sock);
+	assert_int_equal(by_epoll(0, 0, 0), 0);
+	fragment(sock);
+	assert_int_equal(by_epoll(0, 0, 10), 0);
+	at_hand = sock;
+	fragment(sock);
+	assert_int_equal(by_epoll(0, 0, -1), 1);
+	/* told once */
+	assert_int_equal(by_epoll(0, 0, 0), 0);
+	end();
+}
+
+static void tells_each_edge(void **state)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = 1};
+
+	begin();
+	assert_int_equal(epoll_ctl(set, EPOLL_CTL_MOD, sock, &event), 0);
+	fragment(sock);
+	assert_int_equal(by_epoll(0, 0, 10), 0);
+	at_hand = sock;
+	fragment(sock);
+	assert_int_equal(by_epoll(0, 0, -1), 1);
+	assert_int_equal(by_epoll(0, 0, 0), 0);
+	fragment(sock);
+	assert_int_equal(by_epoll(0, 0, -1), 1);
+	end();
+}
+
+/* Where others have the same data an event may be theirs: it is told. Whoever has it comes before, or later. */
+static void same_data(void **state)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = 1};
+
+	begin();
+	assert_int_equal(write(pipes[1], "a", 1), 1);
+	fragment(sock);
+	assert_int_equal(by_epoll(0, 0, 0), 2);
+	assert_int_equal(epoll_ctl(set, EPOLL_CTL_MOD, pipes[0], &event), 0);
+	fragment(sock);
+	assert_int_equal(by_epoll(0, 0, 0), 1);
+	assert_int_equal(read(pipes[0], (char[1]){0}, 1), 1);
+	event.data.u64 = 3;
+	assert_int_equal(epoll_ctl(set, EPOLL_CTL_MOD, sock, &event), 0);
+	fragment(sock);
+	assert_int_equal(by_epoll(0, 0, 0), 0);
+	assert_int_equal(epoll_ctl(set, EPOLL_CTL_DEL, pipes[0], &event), 0);
+	add(pipes[0], EPOLLIN, 3);
+	assert_int_equal(write(pipes[1], "a", 1), 1);
+	assert_int_equal(by_epoll(0, 0, 0), 3);
+	assert_int_equal(by_epoll(0, 0, 0), 3);
+	end();
+}
+
+/* A set's number may become another's. A socket taken out, or closed, is none of it. */
+static void what_is_no_member(void **state)
+{
+	struct epoll_event event;
+	int number;
+
+	begin();
+	assert_int_equal(epoll_ctl(set, EPOLL_CTL_DEL, sock, &event), 0);
+	looked = 0;
+	assert_int_equal(by_epoll(0, 0, 0), 0);
+	assert_int_equal(looked, 0);
+	add(sock, EPOLLIN, 1);
+	number = set;
+	close(set);
+	set = epoll_create1(0);
+	assert_int_equal(set, number);
+	add(pipes[0], EPOLLIN, 1);
+	assert_int_equal(write(pipes[1], "a", 1), 1);
+	assert_int_equal(by_epoll(0, 0, -1), 1);
+	FAILS(ENOENT, epoll_ctl(set, EPOLL_CTL_DEL, sock, &event));
+	FAILS(EINVAL, epoll_wait(set, &event, 0, 0));
+	end();
+	FAILS(EBADF, epoll_wait(number, &event, 1, 0));
+}
+
+/* The kernel's errors are the program's, whatever else is asked. */
+static void bad_arguments(void **state)
+{
+	struct timespec wrong = {.tv_nsec = 2000 * MS};
+	struct timeval negative = {.tv_sec = -1}, large = {.tv_usec = 1020000};
+	struct pollfd p;
+	fd_set in;
+
+	begin();
+	p = (struct pollfd){.fd = sock, .events = POLLIN};
+	FAILS(EINVAL, ppoll(&p, 1, &wrong, NULL));
+	FAILS(EINVAL, epoll_pwait2(set, (struct epoll_event[1]){}, 1, &wrong, NULL));
+	FD_ZERO(&in);
+	FD_SET(sock, &in);
+	FAILS(EINVAL, select(sock + 1, &in, NULL, NULL, &negative));
+	assert_int_equal(select(sock + 1, &in, NULL, NULL, &large), 0);
+	FD_SET(sock, &in);
+	FAILS(EINVAL, pselect(sock + 1, &in, NULL, NULL, &wrong, NULL));
+	assert_true(FD_ISSET(sock, &in));
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(fragments_are_nothing),
+		TEST(times_are_kept),
+		TEST(a_packet_ends_it),
+		TEST(signals_end_it),
+		TEST(fragments_are_dropped_in_time),
+		TEST(arms_oneshot_again),
+		TEST(tells_each_edge),
+		TEST(same_data),
+		TEST(what_is_no_member),
+		TEST(bad_arguments),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
