@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # trial.py send IF MAC SRC DST PORT ID ORDER: a UDP packet as three fragments, onto the link; ORDER: "201"
+# trial.py flow IF MAC SRC DST PORT ID N MS: of N such packets the first fragment, one each MS
 # trial.py receive FAMILY PORT...: of each port one such packet, whole; prints the port, or "wrong"
 import ipaddress
 import socket
 import struct
 import sys
+import time
 
 BODY = bytes(i * 7 & 255 for i in range(2400))
 CUTS = [0, 1000, 1800, 2408]
@@ -47,6 +49,12 @@ def send(iface, mac, src, dst, port, ident, order):
         link.sendto(packet, (iface, kind, 0, 0, bytes.fromhex(mac.replace(":", ""))))
 
 
+def flow(iface, mac, src, dst, port, ident, count, ms):
+    for i in range(int(count)):
+        send(iface, mac, src, dst, port, int(ident) + i, "0")
+        time.sleep(int(ms) / 1000)
+
+
 def receive(family, *ports):
     sockets = []
     for port in ports:
@@ -62,4 +70,4 @@ def receive(family, *ports):
             print("none", flush=True)
 
 
-{"send": send, "receive": receive}[sys.argv[1]](*sys.argv[2:])
+{"send": send, "flow": flow, "receive": receive}[sys.argv[1]](*sys.argv[2:])
