@@ -147,7 +147,7 @@ objects: $(ENGINE) $(RULES) $(LIB) $(INTERPOSE) $(TOOLS_COMMON) $(foreach t,$(TO
 # ---- examples ----------------------------------------------------------
 
 # As their users build them, with the flags of the pkg-config files that are installed.
-$(B)/examples/borrow: PACKAGE := libdivert
+$(B)/examples/borrow $(B)/examples/events: PACKAGE := libdivert
 $(B)/examples/%: PACKAGE := libdivert-socket
 examples: $(EXAMPLES)
 $(B)/examples/%: examples/%.c examples/common.h stage

@@ -51,6 +51,7 @@ test	cmd:setpriv		util-linux
 test	cmd:valgrind		valgrind
 test	cmd:zsh			zsh
 test	cmd:gnuplot		gnuplot-nox
+test	h:event2/event.h	libevent-dev
 test	h:libnetfilter_queue/libnetfilter_queue.h	libnetfilter-queue-dev
 bench	cmd:ip			iproute2
 bench	cmd:taskset		util-linux

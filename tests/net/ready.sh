@@ -14,6 +14,16 @@ r ipfw -q add 100 divert 2004 udp from any to 10.2.0.1 in
 r ipfw -q add 100 divert 2004 icmp from any to 10.2.0.1 in
 r ipfw -q add 100 divert 2006 ip6 from any to fd02::1 in
 
+# ---- fragments whose packet is not complete in time: they are while the rest is tested ----
+
+port=2100
+for how in select poll epoll; do
+	r ipfw -q add 200 divert $((++port)) udp from any to 10.9.0.1 $port in
+	start "late_$how" r divert-run "$PROGS/waits" $how $port $port
+	wait_for 10 "late_$how: ready" grep -q ready "$TMP/late_$how.out"
+	nq a python3 "$HERE/trial.py" send a0 "$mac" 10.1.0.1 10.9.0.1 $port $port 0
+done
+
 # fragments ORDER...: of a packet each, in this order; there are three, 0 to 2
 fragments() {
 	local order
@@ -36,7 +46,6 @@ begins() {
 	start "$1" r env --default-signal=INT divert-run "${@:2}" # bash has it ignored
 	wait_for 10 "$1: ready" grep -q ready "$TMP/$1.out"
 	p=$(sed -n 's/^ready //p' "$TMP/$1.out")
-	r divertctl stat -z 2004 >/dev/null 2>&1
 }
 
 # goes_on WHAT NAME: the program waits for both sockets
@@ -67,7 +76,67 @@ goes_on() {
 }
 is_served() { [ "$(lines "$1")" = "3x4 7x6" ]; }
 
+# ---- each way to wait ----
+
 for how in select pselect poll ppoll epoll pwait pwait2 edge oneshot child mixed; do
 	begins "$how" "$PROGS/waits" $how 2004 2006
 	goes_on "$how" "$how"
+done
+for how in SelectSelector PollSelector EpollSelector asyncio; do
+	begins "$how" python3 "$HERE/py_waits.py" $how 2004 2006
+	goes_on "Python's $how" "$how"
+done
+if [ -x "$PROGS/event_waits" ]; then
+	for how in edge epoll poll select; do
+		[ $how != poll ] || export EVENT_NOEPOLL=1
+		[ $how != select ] || export EVENT_NOPOLL=1
+		begins "event_$how" "$PROGS/event_waits" $how 2004 2006
+		goes_on "libevent's $how" "event_$how"
+	done
+	unset EVENT_NOEPOLL EVENT_NOPOLL
+else
+	echo "skip libevent: no <event2/event.h>"
+fi
+
+# ---- a packet that was read already goes on while a fragment waits ----
+
+begins holds "$PROGS/waits" holds 2004 2006
+start ping a ping -q -n -c 1 -W 5 fd02::1
+fragments 0
+works "holds: the packet that it holds goes on" wait "$pid"
+stop holds
+
+# ---- times, while fragments come ----
+
+for how in select pselect poll ppoll epoll pwait pwait2 edge; do
+	begins "$how" "$PROGS/waits" -t $how 2004 2006
+	flow 300 3
+	works "$how: 20 waits of 50 ms, none of them shorter" wait "$pid"
+	late=$(sed -n 's/^late //p' "$TMP/$how.out")
+	works "$how: to the millisecond, if it is given the processor: $late us late" [ "${late:-9999}" -lt 1000 ]
+done
+
+# ---- fragments whose packet is not complete in time are dropped in any wait, and counted ----
+
+timed_out() { [ "$(stat_of r "$1" frag-timeout)" = 1 ]; }
+port=2100
+for how in select poll epoll; do
+	wait_for 30 "$how: a fragment is dropped in time" timed_out $((++port)) &&
+		ok "$how: a fragment is dropped in time"
+	works "$how: it sleeps" asleep "$(sed -n 's/^ready //p' "$TMP/late_$how.out")"
+	stop "late_$how"
+done
+
+# ---- programs without divert sockets ----
+
+# ratio HOW: how much longer it takes under divert-run; the median of pairs, in hundredths
+ratio() {
+	local i
+	for ((i = 0; i < 7; i++)); do
+		echo "$("$PROGS/paired" "$1") $(divert-run "$PROGS/paired" "$1")"
+	done | awk '{ print int($2 / $1 * 100) }' | sort -n | sed -n 4p
+}
+for how in select poll epoll; do
+	figure=$(ratio $how)
+	works "$how: of ordinary descriptors, as quick under divert-run: $figure in 100" [ "$figure" -lt 110 ]
 done

@@ -15,9 +15,10 @@ extern const char *volatile asked; /* the last function called */
 extern volatile int asked_flags, refuse_dup;
 extern volatile int flushed, at_once; /* how often */
 extern volatile int writer;	      /* what divert_writer() answers */
-extern volatile int at_hand; /* the socket of which divert_ready() says that there is something */
-extern volatile int looked;  /* how often it was asked */
-extern volatile int due;     /* what divert_timeout() answers */
+extern volatile int at_hand;  /* the socket of which divert_ready() says that there is something */
+extern volatile int looked;   /* how often it was asked */
+extern volatile bool endless; /* fragments come as fast as it keeps them */
+extern volatile int due;      /* what divert_timeout() answers */
 
 int setup(void **state);
 int teardown(void **state);

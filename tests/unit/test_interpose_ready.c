@@ -335,6 +335,34 @@ static void signals_end_it(void **state)
 	end();
 }
 
+/* There is a fragment whenever the kernel is asked: time and signals count all the same. */
+static void flood(void **state)
+{
+	const struct sigaction act = {.sa_handler = handle, .sa_flags = SA_RESTART};
+	pthread_t self = pthread_self(), other;
+	int64_t start;
+	int i;
+
+	begin();
+	sigaction(SIGUSR1, &act, NULL);
+	endless = true;
+	fragment(sock);
+	for (i = 0; i < WAYS; i++) {
+		start = now_ns();
+		assert_int_equal(ways[i](sock, pipes[0], 20), 0);
+		assert_true(now_ns() - start >= 20 * MS);
+		handled = 0;
+		pthread_create(&other, NULL, signal_soon, &self);
+		FAILS(EINTR, ways[i](sock, pipes[0], -1));
+		assert_int_equal(handled, 1);
+		pthread_join(other, NULL);
+		assert_int_equal(write(pipes[1], "a", 1), 1);
+		assert_int_equal(ways[i](sock, pipes[0], -1), 2);
+		assert_int_equal(read(pipes[0], (char[1]){0}, 1), 1);
+	}
+	end();
+}
+
 static void fragments_are_dropped_in_time(void **state)
 {
 	int i;
@@ -465,6 +493,7 @@ int main(void)
 		TEST(times_are_kept),
 		TEST(a_packet_ends_it),
 		TEST(signals_end_it),
+		TEST(flood),
 		TEST(fragments_are_dropped_in_time),
 		TEST(arms_oneshot_again),
 		TEST(tells_each_edge),

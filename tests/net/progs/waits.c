@@ -7,7 +7,7 @@
  *   oneshot    EPOLLONESHOT: two threads, of which each arms the socket again when it has received
  *   child      epoll, in a child of fork(2)
  *   mixed      poll, with a pipe between them, which is written to now and then
- *   holds      select: writes a packet back when another has come, or at the latest in 100 ms
+ *   holds      select: writes a packet back when another has come, or at the latest in a second
  * The second form: waits -t HOW PORT PORT6: each wait of 50 ms ends when that is over, not before; prints
  * by how many us late the best one of 20 was.
  */
@@ -185,7 +185,7 @@ static void hold(void)
 	int i, ready, held = 0;
 
 	for (;;) {
-		ready = wait_for(held ? 100 : FOREVER);
+		ready = wait_for(held ? 1000 : FOREVER);
 		if (held)
 			send_on(held - 1);
 		held = 0;
