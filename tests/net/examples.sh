@@ -176,6 +176,28 @@ fails "borrow: long ones do not" n a ping -q -n -c 2 -i 0.05 -W 1 -s 600 10.2.0.
 works "borrow: and then short ones do" ping_ a 10.2.0.1 5
 stop borrow 2>/dev/null
 
+# ---- events ----
+
+r ipfw -q flush
+r ipfw -q add 100 divert 2000 ip4 from any to 10.2.0.1 in
+r ipfw -q add 110 divert 2006 ip6 from any to fd02::1 in
+mkfifo "$TMP/asks"
+exec 9<>"$TMP/asks"
+start events r bash -c "exec '$TMP/events' 2000 2006 <'$TMP/asks'"
+wait_for 10 "events is bound" bound 2006
+works "events: v4" ping_ a 10.2.0.1 3
+works "events: v6" ping_ a fd02::1 3
+before=$(stat_of r 2000 diverted)
+kept() { [ "$(stat_of r 2000 diverted)" -gt "$before" ]; }
+a python3 "$HERE/trial.py" send a0 "$(ip -n "$NS-r" -br link show r0 | awk '{print $3}')" 10.1.0.1 10.2.0.1 5000 1 0
+wait_for 5 "events: a lone fragment" kept
+works "events: v6 goes on while a fragment waits" ping_ a fd02::1 3
+echo >&9
+wait_for 5 "events: it answers" grep -q packets "$TMP/events.out"
+is "events: what has passed" "$(cat "$TMP/events.out")" "9 packets"
+stop events 2>/dev/null
+exec 9>&-
+
 # ---- the programs that README.md and the manual pages show ----
 
 r ipfw -q flush
@@ -216,7 +238,7 @@ shown "divert(4)'s program" 8668 libdivert-socket divert4 "Address already in us
 	displayed divert.4 "A reflector, for"
 	echo '}')
 
-for name in borrow reflect filter rewrite delay sniff inject workers; do
+for name in events borrow reflect filter rewrite delay sniff inject workers; do
 	fails "$name: without arguments" "$TMP/$name" 2>"$TMP/err"
 	like "$name: says how" "$(cat "$TMP/err")" "usage: $name "
 done

@@ -98,6 +98,17 @@ else
 	echo "skip libevent: no <event2/event.h>"
 fi
 
+# ---- signals only end epoll_wait with EINTR: what libdivert has the kernel do for it does not ----
+
+for how in epoll edge oneshot pwait pwait2; do
+	begins "$how" "$PROGS/waits" $how 2004 2006
+	a python3 "$HERE/numbered.py" send 10.2.0.1 9 2000 --size 36 >/dev/null
+	all_read() { [ "$(lines "$how")" = 2000x4 ]; }
+	wait_for 10 "$how: many packets, each read, no EINTR" all_read &&
+		ok "$how: many packets, each read, no EINTR"
+	stop "$how"
+done
+
 # ---- a packet that was read already goes on while a fragment waits ----
 
 begins holds "$PROGS/waits" holds 2004 2006
@@ -126,6 +137,14 @@ for how in select poll epoll; do
 	works "$how: it sleeps" asleep "$(sed -n 's/^ready //p' "$TMP/late_$how.out")"
 	stop "late_$how"
 done
+
+# ---- libdivert's own calls ----
+
+r ipfw -q add 300 divert 2200 udp from any to 10.9.1.3 in
+nq r "$PROGS/lib_ready" 2200 r0 >"$TMP/calls.out" 2>"$TMP/calls.err"
+grep -E '^(not )?ok ' "$TMP/calls.out"
+failures=$((failures + $(grep -c '^not ok ' "$TMP/calls.out")))
+is "libdivert's calls: ran to its end" "$(tail -1 "$TMP/calls.out")$(cat "$TMP/calls.err")" "done"
 
 # ---- programs without divert sockets ----
 
