@@ -199,6 +199,9 @@ static void write_now_and_then(void)
 {
 	if (fork())
 		return;
+	close(sockets[0]);
+	close(sockets[1]);
+	close(pipes[0]); /* it ends with its parent */
 	while (write(pipes[1], "x", 1) == 1)
 		usleep(50000);
 	_exit(0);
