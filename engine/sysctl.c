@@ -90,10 +90,9 @@ int sysctl_may_lock(void)
 {
 	int fd = open_lock();
 
-	if (fd < 0)
-		return fd;
-	close(fd);
-	return 0;
+	if (fd >= 0)
+		close(fd);
+	return fd == -EPERM ? fd : 0;
 }
 
 int sysctl_lock(void)

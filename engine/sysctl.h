@@ -21,7 +21,7 @@ void sysctl_restore(const uint8_t was[8]);
  */
 int sysctl_lock(void);
 
-/* 0: this process may take the lock. -EPERM: it may not. */
+/* -EPERM: this process lacks the privilege to take the lock. 0: it does not; it may fail for another reason. */
 int sysctl_may_lock(void);
 
 #endif
