@@ -13,7 +13,7 @@
 
 /* ---- privilege ---- */
 
-/* Those that NEEDS may name, whichever it does. */
+/* NEEDS names some of these. */
 static const struct {
 	const char *name;
 	unsigned int bit;

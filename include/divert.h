@@ -79,8 +79,8 @@ int divert_socket(int domain, int flags);
 int divert_bind(int fd, const struct sockaddr *addr, socklen_t len);
 
 /*
- * What was wrong in this thread's last divert_socket() or divert_bind() that failed, as a sentence with the way out;
- * never NULL.
+ * A sentence about this thread's last divert_socket() or divert_bind() that failed: what was wrong, and the way out.
+ * Never NULL.
  */
 const char *divert_error(void);
 

@@ -53,7 +53,7 @@ PUBLIC int epoll_ctl(int set, int op, int fd, struct epoll_event *event)
 	return ret;
 }
 
-/* As epoll_wait(2) has it, not shorter. */
+/* Milliseconds, rounded up as epoll_wait(2) rounds. */
 static int ms_of(const struct timespec *t)
 {
 	if (!t)

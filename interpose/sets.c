@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What epoll_wait(2) tells has no descriptor, only the data that the program gave with it. So these are kept here.
+ * epoll_wait(2) names no descriptor, only the data that the program gave with it. So both are kept here.
  * The set itself keeps them, too, and those of all other descriptors: /proc/self/fdinfo, which is looked at when an
  * event is about to be dropped, in case others have the same data.
  * A number that has become another set's does no harm: whatever is put there with the same data is seen.

@@ -303,7 +303,7 @@ static int due_in(int n, const fd_set *in)
 	return ms;
 }
 
-/* As much of a set as select(2) looks at. */
+/* Copies the part of a set that select(2) looks at. */
 static size_t bytes_of(int n)
 {
 	return (size_t)(n + NFDBITS - 1) / NFDBITS * sizeof(fd_mask);

@@ -6,7 +6,7 @@
 #include "segment.h"
 #include "socket.h"
 
-/* What the program gets next: a record, or one segment of it. */
+/* The record, or the segment of one, that the program gets next. */
 struct coming {
 	const struct divert_record *rec;
 	struct cut cut;

@@ -64,7 +64,7 @@ bool protocol_has_ports(uint8_t proto)
 	return false;
 }
 
-/* As in /etc/protocols, a name may be in capitals. */
+/* A name may be in capitals, as in /etc/protocols. */
 int protocol_number(const char *word)
 {
 	struct protoent *e;

@@ -7,7 +7,7 @@
 command -v setpriv >/dev/null || skip_all "no setpriv"
 make_router
 
-# What nobody runs and reads lies where everybody may go, wherever the sources are.
+# Another user runs copies of these: the sources may lie where only root may go.
 chmod 755 "$TMP"
 cp -R "$STAGE" "$TMP/stage"
 cp "$HERE/py_reflect.py" "$PROGS/reflect" "$TMP"

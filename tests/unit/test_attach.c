@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What is said where an interface cannot be hooked, by kernels that are not here. */
+/* Messages of engine_attach() for kernels that refuse a hook, by a fake kernel. */
 // sources: engine/attach.c engine/error.c engine/reason.c engine/netlink.c
 // libs: -lmnl
 #include <errno.h>

@@ -415,7 +415,7 @@ static void check_again(const struct rule *r)
 	free(list);
 }
 
-/* What is printed and fed back compiles to the same instructions. */
+/* A printed rule set that is fed back compiles to the same instructions. */
 static void test_printed(void **state)
 {
 	struct rules_compiled was, is;

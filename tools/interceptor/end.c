@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What becomes of packets once nobody listens any more. */
+/* Tells what happens to packets once nobody listens any more. */
 #include "interceptor.h"
 #include "lib/unheard.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a rule's author may not have meant, told on stderr: the rule is added, and the exit status is 0. */
+/* Warnings about rules that were added. They go to stderr and leave the exit status 0. */
 #include <stdlib.h>
 #include <string.h>
 
