@@ -89,6 +89,14 @@ $(B)/rpath: force
 $(B)/bin/interceptor $(B)/lib/libdivert-socket.so.0 $(B)/obj/tools/divert-run/main.o: $(B)/rpath
 $(B)/obj/tools/divert-run/main.o: BASE += -DLIBRARY_DIR='"$(RPATH)"'
 
+# Thread-local variables of a library that dlopen(3) can load at any time, at hardly any cost where it was
+# loaded first: TLS descriptors, which GCC has to be asked for on x86-64. Before glibc 2.40 the first use of one may
+# change vector registers, so these files use none. Each other compiler's own way is right, too.
+TLS := $(shell echo 'static __thread int i; int *f(void) { return &i; }' | \
+	$(CC) -mtls-dialect=gnu2 -mgeneral-regs-only -fPIC -x c -c -o /dev/null - 2>/dev/null && \
+	echo -mtls-dialect=gnu2 -mgeneral-regs-only)
+$(B)/obj/lib/bias.o $(B)/obj/lib/iface.o $(B)/obj/lib/train.o: ALL_CFLAGS += $(TLS)
+
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
@@ -104,13 +112,13 @@ $(B)/librules.a: $(RULES)
 $(B)/lib/libdivert.so.0: $(LIB) $(B)/librules.a $(B)/libengine.a lib/libdivert.map
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libdivert.so.0 \
-		-Wl,--version-script=lib/libdivert.map -Wl,-z,defs -o $@ \
+		-Wl,--version-script=lib/libdivert.map -Wl,-z,defs -Wl,-z,nodelete -o $@ \
 		$(LIB) $(B)/librules.a $(B)/libengine.a -lbpf -lmnl -luring
 
 $(B)/lib/libdivert-socket.so.0: $(INTERPOSE) $(B)/lib/libdivert.so.0 interpose/libdivert-socket.map
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libdivert-socket.so.0 \
 		$(RPATH:%=-Wl,-rpath,'$$ORIGIN') \
-		-Wl,--version-script=interpose/libdivert-socket.map -Wl,-z,defs -o $@ \
+		-Wl,--version-script=interpose/libdivert-socket.map -Wl,-z,defs -Wl,-z,nodelete -o $@ \
 		$(INTERPOSE) $(B)/lib/libdivert.so.0 -ldl
 
 $(B)/lib/%.so: $(B)/lib/%.so.0

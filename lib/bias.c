@@ -32,7 +32,7 @@ struct thread {
 	bool over;
 };
 
-static __thread struct thread self __attribute__((tls_model("initial-exec")));
+static __thread struct thread self;
 
 static pthread_key_t ending;
 static bool has_key;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/thread.h"
+
 #define ENTRIES	 16
 #define LIFETIME 1000000000 /* ns */
 
@@ -26,8 +28,18 @@ struct entry {
 	struct in6_addr addr; /* ADDR6_OF */
 };
 
-static __thread struct entry cache[ENTRIES];
-static __thread unsigned int last, victim;
+struct cache {
+	struct entry entry[ENTRIES];
+	unsigned int last, victim;
+};
+
+static struct thread_memory caches = THREAD_MEMORY;
+
+/* This thread's. NULL: there is no memory, and all is asked for anew. */
+static struct cache *cache(void)
+{
+	return thread_memory(&caches, sizeof(struct cache));
+}
 
 static int64_t now(void)
 {
@@ -39,13 +51,14 @@ static int64_t now(void)
 
 static struct entry *find(enum kind kind, const void *key, size_t len)
 {
+	struct cache *c = cache();
 	unsigned int i;
 
-	for (i = 0; i < ENTRIES; i++) {
-		struct entry *e = &cache[(last + i) % ENTRIES];
+	for (i = 0; c && i < ENTRIES; i++) {
+		struct entry *e = &c->entry[(c->last + i) % ENTRIES];
 
 		if (e->kind == kind && !memcmp(e->key, key, len)) {
-			last = (last + i) % ENTRIES;
+			c->last = (c->last + i) % ENTRIES;
 			return e;
 		}
 	}
@@ -62,10 +75,13 @@ static struct entry *find_fresh(enum kind kind, const void *key, size_t len)
 static struct entry *keep(enum kind kind, const void *key, size_t len, uint32_t ifindex)
 {
 	struct entry *e = find(kind, key, len);
+	struct cache *c = cache();
 
+	if (!c)
+		return NULL;
 	if (!e) {
-		last = victim++ % ENTRIES;
-		e = &cache[last];
+		c->last = c->victim++ % ENTRIES;
+		e = &c->entry[c->last];
 		memset(e, 0, sizeof(*e));
 		e->kind = kind;
 		memcpy(e->key, key, len);
@@ -81,6 +97,7 @@ static __thread struct {
 	uint64_t name;
 	uint32_t ifindex;
 	unsigned int uses; /* since it was learned: then the clock decides */
+	bool any_local;	   /* most threads never send to the host itself */
 } newest;
 
 void iface_learn(const char name[8], uint32_t ifindex)
@@ -180,30 +197,33 @@ void iface_addr6(uint32_t ifindex, struct in6_addr *addr)
 	static const uint8_t none[16] = {[10] = 255, 255, 255, 255, 255, 255};
 	struct entry *e = find_fresh(ADDR6_OF, &ifindex, sizeof(ifindex));
 
-	if (!e) {
-		memcpy(addr, none, sizeof(none));
-		ask_addr6(ifindex, addr);
-		e = keep(ADDR6_OF, &ifindex, sizeof(ifindex), ifindex);
-		e->addr = *addr;
+	if (e) {
+		*addr = e->addr;
+		return;
 	}
-	*addr = e->addr;
+	memcpy(addr, none, sizeof(none));
+	ask_addr6(ifindex, addr);
+	e = keep(ADDR6_OF, &ifindex, sizeof(ifindex), ifindex);
+	if (e)
+		e->addr = *addr;
 }
-
-static __thread int any_local; /* most threads never send to the host itself */
 
 void iface_learn_local(const void *addr, size_t len)
 {
-	any_local = 1;
+	newest.any_local = true;
 	keep(LOCAL, addr, len, 0);
 }
 
 int iface_is_local(const void *addr, size_t len)
 {
-	return any_local && find_fresh(LOCAL, addr, len);
+	return newest.any_local && find_fresh(LOCAL, addr, len);
 }
 
 void iface_forget(void)
 {
-	memset(cache, 0, sizeof(cache));
+	struct cache *c = cache();
+
+	if (c)
+		memset(c, 0, sizeof(*c));
 	memset(&newest, 0, sizeof(newest));
 }

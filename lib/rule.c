@@ -8,27 +8,38 @@
 
 #include "change.h"
 #include "divert.h"
+#include "engine/thread.h"
 #include "owner.h"
 #include "socket.h"
 
-static __thread struct rules_error error;
+/* What was wrong in this thread. Threads for which there is no memory share one. */
+static struct rules_error *error(void)
+{
+	static struct thread_memory errors = THREAD_MEMORY;
+	static struct rules_error shared;
+	struct rules_error *err = thread_memory(&errors, sizeof(*err));
+
+	return err ? err : &shared;
+}
 
 const char *divert_rule_error(void)
 {
-	return error.text;
+	return error()->text;
 }
 
 static int refuse(int number, const char *text)
 {
-	error.status = number;
-	snprintf(error.text, sizeof(error.text), "%s", text);
+	struct rules_error *err = error();
+
+	err->status = number;
+	snprintf(err->text, sizeof(err->text), "%s", text);
 	return fail(number);
 }
 
 /* The rules module tells what is wrong as a program's exit status. */
 static int refuse_rule(void)
 {
-	switch (error.status) {
+	switch (error()->status) {
 	case EX_OSERR:
 		return fail(ENOMEM);
 	case EX_UNAVAILABLE:
@@ -55,12 +66,12 @@ static int own(struct change *c, struct rule *r)
 	int rc;
 
 	/* first no rule in place names an owner that has ended, whose slot may be given away */
-	if (c->replaced && change_commit(c, NULL, &error))
+	if (c->replaced && change_commit(c, NULL, error()))
 		return -1;
 	rc = owner_slot(&c->engine, &slot);
 	if (rc) {
 		engine_reason(rc, why, sizeof(why));
-		return rules_fail(&error, -rc, "the process's hold on its rules: %s", why);
+		return rules_fail(error(), -rc, "the process's hold on its rules: %s", why);
 	}
 	r->owner = slot + 1;
 	return 0;
@@ -74,14 +85,14 @@ static int add(struct change *c, struct rule *r, int flags)
 	}
 	if (flags & DIVERT_RULE_OWNED && own(c, r)) {
 		rule_free(r);
-		return fail(error.status);
+		return fail(error()->status);
 	}
-	if (rules_add(&c->rules, r, &error)) {
+	if (rules_add(&c->rules, r, error())) {
 		rule_free(r);
 		return refuse_rule();
 	}
 	c->fresh[r->counter] = 1;
-	return change_commit(c, NULL, &error) ? fail(error.status) : r->number;
+	return change_commit(c, NULL, error()) ? fail(error()->status) : r->number;
 }
 
 int divert_rule_add(const char *words, int flags)
@@ -92,12 +103,12 @@ int divert_rule_add(const char *words, int flags)
 
 	if (flags & ~DIVERT_RULE_OWNED)
 		return refuse(EINVAL, "unknown flags");
-	if (rule_parse(behind_add(words), &r, &error))
+	if (rule_parse(behind_add(words), &r, error()))
 		return refuse_rule();
-	c = change_open(ENGINE_LOAD | ENGINE_LOCK, &error);
+	c = change_open(ENGINE_LOAD | ENGINE_LOCK, error());
 	if (!c) {
 		rule_free(r);
-		return fail(error.status);
+		return fail(error()->status);
 	}
 	rc = add(c, r, flags);
 	saved = errno;
@@ -137,7 +148,7 @@ static int delete (struct change *c, struct choice *choice, int flags)
 	if (!rules_delete_if(&c->rules, is_chosen, choice))
 		return choice->chain ? refuse(EBUSY, "it is part of an ipchains chain")
 				     : refuse(ENOENT, "no such rule");
-	return change_commit(c, NULL, &error) ? fail(error.status) : 0;
+	return change_commit(c, NULL, error()) ? fail(error()->status) : 0;
 }
 
 int divert_rule_delete(int number, int flags)
@@ -149,12 +160,12 @@ int divert_rule_delete(int number, int flags)
 	if (flags & ~DIVERT_RULE_OWNED)
 		return refuse(EINVAL, "unknown flags");
 	if (number < 1 || number >= RULES_DEFAULT) {
-		rules_fail(&error, EINVAL, "rule %d: expected 1 to 65534", number);
+		rules_fail(error(), EINVAL, "rule %d: expected 1 to 65534", number);
 		return fail(EINVAL);
 	}
-	c = change_open(ENGINE_LOCK, &error);
+	c = change_open(ENGINE_LOCK, error());
 	if (!c)
-		return fail(error.status);
+		return fail(error()->status);
 	rc = delete (c, &choice, flags);
 	saved = errno;
 	change_close(c);

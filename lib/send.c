@@ -212,9 +212,17 @@ static int push_out(struct dsock *s, int fd, struct outgoing *o, const struct de
 	return rc == -ENXIO ? -ENETUNREACH : rc;
 }
 
-/* Interfaces without a link header, as far as the thread has met them: a packet has to tell its type there. */
-static __thread uint32_t need_type[16];
-#define NEED_TYPE(ifindex) need_type[(ifindex) % 16]
+/*
+ * Interfaces without a link header, as far as the process has met them: a packet has to tell its type there.
+ * One that is forgotten for another, or is of another network namespace, costs a packet a second try.
+ */
+static uint32_t need_type[16];
+#define NEED_TYPE(ifindex) (&need_type[(ifindex) % 16])
+
+static bool needs_type(uint32_t ifindex)
+{
+	return __atomic_load_n(NEED_TYPE(ifindex), __ATOMIC_RELAXED) == ifindex;
+}
 
 /* DIVERT_BACK_ETHERTYPE, where the interface lets it pass. */
 static int push_typeless(const struct dsock *s, int fd, struct outgoing *o, int flags)
@@ -224,13 +232,13 @@ static int push_typeless(const struct dsock *s, int fd, struct outgoing *o, int 
 	int rc;
 
 	/* a large one is taken apart in any case, by its type */
-	if (NEED_TYPE(ifindex) != ifindex && !o->gso_size) {
+	if (!needs_type(ifindex) && !o->gso_size) {
 		o->frame.protocol = htons(DIVERT_BACK_ETHERTYPE);
 		rc = push(s, fd, o, flags);
 		o->frame.protocol = type;
 		if (rc != -EPROTOTYPE)
 			return rc;
-		NEED_TYPE(ifindex) = ifindex;
+		__atomic_store_n(NEED_TYPE(ifindex), ifindex, __ATOMIC_RELAXED);
 	}
 	return push(s, fd, o, flags);
 }
@@ -435,7 +443,7 @@ static bool can_wait(const struct dsock *s, struct outgoing *o, const struct des
 		o->frame.back.flags |= DIVERT_BACK_OUT;
 		return true;
 	}
-	if (NEED_TYPE(to->ifindex) == to->ifindex)
+	if (needs_type(to->ifindex))
 		return false;
 	if (to->guessed)
 		o->frame.back.flags |= DIVERT_BACK_GUESS;

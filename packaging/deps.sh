@@ -36,6 +36,7 @@ test	cmd:nc			netcat-openbsd
 test	cmd:curl		curl
 test	cmd:git			git
 test	cmd:python3		python3
+test	cmd:ruby		ruby
 test	cmd:ethtool		ethtool
 test	cmd:nft			nftables
 test	cmd:iptables		iptables

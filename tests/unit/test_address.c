@@ -1,4 +1,4 @@
-// sources: lib/address.c lib/iface.c
+// sources: lib/address.c lib/iface.c engine/thread.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a packet's address says, and what is read in one that comes back. lo is the interface. */
 #include <arpa/inet.h>
