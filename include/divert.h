@@ -10,7 +10,8 @@
  * processes; of those on sockets none but divert_socket() and divert_bind() needs a privilege. They
  * are not async-signal-safe, except that a blocking call that a signal
  * handler interrupts fails with EINTR as in signal(7). On a descriptor that is
- * no divert socket each fails with ENOTSOCK.
+ * no divert socket each fails with ENOTSOCK. A NULL where there must be something is EFAULT; any other pointer to
+ * nowhere is a crash, as with other functions of libraries.
  */
 #ifndef DIVERT_H
 #define DIVERT_H
@@ -91,8 +92,8 @@ int divert_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
  * The next packet, from its IP header on, all fields in network order; what does not fit is cut off. from: port:
  * the rule's number, in host order; address: of the receiving interface, INADDR_ANY if the packet is on its way
  * out; sin_zero: the receiving interface's name (divert(4)). flags: MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT,
- * MSG_WAITALL (no effect), MSG_NOSIGNAL, MSG_CMSG_CLOEXEC; recvmmsg also MSG_WAITFORONE. EAGAIN: none there. EINTR. EINVAL. EFAULT is a crash
- * here. EOPNOTSUPP: other flags.
+ * MSG_WAITALL (no effect), MSG_NOSIGNAL, MSG_CMSG_CLOEXEC; recvmmsg also MSG_WAITFORONE. EAGAIN: none there. EINTR. EINVAL.
+ * EOPNOTSUPP: other flags.
  */
 ssize_t divert_recv(int fd, void *buf, size_t len, int flags);
 ssize_t divert_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from,

@@ -58,6 +58,10 @@ static bool vector_fits(const struct iovec *iov, int n, size_t *sum)
 	int i;
 
 	*sum = 0;
+	if (!iov && n > 0 && n <= IOV_MAX) {
+		errno = EFAULT;
+		return false;
+	}
 	for (i = 0; n <= IOV_MAX && i < n; i++) {
 		if (iov[i].iov_len > (size_t)SSIZE_MAX - *sum)
 			break;
@@ -168,6 +172,10 @@ PUBLIC int ioctl(int fd, ioctl_request request, ...)
 	n = divert_nread(fd);
 	if (n < 0)
 		return -1;
+	if (!arg) {
+		errno = EFAULT;
+		return -1;
+	}
 	*(int *)arg = n;
 	return 0;
 }

@@ -85,6 +85,8 @@ int divert_borrow(int fd, struct divert_loan *loans, unsigned int n, int flags)
 		rc = -EOPNOTSUPP;
 	else if (!n)
 		rc = -EINVAL;
+	else if (!loans)
+		rc = -EFAULT;
 	else
 		rc = take(s, &want, flags);
 	if (rc == -EAGAIN)
@@ -114,7 +116,7 @@ int divert_return(int fd, const struct divert_loan *loans, unsigned int n)
 
 	if (!s)
 		return -1;
-	rc = give_back(s, loans, n);
+	rc = loans || !n ? give_back(s, loans, n) : -EFAULT;
 	socket_put(s);
 	return rc ? fail(-rc) : 0;
 }
@@ -132,6 +134,8 @@ static ssize_t send_one(void *arg, unsigned int i, struct batch *batch)
 	struct order order = {.info = &loan->info, .batch = batch};
 	struct iovec iov = {(void *)loan->packet, loan->info.length};
 
+	if (!loan->packet)
+		return -EFAULT;
 	return order_send(g->s, g->fd, &iov, 1, g->flags, &order);
 }
 
@@ -143,6 +147,10 @@ int divert_send_loan(int fd, const struct divert_loan *loans, unsigned int n, in
 
 	if (!g.s)
 		return -1;
+	if (!loans && n) {
+		socket_put(g.s);
+		return fail(EFAULT);
+	}
 	sent = batch_all(g.s, n, send_one, &g, &error);
 	if (sent && give_back(g.s, loans, sent)) {
 		error = -EINVAL;

@@ -220,7 +220,7 @@ int divert_firewall(int name, const void *value, socklen_t len)
 	struct rules_error err = {.status = EINVAL};
 	struct chainset s;
 	struct asked a;
-	int rc = read_option(&a, name, value, len);
+	int rc = value ? read_option(&a, name, value, len) : -EFAULT;
 
 	if (rc) {
 		errno = -rc;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Socket options: a table of them, and what each does. */
 #include <errno.h>
+#include <limits.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -407,9 +408,11 @@ static int set(struct dsock *s, const struct option *o, const void *value, sockl
 	int n;
 
 	if (o && o->set_value)
-		return o->set_value(s, value, len);
+		return value || !len ? o->set_value(s, value, len) : -EFAULT;
 	if (!o || !(o->set || o->bit))
 		return -ENOPROTOOPT;
+	if (!value && len)
+		return -EFAULT;
 	if (len < sizeof(n))
 		return -EINVAL;
 	memcpy(&n, value, sizeof(n));
@@ -457,9 +460,14 @@ int divert_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	socket_put(s);
 	if (rc < 0)
 		return fail(-rc);
+	if (!len || (!value && *len))
+		return fail(EFAULT);
+	if (*len > INT_MAX)
+		return fail(EINVAL);
 	/* as getsockopt(2): what does not fit is left out */
 	if (*len > (socklen_t)rc)
 		*len = rc;
-	memcpy(value, room, *len);
+	if (*len)
+		memcpy(value, room, *len);
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include "join.h"
 #include "segment.h"
 #include "socket.h"
+#include "vector.h"
 #include "wait.h"
 #include "whole.h"
 
@@ -338,7 +339,10 @@ ssize_t divert_recvfrom(int fd, void *buf, size_t len, int flags, struct sockadd
 
 	if (!s)
 		return -1;
-	n = flags & ~FLAGS ? -EOPNOTSUPP : receive(s, fd, &t, flags);
+	if (flags & ~FLAGS)
+		n = -EOPNOTSUPP;
+	else
+		n = buf || !len ? receive(s, fd, &t, flags) : -EFAULT;
 	socket_put(s);
 	if (n < 0)
 		return fail(-n);
@@ -354,15 +358,19 @@ ssize_t divert_recv(int fd, void *buf, size_t len, int flags)
 
 static ssize_t receive_msg(struct dsock *s, int fd, struct msghdr *msg, int flags)
 {
-	struct target t = {
+	ssize_t n = vector_check(msg);
+	struct target t;
+
+	if (n)
+		return n;
+	t = (struct target){
 		.iov = msg->msg_iov,
 		.iovs = msg->msg_iovlen,
 		.from = msg->msg_name,
 		.fromlen = msg->msg_namelen,
 		.msg = msg,
 	};
-	ssize_t n = receive(s, fd, &t, flags);
-
+	n = receive(s, fd, &t, flags);
 	if (n < 0)
 		return n;
 	msg->msg_namelen = t.from ? t.fromlen : 0;
@@ -399,9 +407,9 @@ int divert_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
 	if (timeout)
 		deadline = now_ns() + timeout->tv_sec * 1000000000ll + timeout->tv_nsec;
 	flags &= ~MSG_WAITFORONE;
-	if (flags & ~FLAGS) {
+	if (flags & ~FLAGS || (!msgs && n)) {
 		socket_put(s);
-		return fail(EOPNOTSUPP);
+		return fail(flags & ~FLAGS ? EOPNOTSUPP : EFAULT);
 	}
 	for (i = 0; i < n; i++) {
 		rc = receive_msg(s, fd, &msgs[i].msg_hdr, flags);

@@ -6,6 +6,7 @@
 #include "batch.h"
 #include "divert.h"
 #include "order.h"
+#include "vector.h"
 
 /* ---- control messages ---- */
 
@@ -42,15 +43,16 @@ static int read_control(const struct msghdr *msg, struct order *order, struct di
 static ssize_t send_msg(struct dsock *s, int fd, const struct msghdr *msg, int flags,
 			struct batch *batch)
 {
-	struct order order = {
-		.addr = msg->msg_name,
-		.addrlen = msg->msg_namelen,
-		.batch = batch,
-	};
+	struct order order = {.batch = batch};
 	struct divert_info info;
 	uint32_t mark;
-	int rc = read_control(msg, &order, &info, &mark);
+	int rc = vector_check(msg);
 
+	if (rc)
+		return rc;
+	order.addr = msg->msg_name;
+	order.addrlen = msg->msg_namelen;
+	rc = read_control(msg, &order, &info, &mark);
 	return rc ? rc : order_send(s, fd, msg->msg_iov, msg->msg_iovlen, flags, &order);
 }
 
@@ -66,7 +68,7 @@ ssize_t divert_sendto(int fd, const void *buf, size_t len, int flags, const stru
 
 	if (!s)
 		return -1;
-	n = order_send(s, fd, &iov, 1, flags, &order);
+	n = buf || !len ? order_send(s, fd, &iov, 1, flags, &order) : -EFAULT;
 	socket_put(s);
 	return n < 0 ? fail(-n) : n;
 }
@@ -112,6 +114,10 @@ int divert_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
 
 	if (!m.s)
 		return -1;
+	if (!msgs && n) {
+		socket_put(m.s);
+		return fail(EFAULT);
+	}
 	sent = batch_all(m.s, n, send_one, &m, &error);
 	socket_put(m.s);
 	return sent || !error ? (int)sent : fail(-error);

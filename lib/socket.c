@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -377,7 +378,7 @@ int divert_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (!s)
 		return refuse(ENOTSOCK, "descriptor %d is no divert socket", fd);
-	rc = port_of(s, addr, len, &key);
+	rc = addr ? port_of(s, addr, len, &key) : -EFAULT;
 	locked = socket_lock(s);
 	if (!rc && !(s->shared->bound && s->shared->key == key))
 		rc = bind_port(s, fd, key);
@@ -409,6 +410,10 @@ int divert_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 		size = sizeof(name.in6);
 	}
 	socket_put(s);
+	if (!addr || !len)
+		return fail(EFAULT);
+	if (*len > INT_MAX)
+		return fail(EINVAL);
 	memcpy(addr, &name, *len < size ? *len : size);
 	*len = size;
 	return 0;

@@ -91,6 +91,13 @@ like "a static program: warning" "$(cat "$TMP/err")" "static: it is statically l
 cc -o "$TMP/dynamic" "$TMP/static.c"
 status "a dynamic program is run" 7 divert-run "$TMP/dynamic"
 is "a dynamic program: no warning" "$(cat "$TMP/err")" ""
+for section in .go.buildinfo .note.go.buildid; do
+	echo "char go[64] __attribute__((section(\"$section\"))) = {1}; int main(void) { return 7; }" >"$TMP/go.c"
+	cc -o "$TMP/go" "$TMP/go.c"
+	strip "$TMP/go"
+	status "a dynamic program with $section is run" 7 divert-run "$TMP/go"
+	like "a dynamic program with $section: warning" "$(cat "$TMP/err")" "go: it is a Go program"
+done
 chmod 755 "$TMP"
 chmod 4755 "$TMP/dynamic"
 status "a set-uid program is run" 7 setpriv --reuid 65534 --regid 65534 --clear-groups divert-run "$TMP/dynamic"
@@ -99,6 +106,10 @@ printf '#!/bin/sh\nexit 8\n' >"$TMP/script"
 chmod 755 "$TMP/script"
 status "a script is run" 8 divert-run "$TMP/script"
 is "a script: no warning" "$(cat "$TMP/err")" ""
+
+# ---- programs that give NULL ----
+
+works "nowhere: all of it" a divert-run "$PROGS/nowhere" 3000
 
 # ---- programs that have a divert socket, and close or start what they like ----
 

@@ -49,8 +49,41 @@ static bool is_elf(int fd)
 	return pread(fd, magic, SELFMAG, 0) == SELFMAG && !memcmp(magic, ELFMAG, SELFMAG);
 }
 
+static bool read_all(int fd, void *to, size_t len, size_t at)
+{
+	return at <= INT_MAX && pread(fd, to, len, (off_t)at) == (ssize_t)len;
+}
+
+/* Go's linker leaves these in each program, also in one that is stripped. */
+static bool is_go_section(const char *name)
+{
+	return !strcmp(name, ".go.buildinfo") || !strcmp(name, ".note.go.buildid");
+}
+
+/* Its runtime makes system calls by itself, whatever else of the C library there is in the program. */
+static bool is_go(int fd, const ElfW(Ehdr) * header)
+{
+	ElfW(Shdr) section, names;
+	char name[sizeof(".note.go.buildid")];
+	ElfW(Half) i;
+
+	if (header->e_shentsize != sizeof(section) || header->e_shoff > INT_MAX ||
+	    !read_all(fd, &names, sizeof(names),
+		      header->e_shoff + header->e_shstrndx * sizeof(names)))
+		return false;
+	for (i = 0; i < header->e_shnum; i++) {
+		if (!read_all(fd, &section, sizeof(section), header->e_shoff + i * sizeof(section)))
+			return false;
+		if (read_all(fd, name, sizeof(name), names.sh_offset + section.sh_name) &&
+		    memchr(name, 0, sizeof(name)) && is_go_section(name))
+			return true;
+	}
+	return false;
+}
+
 static const char *look_at_elf(int fd)
 {
+	const char *go = "it is a Go program, which makes system calls by itself";
 	ElfW(Ehdr) header;
 	ElfW(Phdr) segment;
 	ElfW(Half) i;
@@ -68,7 +101,7 @@ static const char *look_at_elf(int fd)
 		if (pread(fd, &segment, sizeof(segment), at) != (ssize_t)sizeof(segment))
 			return NULL;
 		if (segment.p_type == PT_INTERP)
-			return NULL;
+			return is_go(fd, &header) ? go : NULL;
 	}
 	/* PT_DYNAMIC would prove nothing: a static program has it if it is position-independent. */
 	return "it is statically linked";
