@@ -115,9 +115,17 @@ $(B)/lib/libdivert.so.0: $(LIB) $(B)/librules.a $(B)/libengine.a lib/libdivert.m
 		-Wl,--version-script=lib/libdivert.map -Wl,-z,defs -Wl,-z,nodelete -o $@ \
 		$(LIB) $(B)/librules.a $(B)/libengine.a -lbpf -lmnl -luring
 
+# What libdivert-socket stands in for. Objects linked with its flags call it by names of its own, wherever it stands
+# in the look-up order: a plugin is loaded into a program that had the C library first.
+WRAPPED := $(filter-out __wrap_*,$(subst ;,,$(shell sed -n '/^global:/,/^local:/s/^	//p' \
+	interpose/libdivert-socket.map)))
+comma := ,
+WRAP_FLAGS = $(subst $(eval) ,,$(foreach f,$(WRAPPED),$(comma)--wrap=$(f)))
+
 $(B)/lib/libdivert-socket.so.0: $(INTERPOSE) $(B)/lib/libdivert.so.0 interpose/libdivert-socket.map
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libdivert-socket.so.0 \
 		$(RPATH:%=-Wl,-rpath,'$$ORIGIN') \
+		-Wl,-Bsymbolic-functions $(foreach f,$(WRAPPED),-Wl,--defsym=__wrap_$(f)=$(f)) \
 		-Wl,--version-script=interpose/libdivert-socket.map -Wl,-z,defs -Wl,-z,nodelete -o $@ \
 		$(INTERPOSE) $(B)/lib/libdivert.so.0 -ldl
 
@@ -171,7 +179,7 @@ BASH_COMPLETION = $(D)/share/bash-completion/completions
 ZSH_COMPLETION = $(D)/share/zsh/site-functions
 PLACES = sed 's|@PREFIX@|$(PREFIX)|; s|@SBINDIR@|$(SBINDIR)|; s|@VERSION@|$(VERSION)|; \
 	s|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|; \
-	s|@RPATH@|$(RPATH:%=-Wl,-rpath,$${libdir} )|'
+	s|@RPATH@|$(RPATH:%=-Wl,-rpath,$${libdir} )|; s|@WRAP@|$(WRAP_FLAGS)|'
 
 # Directories of everybody's use, and files that are written here, get the usual modes, too.
 install: all

@@ -124,6 +124,55 @@ static int raw_select(int n, fd_set *in, fd_set *out, fd_set *except, struct tim
 	return raw_pselect(n, in, out, except, &t, NULL);
 }
 
+/* Files of names: nobody looks into them that early. */
+static struct servent *raw_getservbyname(const char *name, const char *proto)
+{
+	return NULL;
+}
+
+static struct servent *raw_getservbyport(int port, const char *proto)
+{
+	return NULL;
+}
+
+static struct protoent *raw_getprotobyname(const char *name)
+{
+	return NULL;
+}
+
+static struct protoent *raw_getprotobynumber(int number)
+{
+	return NULL;
+}
+
+static int raw_getservbyname_r(const char *name, const char *proto, struct servent *s, char *buf,
+			       size_t size, struct servent **result)
+{
+	*result = NULL;
+	return ENOENT;
+}
+
+static int raw_getservbyport_r(int port, const char *proto, struct servent *s, char *buf,
+			       size_t size, struct servent **result)
+{
+	*result = NULL;
+	return ENOENT;
+}
+
+static int raw_getprotobyname_r(const char *name, struct protoent *p, char *buf, size_t size,
+				struct protoent **result)
+{
+	*result = NULL;
+	return ENOENT;
+}
+
+static int raw_getprotobynumber_r(int number, struct protoent *p, char *buf, size_t size,
+				  struct protoent **result)
+{
+	*result = NULL;
+	return ENOENT;
+}
+
 #define raw_fcntl64	       raw_fcntl
 #define RAW(result, name, ...) .name = raw_##name,
 struct next_functions next_functions = {NEXT_PLAIN(RAW) NEXT_OTHER(RAW)};

@@ -12,6 +12,7 @@
 #undef _TIME_BITS
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -168,7 +169,22 @@ long raw_syscall(long number, ...);
 	X(int, select, (int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout))  \
 	X(int, pselect,                                                                            \
 	  (int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,         \
-	   const sigset_t *mask))
+	   const sigset_t *mask))                                                                  \
+	X(struct servent *, getservbyname, (const char *name, const char *proto))                  \
+	X(struct servent *, getservbyport, (int port, const char *proto))                          \
+	X(struct protoent *, getprotobyname, (const char *name))                                   \
+	X(struct protoent *, getprotobynumber, (int number))                                       \
+	X(int, getservbyname_r,                                                                    \
+	  (const char *name, const char *proto, struct servent *s, char *buf, size_t size,         \
+	   struct servent **result))                                                               \
+	X(int, getservbyport_r,                                                                    \
+	  (int port, const char *proto, struct servent *s, char *buf, size_t size,                 \
+	   struct servent **result))                                                               \
+	X(int, getprotobyname_r,                                                                   \
+	  (const char *name, struct protoent *p, char *buf, size_t size,                           \
+	   struct protoent **result))                                                              \
+	X(int, getprotobynumber_r,                                                                 \
+	  (int number, struct protoent *p, char *buf, size_t size, struct protoent **result))
 
 #define NEXT_MEMBER(result, name, parameters, ...) result(*name) parameters;
 struct next_functions {

@@ -82,6 +82,9 @@ static int read4(const struct sockaddr_in *in, struct destination *to)
 	to->tag = in->sin_port;
 	to->out = in->sin_addr.s_addr == INADDR_ANY;
 	strncpy(name, (const char *)in->sin_zero, ZERO_LEN); /* what is behind a NUL is garbage */
+	/* there the compatibility headers have sin_len, which BSD sources set */
+	if (name[ZERO_LEN - 1] == sizeof(*in))
+		name[ZERO_LEN - 1] = '\0';
 	/* without its NUL it is no name */
 	if (name[0] && !name[ZERO_LEN - 1]) {
 		to->ifindex = read_index(name);
