@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "iface.h"
+#include "recall.h"
 
 #define ZERO_LEN 8 /* of sin_zero */
 
@@ -75,7 +76,8 @@ static uint32_t read_index(const char *text)
 	return *end ? 0 : n;
 }
 
-static int read4(const struct sockaddr_in *in, struct destination *to)
+static int read4(struct dsock *s, const struct sockaddr_in *in, const uint8_t *packet, uint32_t len,
+		 struct destination *to)
 {
 	char name[ZERO_LEN] = {};
 
@@ -90,6 +92,10 @@ static int read4(const struct sockaddr_in *in, struct destination *to)
 		to->ifindex = read_index(name);
 		if (!to->ifindex)
 			to->ifindex = iface_by_name(name, &to->guessed);
+	}
+	if (!in->sin_zero[0] && packet && s->domain == AF_INET) {
+		to->ifindex = recall_origin(&s->recall, packet, len, in->sin_addr.s_addr);
+		to->guessed = to->ifindex != 0;
 	}
 	if (to->out || to->ifindex)
 		return 0; /* out: who received it is good to know, and no more */
@@ -108,8 +114,8 @@ static int read6(const struct sockaddr_in6 *in6, struct destination *to)
 	return to->ifindex ? 0 : -EADDRNOTAVAIL;
 }
 
-int address_read(const struct dsock *s, const struct sockaddr *addr, socklen_t len,
-		 struct destination *to)
+int address_read(struct dsock *s, const struct sockaddr *addr, socklen_t len, const uint8_t *packet,
+		 uint32_t packet_len, struct destination *to)
 {
 	memset(to, 0, sizeof(*to));
 	if (!addr || !len) {
@@ -121,7 +127,7 @@ int address_read(const struct dsock *s, const struct sockaddr *addr, socklen_t l
 	if (addr->sa_family == AF_INET) {
 		if (len < sizeof(struct sockaddr_in))
 			return -EINVAL;
-		return read4((const void *)addr, to);
+		return read4(s, (const void *)addr, packet, packet_len, to);
 	}
 	if (addr->sa_family == AF_INET6 && s->domain == AF_INET6) {
 		if (len < sizeof(struct sockaddr_in6))

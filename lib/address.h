@@ -21,8 +21,11 @@ struct destination {
 	int guessed;	  /* ifindex is of a name or address that was looked up a while ago */
 };
 
-/* What an address says; addr may be NULL. -EINVAL, -EAFNOSUPPORT, -EADDRNOTAVAIL. */
-int address_read(const struct dsock *s, const struct sockaddr *addr, socklen_t len,
-		 struct destination *to);
+/*
+ * What an address says; addr may be NULL. What it has no room for is recalled of the packet that is written with it,
+ * which may be NULL. -EINVAL, -EAFNOSUPPORT, -EADDRNOTAVAIL.
+ */
+int address_read(struct dsock *s, const struct sockaddr *addr, socklen_t len, const uint8_t *packet,
+		 uint32_t packet_len, struct destination *to);
 
 #endif

@@ -248,8 +248,38 @@ uint32_t recall_hops(struct recall *r, const uint8_t *packet, uint32_t len, uint
 	return __atomic_load_n(&r->last_hops, __ATOMIC_RELAXED);
 }
 
+/* ---- origin ---- */
+
+void recall_put_origin(struct recall *r, const struct divert_record *rec, const uint8_t *packet,
+		       uint32_t len)
+{
+	const bool out = rec->flags & DIVERT_REC_OUT;
+	const uint32_t addr = out ? 0 : rec->addr ? rec->addr : INADDR_BROADCAST;
+
+	if (!rec->ifindex)
+		return;
+	if (addr)
+		__atomic_store_n(&r->last_in, FIRST(addr, rec->ifindex), __ATOMIC_RELAXED);
+	if (__atomic_load_n(&r->keeps_origin, __ATOMIC_RELAXED))
+		put(&r->origin, nonzero(mix(identity(packet, len), addr)), rec->ifindex);
+}
+
+uint32_t recall_origin(struct recall *r, const uint8_t *packet, uint32_t len, uint32_t addr)
+{
+	uint32_t ifindex;
+	uint64_t last;
+
+	if (!__atomic_load_n(&r->keeps_origin, __ATOMIC_RELAXED))
+		__atomic_store_n(&r->keeps_origin, true, __ATOMIC_RELAXED);
+	if (get(&r->origin, nonzero(mix(identity(packet, len), addr)), &ifindex))
+		return ifindex;
+	last = __atomic_load_n(&r->last_in, __ATOMIC_RELAXED);
+	return addr && last >> 32 == addr ? (uint32_t)last : 0;
+}
+
 void recall_free(struct recall *r)
 {
+	free(r->origin);
 	free(r->mark);
 	free(r->link);
 	free(r->gso);

@@ -10,6 +10,7 @@
 #ifndef LIB_RECALL_H
 #define LIB_RECALL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/layout.h"
@@ -22,9 +23,12 @@ struct recall {
 	uint64_t *link;
 	uint64_t *gso;
 	uint64_t *hops;
+	uint64_t *origin;
+	bool keeps_origin;
 	uint64_t last;	   /* tag and direction, and mark, of the packet received last */
 	uint64_t last_gso; /* the same, and segment size, of the last large one */
 	uint32_t last_hops;
+	uint64_t last_in; /* address and interface of the incoming packet received last */
 };
 
 /* Nothing is kept, and nothing is spent, as long as no packet has a mark or needs a link. */
@@ -56,6 +60,16 @@ uint32_t recall_gso(const struct recall *r, const uint8_t *packet, uint32_t len,
 void recall_put_hops(struct recall *r, const struct divert_record *rec, const uint8_t *packet,
 		     uint32_t len);
 uint32_t recall_hops(struct recall *r, const uint8_t *packet, uint32_t len, uint16_t tag, int out);
+
+/*
+ * The interface that a packet was received on, for programs whose addresses have no room for its name, such as
+ * Python's. A packet is known again by its bytes; of one that was changed, or came before the program sent its first one
+ * so, it is the one that came last with this address. 0: not known. Nothing is kept before recall_origin() is called.
+ */
+void recall_put_origin(struct recall *r, const struct divert_record *rec, const uint8_t *packet,
+		       uint32_t len);
+/* addr: as the packet is written; 0: on its way out. */
+uint32_t recall_origin(struct recall *r, const uint8_t *packet, uint32_t len, uint32_t addr);
 
 void recall_free(struct recall *r);
 

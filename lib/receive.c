@@ -107,6 +107,8 @@ void deliver_remember(struct dsock *s, const struct divert_record *rec, const ui
 	if (flags & MSG_PEEK)
 		return;
 	recall_put_hops(&s->recall, rec, built, len);
+	if (s->domain == AF_INET)
+		recall_put_origin(&s->recall, rec, built, len);
 	if (len < rec->len && !gso_size)
 		join_cut(s);
 }

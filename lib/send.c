@@ -286,10 +286,13 @@ static int read_info(const struct divert_info *info, struct destination *to)
 	return to->out || to->ifindex ? 0 : -EADDRNOTAVAIL;
 }
 
-static int read_order(const struct dsock *s, const struct order *order, struct destination *to)
+/* o: the packet that it is about; NULL: what is known of it is of no use. */
+static int read_order(struct dsock *s, const struct outgoing *o, const struct order *order,
+		      struct destination *to)
 {
 	int rc = order->info ? read_info(order->info, to)
-			     : address_read(s, order->addr, order->addrlen, to);
+			     : address_read(s, order->addr, order->addrlen, o ? o->packet : NULL,
+					    o ? o->len : 0, to);
 
 	if (rc == -EADDRNOTAVAIL)
 		socket_count_loss(s, DIVERT_N_NO_INTERFACE);
@@ -312,7 +315,7 @@ static int push_in(struct dsock *s, int fd, struct outgoing *o, struct destinati
 		return rc == -ENXIO ? -EADDRNOTAVAIL : rc;
 	/* the interface has gone, and perhaps come back as another */
 	iface_forget();
-	rc = read_order(s, order, to);
+	rc = read_order(s, NULL, order, to);
 	if (rc)
 		return rc;
 	o->frame.back.ifindex = to->ifindex;
@@ -463,7 +466,7 @@ static ssize_t send_order(struct dsock *s, int fd, const struct iovec *iov, size
 		return -EOPNOTSUPP;
 	rc = outgoing_check(&o, iov, iovs, s->shared->sndbuf);
 	if (!rc)
-		rc = read_order(s, order, &to);
+		rc = read_order(s, &o, order, &to);
 	if (rc)
 		return rc;
 	fill_in(s, &o, &to, order);

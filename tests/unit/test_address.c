@@ -1,4 +1,4 @@
-// sources: lib/address.c lib/iface.c engine/thread.c
+// sources: lib/address.c lib/iface.c lib/recall.c engine/thread.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a packet's address says, and what is read in one that comes back. lo is the interface. */
 #include <arpa/inet.h>
@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-static const struct dsock v4 = {.domain = AF_INET}, v6 = {.domain = AF_INET6};
+static struct dsock v4 = {.domain = AF_INET}, v6 = {.domain = AF_INET6};
 
 static struct divert_record record(const char *name, uint32_t ifindex, uint32_t addr, uint16_t tag)
 {
@@ -40,7 +40,7 @@ static struct sockaddr_in make(const struct divert_record *rec)
 
 static int reads(const struct sockaddr_in *in, struct destination *to)
 {
-	return address_read(&v4, (const struct sockaddr *)in, sizeof(*in), to);
+	return address_read(&v4, (const struct sockaddr *)in, sizeof(*in), NULL, 0, to);
 }
 
 /* ---- of a received packet ---- */
@@ -139,7 +139,7 @@ static void test_in6(void **state)
 	assert_int_equal(in6.sin6_port, 77);
 	assert_int_equal(in6.sin6_scope_id, 1);
 	assert_false(IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr)); /* ::1, or if it has none, not :: */
-	assert_int_equal(address_read(&v6, (void *)&in6, len, &to), 0);
+	assert_int_equal(address_read(&v6, (void *)&in6, len, NULL, 0, &to), 0);
 	assert_false(to.out);
 	assert_int_equal(to.ifindex, 1);
 	assert_int_equal(to.tag, 77);
@@ -148,7 +148,7 @@ static void test_in6(void **state)
 	len = sizeof(in6);
 	address_make(&v6, &rec, (struct sockaddr *)&in6, &len);
 	assert_true(IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr));
-	assert_int_equal(address_read(&v6, (void *)&in6, len, &to), 0);
+	assert_int_equal(address_read(&v6, (void *)&in6, len, NULL, 0, &to), 0);
 	assert_true(to.out);
 }
 
@@ -239,33 +239,67 @@ static void test_lengths(void **state)
 	struct destination to;
 	socklen_t len;
 
-	assert_int_equal(address_read(&v4, NULL, 0, &to), 0);
+	assert_int_equal(address_read(&v4, NULL, 0, NULL, 0, &to), 0);
 	assert_true(to.out);
 	assert_int_equal(to.tag, 0);
-	assert_int_equal(address_read(&v4, NULL, sizeof(in), &to), 0);
+	assert_int_equal(address_read(&v4, NULL, sizeof(in), NULL, 0, &to), 0);
 	assert_true(to.out);
 	for (len = 1; len < sizeof(in); len++)
-		assert_int_equal(address_read(&v4, (void *)&in, len, &to), -EINVAL);
-	assert_int_equal(address_read(&v4, (void *)&in, sizeof(in) + 8, &to), 0);
+		assert_int_equal(address_read(&v4, (void *)&in, len, NULL, 0, &to), -EINVAL);
+	assert_int_equal(address_read(&v4, (void *)&in, sizeof(in) + 8, NULL, 0, &to), 0);
 	assert_int_equal(to.tag, 5);
-	assert_int_equal(address_read(&v6, (void *)&in, sizeof(in), &to), 0);
+	assert_int_equal(address_read(&v6, (void *)&in, sizeof(in), NULL, 0, &to), 0);
 	for (len = sizeof(in6.sin6_family); len < sizeof(in6); len++)
-		assert_int_equal(address_read(&v6, (void *)&in6, len, &to), -EINVAL);
-	assert_int_equal(address_read(&v4, (void *)&in6, sizeof(in6), &to), -EAFNOSUPPORT);
+		assert_int_equal(address_read(&v6, (void *)&in6, len, NULL, 0, &to), -EINVAL);
+	assert_int_equal(address_read(&v4, (void *)&in6, sizeof(in6), NULL, 0, &to), -EAFNOSUPPORT);
 	in.sin_family = AF_UNSPEC;
 	assert_int_equal(reads(&in, &to), -EAFNOSUPPORT);
 	in.sin_family = 258; /* what old programs may have here is not guessed at */
 	assert_int_equal(reads(&in, &to), -EAFNOSUPPORT);
 }
 
+/* An address that has lost sin_zero finds what its packet, or the last one with that address, came with. */
+static void test_recalled(void **state)
+{
+	uint8_t first[40] = {0x45, [3] = 40, [5] = 1, [9] = 17}, second[40], other[40];
+	struct divert_record rec = record("eth7", 7, 0, 100), same = record("eth8", 8, 0, 100);
+	struct sockaddr_in in = make(&rec);
+	struct destination to;
+	const struct sockaddr *sa = (const struct sockaddr *)&in;
+
+	memcpy(second, first, sizeof(first));
+	memcpy(other, first, sizeof(first));
+	second[5] = 2;
+	other[5] = 3;
+	memset(in.sin_zero, 0, sizeof(in.sin_zero));
+	assert_int_equal(in.sin_addr.s_addr, INADDR_BROADCAST);
+	assert_int_equal(address_read(&v4, sa, sizeof(in), first, 40, &to), -EADDRNOTAVAIL);
+	recall_put_origin(&v4.recall, &rec, first, 40);
+	recall_put_origin(&v4.recall, &same, second, 40);
+	assert_int_equal(address_read(&v4, sa, sizeof(in), first, 40, &to), 0);
+	assert_int_equal(to.ifindex, 7);
+	assert_true(to.guessed && !to.out && to.tag == 100);
+	assert_int_equal(address_read(&v4, sa, sizeof(in), second, 40, &to), 0);
+	assert_int_equal(to.ifindex, 8);
+	/* changed: as the last one with this address */
+	assert_int_equal(address_read(&v4, sa, sizeof(in), other, 40, &to), 0);
+	assert_int_equal(to.ifindex, 8);
+	/* with another address it is not that packet */
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(address_read(&v4, sa, sizeof(in), first, 40, &to), 0);
+	assert_int_equal(to.ifindex, if_nametoindex("lo"));
+	recall_free(&v4.recall);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in),	   cmocka_unit_test(test_names),
-		cmocka_unit_test(test_no_address), cmocka_unit_test(test_out),
-		cmocka_unit_test(test_room),	   cmocka_unit_test(test_in6),
-		cmocka_unit_test(test_back),	   cmocka_unit_test(test_by_name),
-		cmocka_unit_test(test_by_address), cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_recalled), cmocka_unit_test(test_in),
+		cmocka_unit_test(test_names),	 cmocka_unit_test(test_no_address),
+		cmocka_unit_test(test_out),	 cmocka_unit_test(test_room),
+		cmocka_unit_test(test_in6),	 cmocka_unit_test(test_back),
+		cmocka_unit_test(test_by_name),	 cmocka_unit_test(test_by_address),
+		cmocka_unit_test(test_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
