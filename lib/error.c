@@ -7,21 +7,27 @@
 
 #include "divert.h"
 #include "engine/engine.h"
+#include "engine/thread.h"
 #include "socket.h"
 
-static __thread char sentence[ENGINE_ERROR_MAX];
+static struct thread_memory sentences = THREAD_MEMORY;
 
 const char *divert_error(void)
 {
-	return sentence;
+	const char *sentence = thread_memory(&sentences, ENGINE_ERROR_MAX);
+
+	return sentence ? sentence : "out of memory";
 }
 
 int refuse(int error, const char *format, ...)
 {
+	char *sentence = thread_memory(&sentences, ENGINE_ERROR_MAX);
 	va_list args;
 
+	if (!sentence)
+		return fail(error);
 	va_start(args, format);
-	vsnprintf(sentence, sizeof(sentence), format, args);
+	vsnprintf(sentence, ENGINE_ERROR_MAX, format, args);
 	va_end(args);
 	return fail(error);
 }
