@@ -292,7 +292,7 @@ static int port_of(const struct dsock *s, const struct sockaddr *addr, socklen_t
 	socklen_t wanted;
 
 	if (!addr || len < sizeof(addr->sa_family))
-		return refuse(EINVAL, "bind: no address");
+		return refuse(!addr && len ? EFAULT : EINVAL, "bind: no address");
 	/* either family does, as its address means nothing */
 	if (addr->sa_family == AF_INET || (addr->sa_family == AF_INET6 && s->domain == AF_INET6)) {
 		wanted = addr->sa_family == AF_INET ? sizeof(*in) : sizeof(*in6);
@@ -378,7 +378,7 @@ int divert_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (!s)
 		return refuse(ENOTSOCK, "descriptor %d is no divert socket", fd);
-	rc = addr ? port_of(s, addr, len, &key) : -EFAULT;
+	rc = port_of(s, addr, len, &key);
 	locked = socket_lock(s);
 	if (!rc && !(s->shared->bound && s->shared->key == key))
 		rc = bind_port(s, fd, key);
