@@ -91,6 +91,11 @@ struct netdev_rx_queue {
 	void *rps_flow_table;
 } KERNEL;
 
+/* Newer: the low bits of the pointer tell the size of the table. CO-RE takes it for another member. */
+struct netdev_rx_queue___tagged {
+	unsigned long rps_flow_table;
+} KERNEL;
+
 struct net_device {
 	char name[16];
 	int ifindex;

@@ -41,17 +41,28 @@ static __always_inline struct net_device *dev_of(struct xdp_md *ctx)
 	return READ(rxq, dev);
 }
 
+/* Does the kernel steer the interface's packets to other processors, which may reorder them? */
+static __always_inline int steers(struct net_device *dev)
+{
+	struct netdev_rx_queue *rx = READ(dev, _rx);
+	struct netdev_rx_queue___tagged *tagged = (void *)rx;
+
+	if (bpf_core_field_exists(rx->rps_map) && READ(rx, rps_map))
+		return 1;
+	if (bpf_core_field_exists(rx->rps_flow_table))
+		return !!READ(rx, rps_flow_table);
+	return bpf_core_field_exists(tagged->rps_flow_table) && READ(tagged, rps_flow_table);
+}
+
 /* Would the kernel receive the frames at once, here, in their order, and nobody else before the hook? */
 static __always_inline int fits(struct net_device *dev)
 {
-	struct netdev_rx_queue *rx = READ(dev, _rx);
 	struct net *net = READ(dev, nd_net.net);
 
 	if (READ(net, ns.inum) != netns || !(READ(dev, flags) & IFF_UP_BIT) ||
 	    READ(dev, type) != ARPHRD_ETHER_TYPE || READ(dev, rx_handler) || READ(dev, xdp_prog))
 		return 0;
-	return !bpf_core_field_exists(rx->rps_map) ||
-	       (!READ(rx, rps_map) && !READ(rx, rps_flow_table));
+	return !steers(dev);
 }
 
 static __always_inline struct train_pass *begin(struct xdp_md *ctx)

@@ -74,6 +74,9 @@ r divertctl set trains on
 r sh -c 'echo 1 >/sys/class/net/r0/queues/rx-0/rps_cpus'
 burst "packet steering" '^0$' 10.2.0.1
 r sh -c 'echo 0 >/sys/class/net/r0/queues/rx-0/rps_cpus'
+r sh -c 'echo 32 >/sys/class/net/r0/queues/rx-0/rps_flow_cnt'
+burst "flow steering" '^0$' 10.2.0.1
+r sh -c 'echo 0 >/sys/class/net/r0/queues/rx-0/rps_flow_cnt'
 clang -O2 -target bpf -x c -c -o "$TMP/pass.o" - <<-'END'
 	__attribute__((section("xdp"), used)) int pass(void *ctx) { return 2; }
 	__attribute__((section("license"), used)) char _license[] = "GPL";
