@@ -16,6 +16,7 @@ set -u
 
 STAGE=${STAGE:?run it by tests/net/run}
 export PATH=$STAGE/bin:$STAGE/sbin:$PATH
+SLOW=${TEST_SLOW:-1} # how many times as long as elsewhere what is waited for may take
 HERE=$(cd "$(dirname "$0")/progs" && pwd) # the programs that tests run
 # shellcheck disable=SC2034 # in some of them
 TOP=$(cd "$HERE/../../.." && pwd) # of the sources
@@ -56,6 +57,23 @@ debug_shell() {
 	echo "# namespaces: $NS-a $NS-r $NS-b; files: $TMP; exit ends the test"
 	bash -i </dev/tty >/dev/tty 2>&1
 }
+
+# For how long a ping waits for its answer, where all is slow: one in PATH before the real one
+if [ "$SLOW" != 1 ]; then
+	mkdir "$TMP/slow"
+	cat >"$TMP/slow/ping" <<-END
+		#!/bin/bash
+		for arg; do
+			[[ "\$last \$arg" =~ ^(.* )?-W[\ ]?([0-9.]+)\$ ]] &&
+				wait=\$(awk "BEGIN {print \${BASH_REMATCH[2]} * $SLOW}") && arg=\${arg/[0-9]*/\$wait}
+			args+=("\$arg")
+			last=\$arg
+		done
+		exec $(type -P ping) "\${args[@]}"
+	END
+	chmod +x "$TMP/slow/ping"
+	PATH=$TMP/slow:$PATH
+fi
 
 skip_all() { echo "skip all: $*"; exit 77; }
 
@@ -127,7 +145,7 @@ all_ready() {
 
 # wait_for SECONDS WHAT COMMAND...: until it succeeds; a test that waits in vain has failed
 wait_for() {
-	local end=$((SECONDS + $1)) what=$2
+	local end=$((SECONDS + $1 * SLOW)) what=$2
 	shift 2
 	until "$@" >/dev/null 2>&1; do
 		if [ $SECONDS -ge $end ]; then
