@@ -38,6 +38,7 @@ test	cmd:git			git
 test	cmd:python3		python3
 test	cmd:ruby		ruby
 test	cmd:ethtool		ethtool
+test	cmd:wg			wireguard-tools
 test	cmd:nft			nftables
 test	cmd:iptables		iptables
 test	cmd:sysctl		procps
