@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 
@@ -74,6 +76,29 @@ static int print_ports(struct engine *e)
 	return 0;
 }
 
+/* Whether they are possible is found by trying: a kernel may not take their program. */
+static void print_trains(const struct engine *e, const struct divert_settings *settings)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct engine_train t;
+	int rc;
+
+	if (settings->no_trains || sock < 0) {
+		puts(settings->no_trains ? "trains: off" : "trains: on");
+	} else {
+		rc = engine_train_open(e, sock, &t);
+		if (rc)
+			printf("trains: on, but their program cannot be loaded (%s): packets are "
+			       "written back one at a time\n",
+			       strerror(-rc));
+		else
+			puts("trains: on");
+		engine_train_close(&t);
+	}
+	if (sock >= 0)
+		close(sock);
+}
+
 /* Packets do not reach it, and no error told its program so. */
 static void print_raw(void)
 {
@@ -105,6 +130,7 @@ int command_status(int argc, char **argv)
 	print_loaded(&e);
 	bpf_map_lookup_elem(e.map[ENGINE_SETTINGS], &zero, &settings);
 	printf("pass-through: %s\n", settings.pass_through ? "on" : "off");
+	print_trains(&e, &settings);
 	print_ifaces(&e);
 	rc = print_ports(&e);
 	print_raw();
