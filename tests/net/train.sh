@@ -62,6 +62,8 @@ sees=(b b0 -D -C / -U)
 burst "a daemon, nobody, in a chroot" "$most" 10.2.0.1
 sees=(b b0)
 
+is "status: trains" "$(q divertctl status | grep '^trains')" "trains: on"
+
 # what does not go so
 sees=(r r0)
 filter="and ether src 0:0:0:0:0:0" # not as they came
@@ -70,8 +72,13 @@ sees=(b b0)
 filter=
 r divertctl set trains off
 burst "trains off" '^0$' 10.2.0.1
+is "status: trains off" "$(q divertctl status | grep '^trains')" "trains: off"
 r divertctl set trains on
 r sh -c 'echo 1 >/sys/class/net/r0/queues/rx-0/rps_cpus'
+# nor where the program cannot be loaded; that it needs a right which status does not is a way to have that here
+q setpriv --bounding-set -net_admin --inh-caps -net_admin divertctl status >"$TMP/status"
+like "status: the program of trains cannot be loaded" "$(cat "$TMP/status")" \
+	"trains: on, but their program cannot be loaded \\(Operation not permitted\\)"
 burst "packet steering" '^0$' 10.2.0.1
 r sh -c 'echo 0 >/sys/class/net/r0/queues/rx-0/rps_cpus'
 r sh -c 'echo 32 >/sys/class/net/r0/queues/rx-0/rps_flow_cnt'
