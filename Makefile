@@ -13,6 +13,10 @@
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 DESTDIR ?=
+DIRS := BINDIR SBINDIR LIBDIR MANDIR UNITDIR UDEVDIR
+# The recipes do not quote them: of "/a b" uninstall would remove what is in /a.
+$(foreach v,CURDIR DESTDIR PREFIX $(DIRS),$(if $(word 2,$($v)),\
+	$(error $v is '$($v)': take a directory without a space in its name)))
 override PREFIX := $(patsubst %/,%,$(abspath $(PREFIX)))
 BINDIR ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
@@ -20,6 +24,7 @@ LIBDIR ?= $(PREFIX)/lib
 MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
+$(foreach v,$(DIRS),$(if $(filter-out /%,$($v)),$(error $v is '$($v)': it has to begin with /)))
 
 CC ?= cc
 CLANG ?= clang

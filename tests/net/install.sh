@@ -100,6 +100,22 @@ is "nothing is left but the prefix" "$(tree "$one")" ".
 ./opt
 ./opt/ipdivert"
 
+# Names that the shell or make would take for several, or for another place.
+mkdir -p "$TMP/a tree" "$TMP/a" "$TMP/b/usr/local/bin"
+touch "$TMP/a/mine" "$TMP/b/usr/local/bin/ipfw"
+cp "$second/Makefile" "$TMP/a tree/"
+like "a tree below a directory with a space: make uninstall refuses it" \
+	"$(make -s -C "$TMP/a tree" uninstall DESTDIR="$TMP/none" 2>&1)" "CURDIR is '$TMP/a tree': .*space"
+works "a tree below a directory with a space: nothing is removed" test -e "$TMP/a/mine"
+for variable in PREFIX DESTDIR LIBDIR; do
+	like "make uninstall refuses a $variable with a space" \
+		"$(make_ uninstall "$variable=$TMP/b $TMP/none" 2>&1)" "$variable is '$TMP/b $TMP/none': .*space"
+done
+works "a DESTDIR with a space: nothing is removed" test -e "$TMP/b/usr/local/bin/ipfw"
+like "make install refuses a relative LIBDIR" "$(make_ install LIBDIR=lib64 DESTDIR="$TMP/none" 2>&1)" \
+	"LIBDIR is 'lib64': it has to begin with /"
+fails "nothing is installed then" test -e "$TMP/none"
+
 # ---- /usr ----
 
 usr=$TMP/usr
@@ -137,8 +153,17 @@ like "the unit names SBINDIR" "$(cat "$TMP/dirs/u/ipfw.service")" "ExecStart=/s/
 
 # ---- packages ----
 
-# exported MAP: its names
-exported() { sed '/^[[:space:]]*local:/,$d' "$1" | sed -n 's/^\t*\([A-Za-z_0-9]*\);$/\1/p' | sort; }
+# exported MAP: the names that it lets out
+exported() {
+	local names
+
+	names=$(sed '/^[[:space:]]*local:/,$d' "$1" | sed -n 's/^\t*\([A-Za-z_0-9]*\);$/\1/p')
+	{
+		echo "$names"
+		# each by the name that -Wl,--wrap= gives it, too
+		! grep -q '__wrap_\*;' "$1" || sed 's/^/__wrap_/' <<<"$names"
+	} | sort
+}
 # symbols LIBRARY: the names that Debian's file has of it
 symbols() { sed -n "/^$1 /,/^[a-z].*#MINVER#/s/^ \([A-Za-z_0-9]*\)@.*/\1/p" "$TOP/debian/libdivert0.symbols" | sort; }
 is "debian/libdivert0.symbols: libdivert" "$(diff <(exported "$TOP/lib/libdivert.map") \
