@@ -21,7 +21,7 @@ static inline int vector_check(const struct msghdr *msg)
 		return -EMSGSIZE;
 	if (!msg->msg_iov && msg->msg_iovlen)
 		return -EFAULT;
-	for (i = 0; i < msg->msg_iovlen; i++)
+	for (i = 0; i < (size_t)msg->msg_iovlen; i++)
 		if (!msg->msg_iov[i].iov_base && msg->msg_iov[i].iov_len)
 			return -EFAULT;
 	return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Messages of engine_attach() for kernels that refuse a hook, by a fake kernel. */
-// sources: engine/attach.c engine/error.c engine/reason.c engine/netlink.c
+// sources: engine/attach.c engine/error.c engine/thread.c engine/reason.c engine/netlink.c
 // libs: -lmnl
 #include <errno.h>
 #include <setjmp.h>
