@@ -36,8 +36,12 @@ int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size);
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
 		size_t size);
 
-/* Of libraries that have it. */
+/* Not every C library has these. */
 int fcntl64(int fd, int cmd, ...);
+int getprotobyname_r(const char *name, struct protoent *p, char *buf, size_t size,
+		     struct protoent **result);
+int getprotobynumber_r(int number, struct protoent *p, char *buf, size_t size,
+		       struct protoent **result);
 
 /* The types of glibc differ from POSIX's here, which other C libraries have. */
 #ifdef __GLIBC__
