@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Raw sockets that were meant to be divert sockets: of a program that no library stood in for. */
+/* Ordinary raw sockets with the protocol of divert sockets: their program was not started by divert-run. */
 #include <ctype.h>
 #include <dirent.h>
 #include <stdio.h>

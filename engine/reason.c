@@ -13,7 +13,7 @@
 
 /* ---- privilege ---- */
 
-/* NEEDS names some of these. */
+/* Capabilities that NEEDS can name. */
 static const struct {
 	const char *name;
 	unsigned int bit;
