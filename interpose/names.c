@@ -69,7 +69,7 @@ static int answer_protocol(struct protoent *p, char *buf, size_t size, struct pr
 	return 0;
 }
 
-/* Those without _r have memory of their own, which the next call may change. */
+/* The calls without _r have memory of their own, which the next call may change. */
 static struct servent *own_service(void)
 {
 	static struct servent service;

@@ -142,7 +142,7 @@ static int at_hand(struct pollfd *fds, nfds_t n, bool wait)
 	return ready && ((nfds_t)ours == n || !others_turn()) ? ready : 0;
 }
 
-/* As ppoll(2), of divert sockets, too. */
+/* ppoll(2) that knows divert sockets. */
 static int wait_for(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 		    const sigset_t *mask)
 {
@@ -278,7 +278,7 @@ static int give_back(int n, const fd_set *from, fd_set *to, int ready, int taken
 	return ready < 0 ? ready : ready + taken;
 }
 
-/* As keep_true(). */
+/* keep_true() for a set of select(2). */
 static int keep_true_in(int n, const fd_set *asked, fd_set *in, int ready)
 {
 	int fd;
@@ -309,7 +309,7 @@ static size_t bytes_of(int n)
 	return (size_t)(n + NFDBITS - 1) / NFDBITS * sizeof(fd_mask);
 }
 
-/* As pselect(2), of divert sockets, too. */
+/* pselect(2) that knows divert sockets. */
 static int select_for(int n, fd_set *in, fd_set *out, fd_set *except, struct again *again)
 {
 	fd_set *const set[] = {in, out, except};

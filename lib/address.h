@@ -22,8 +22,8 @@ struct destination {
 };
 
 /*
- * What an address says; addr may be NULL. What it has no room for is recalled of the packet that is written with it,
- * which may be NULL. -EINVAL, -EAFNOSUPPORT, -EADDRNOTAVAIL.
+ * Read an address; addr may be NULL. If it has no room for the interface, that is recalled from the packet that is
+ * written with it, which may be NULL. -EINVAL, -EAFNOSUPPORT, -EADDRNOTAVAIL.
  */
 int address_read(struct dsock *s, const struct sockaddr *addr, socklen_t len, const uint8_t *packet,
 		 uint32_t packet_len, struct destination *to);

@@ -271,7 +271,9 @@ uint32_t recall_origin(struct recall *r, const uint8_t *packet, uint32_t len, ui
 
 	if (!__atomic_load_n(&r->keeps_origin, __ATOMIC_RELAXED))
 		__atomic_store_n(&r->keeps_origin, true, __ATOMIC_RELAXED);
-	if (get(&r->origin, nonzero(mix(identity(packet, len), addr)), &ifindex))
+	/* packets that are made here and sent out have no interface: nothing is kept, nor hashed, for them */
+	if (__atomic_load_n(&r->origin, __ATOMIC_RELAXED) &&
+	    get(&r->origin, nonzero(mix(identity(packet, len), addr)), &ifindex))
 		return ifindex;
 	last = __atomic_load_n(&r->last_in, __ATOMIC_RELAXED);
 	return addr && last >> 32 == addr ? (uint32_t)last : 0;

@@ -12,7 +12,7 @@
 #include "owner.h"
 #include "socket.h"
 
-/* What was wrong in this thread. Threads for which there is no memory share one. */
+/* The error of this thread. Threads for which there is no memory share one. */
 static struct rules_error *error(void)
 {
 	static struct thread_memory errors = THREAD_MEMORY;

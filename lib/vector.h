@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a program gives to read from or to write to. The kernel would look whether all of it is there; here NULL is
- * found, which is what programs get wrong, and all else that is not there is a crash.
+ * Checks the memory that a program gives to read from or to write to. The kernel would check all of it. Only NULL is
+ * found here, the usual mistake; another bad pointer is a crash.
  */
 #ifndef LIB_VECTOR_H
 #define LIB_VECTOR_H

@@ -28,7 +28,7 @@ static __inline uint16_t in_pseudo(uint32_t a, uint32_t b, uint32_t c)
 	return __divert_fold((uint64_t)a + b + c);
 }
 
-/* What ip_sum has to be, of a header without options; 0 if it is right as it is. */
+/* The ip_sum that a header without options has to have; 0 if it is right as it is. */
 static __inline unsigned int in_cksum_hdr(const struct ip *ip)
 {
 	uint16_t word[10];
