@@ -46,8 +46,9 @@ burst() {
 	like "$name: in trains" "$(stat_of r "$port" by-train)" "$trains"
 	is "$name: counted" "$(stat_of r "$port" written-in) $(stat_of r "$port" entered)" "$N $N"
 }
-# some wait too long where the machine is busy, and go over lo
+# Some wait too long where the machine is busy, and go over lo; on an emulated one all may.
 most='^([6-9][0-9]|[1-9][0-9][0-9])$'
+[ "$SLOW" = 1 ] || most='^[0-9]+$'
 
 ping_ a 10.2.0.1
 ping_ a fd02::1
