@@ -224,7 +224,7 @@ awk 'BEGIN {for (i = 0; i < 5000; i++) printf "add deny tcp from 172.16.%d.%d to
 began=$(date +%s%N)
 works "5,000 rules are loaded" r ipfw -q "$TMP/many"
 took=$((($(date +%s%N) - began) / 1000000))
-works "in less than a second: $took ms" test $took -lt 1000
+works "in less than a second: $took ms" test $took -lt $((1000 * SLOW))
 is "5,000 rules are there" "$(q ipfw list | wc -l)" 5001
 works "ping past them" ping_ a 10.2.0.1 3
 r ipfw -q -f flush
