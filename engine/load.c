@@ -13,6 +13,7 @@
 #include <bpf/libbpf.h>
 
 #include "divert.skel.h"
+#include "down.h"
 #include "error.h"
 #include "hook.h"
 #include "load.h"
@@ -306,6 +307,8 @@ int engine_unload(void)
 		if (key != LO_IFINDEX && !bpf_map_lookup_elem(e.map[ENGINE_IFACES], &key, &flags))
 			unhook(key, flags);
 	}
+	if (e.identity.layout == DIVERT_LAYOUT)
+		engine_down(&e);
 	/* lo last: as long as it has its hooks, the engine can be found */
 	key = LO_IFINDEX;
 	if (!bpf_map_lookup_elem(e.map[ENGINE_IFACES], &key, &flags))

@@ -159,8 +159,8 @@ int divert_shutdown(int fd, int how);
 int divert_nread(int fd);
 
 /*
- * 1: a receiving call does not sleep: there is a packet, or the end after divert_shutdown(). 0: it would, and poll(2)
- * knows that, until something comes. To be asked before a sleep in poll(2), select(2) or epoll(7), and after it,
+ * 1: a receiving call does not sleep: there is a packet, or the end after divert_shutdown(), or an error, ENETDOWN.
+ * 0: it would, and poll(2) knows that, until something comes. To be asked before a sleep in poll(2), select(2) or epoll(7), and after it,
  * whatever they say: a fragment of a packet that is not complete yet makes the descriptor readable, too. Not a
  * system call for each packet, as poll(2) is. With wait it looks for a while first, as a receiving call does before it
  * sleeps (SO_BUSY_POLL). While packets are lent (divert_borrow()) it is 1 in any case. -1: ENOTSOCK.

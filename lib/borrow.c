@@ -52,7 +52,7 @@ static int lend(struct dsock *s, const struct coming *next, int64_t clock, struc
 	return 0;
 }
 
-/* As many as are there. -EAGAIN: none. 0: shut. */
+/* As many as are there; where there is none, as deliver_find() answers. */
 static ssize_t take(struct dsock *s, void *arg, int flags)
 {
 	const struct request *want = arg;
@@ -61,14 +61,15 @@ static ssize_t take(struct dsock *s, void *arg, int flags)
 	int64_t clock = s->shared->conf.flags & DIVERT_SOCK_INFO ? control_clock() : 0;
 	ssize_t n = 0, rc = -EAGAIN;
 
-	while (n < want->n && !s->shared->shut_read) {
-		rc = deliver_find(s, &next) ? lend(s, &next, clock, &want->loans[n]) : -EAGAIN;
+	while (n < want->n) {
+		rc = deliver_find(s, &next);
+		if (rc <= 0)
+			break;
+		rc = lend(s, &next, clock, &want->loans[n]);
 		if (rc)
 			break;
 		n++;
 	}
-	if (s->shared->shut_read)
-		rc = 0;
 	socket_unlock(s, locked);
 	return n ? n : rc;
 }

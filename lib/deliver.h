@@ -14,10 +14,11 @@ struct coming {
 };
 
 /*
- * Find it. False: there is none; the socket then keeps the fragments that were in the ring, and the ring is
- * empty. Packets that are too long for anybody are dropped on the way. Locked.
+ * Find it: 1. -EAGAIN: there is none; the socket then keeps the fragments that were in the ring, and the ring is
+ * empty. 0: shut, as at a file's end. -ENETDOWN: there is none, and no engine either. Packets that are too long for
+ * anybody are dropped on the way. Locked.
  */
-bool deliver_find(struct dsock *s, struct coming *next);
+int deliver_find(struct dsock *s, struct coming *next);
 /* Done with it. Locked. */
 void deliver_next(struct dsock *s, const struct coming *next);
 /*

@@ -75,8 +75,8 @@ void loans_settle(struct dsock *s)
 		return;
 	while (l->first < l->next && !place(l, l->first)->out)
 		l->first++;
-	/* shut, it is to stay readable */
-	if (!s->shared->shut_read)
+	/* at its end it is to stay readable */
+	if (!s->shared->shut_read && !s->shared->down)
 		ring_hold(&s->ring, l->first < l->next ? &place(l, l->first)->at : NULL);
 }
 

@@ -298,6 +298,11 @@ static int get_0(const struct dsock *s)
 	return 0;
 }
 
+static int get_error(const struct dsock *s)
+{
+	return ring_is_down(&s->ring) ? ENETDOWN : 0;
+}
+
 static int get_1(const struct dsock *s)
 {
 	return 1;
@@ -365,7 +370,7 @@ static const struct option options[] = {
 	{SOL_SOCKET, SO_TYPE, .get = get_type},
 	{SOL_SOCKET, SO_DOMAIN, .get = get_domain},
 	{SOL_SOCKET, SO_PROTOCOL, .get = get_protocol},
-	{SOL_SOCKET, SO_ERROR, .get = get_0},
+	{SOL_SOCKET, SO_ERROR, .get = get_error},
 	{SOL_SOCKET, SO_ACCEPTCONN, .get = get_0},
 	/* always allowed; a port whose holder is gone is free at once; the rest means nothing here */
 	{SOL_SOCKET, SO_BROADCAST, .set = ignore, .get = get_1},

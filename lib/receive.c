@@ -70,7 +70,7 @@ static void scatter(const struct target *t, const char *from, size_t len)
 	}
 }
 
-bool deliver_find(struct dsock *s, struct coming *next)
+static bool find(struct dsock *s, struct coming *next)
 {
 	while ((next->rec = whole_peek(s))) {
 		if (s->shared->gso_types)
@@ -88,6 +88,24 @@ bool deliver_find(struct dsock *s, struct coming *next)
 		socket_count_loss(s, DIVERT_N_TOO_LONG);
 	}
 	return false;
+}
+
+int deliver_find(struct dsock *s, struct coming *next)
+{
+	struct shared *sh = s->shared;
+
+	if (sh->shut_read)
+		return 0;
+	if (!sh->down) {
+		if (find(s, next))
+			return 1;
+		/* what has arrived and is not complete yet comes first */
+		if (!ring_is_down(&s->ring) || ring_arrived(&s->ring))
+			return -EAGAIN;
+		sh->down = true;
+	}
+	ring_end(&s->ring);
+	return -ENETDOWN;
 }
 
 void deliver_next(struct dsock *s, const struct coming *next)
@@ -157,17 +175,17 @@ static ssize_t nothing(struct target *t)
 	return 0;
 }
 
-/* -EAGAIN: nothing there. 0: shut, as at a file's end. */
+/* Or as deliver_find() answers where there is none. */
 static ssize_t take(struct dsock *s, void *target, int flags)
 {
 	struct target *t = target;
 	struct coming next;
 	bool locked = bias_lock_reader(s);
-	ssize_t n = -EAGAIN;
+	ssize_t n = deliver_find(s, &next);
 
-	if (s->shared->shut_read)
+	if (!n)
 		n = nothing(t);
-	else if (deliver_find(s, &next))
+	else if (n > 0)
 		n = deliver(s, &next, t, flags);
 	socket_unlock(s, locked);
 	return n;
@@ -439,7 +457,7 @@ int divert_nread(int fd)
 	if (!s)
 		return -1;
 	locked = socket_lock(s);
-	if (!s->shared->shut_read && deliver_find(s, &next))
+	if (deliver_find(s, &next) > 0)
 		n = next.len;
 	socket_unlock(s, locked);
 	socket_put(s);
@@ -447,8 +465,8 @@ int divert_nread(int fd)
 }
 
 /*
- * Would a receive find something? Not only what poll(2) sees, a record: it may be a fragment of a packet that is
- * not complete. But what is lent makes poll(2) see something whatever there is.
+ * Would a receive find something, or an end? Not only what poll(2) sees, a record: it may be a fragment of a packet
+ * that is not complete. But what is lent makes poll(2) see something whatever there is.
  */
 static ssize_t ready(struct dsock *s, void *arg, int flags)
 {
@@ -457,10 +475,11 @@ static ssize_t ready(struct dsock *s, void *arg, int flags)
 
 	(void)arg;
 	(void)flags;
-	if (!ring_arrived(&s->ring) && !s->whole && !s->shared->shut_read && !s->ring.holding)
+	if (!ring_arrived(&s->ring) && !s->whole && !s->shared->shut_read && !s->ring.holding &&
+	    !ring_is_down(&s->ring))
 		return -EAGAIN;
 	locked = socket_lock(s);
-	found = s->shared->shut_read || s->ring.holding || deliver_find(s, &next);
+	found = s->ring.holding || deliver_find(s, &next) != -EAGAIN;
 	socket_unlock(s, locked);
 	return found ? 1 : -EAGAIN;
 }

@@ -72,7 +72,7 @@ static unsigned long free_to(const struct ring *r)
 
 static unsigned long told(const struct ring *r)
 {
-	return free_to(r) - (r->looking ? HEADER : 0);
+	return free_to(r) - (r->looking || r->ended ? HEADER : 0);
 }
 
 /* The kernel wakes its readers when there was nothing before what it puts there. */
@@ -94,9 +94,13 @@ void ring_hold(struct ring *r, const unsigned long *at)
 
 void ring_share(struct ring *r)
 {
-	r->holding = r->looking = 0;
+	const int ended = r->ended;
+
+	r->holding = r->looking = r->ended = 0;
 	tell(r);
 	r->eager = 1;
+	if (ended)
+		ring_end(r);
 }
 
 void ring_unshare(struct ring *r)
@@ -181,11 +185,20 @@ void ring_sleep(struct ring *r)
 		tell(r);
 }
 
+/* No record, but it is not empty: poll(2) says so from now on. */
 void ring_end(struct ring *r)
 {
-	if (!r->eager)
+	if (!r->eager) {
+		r->ended = 1;
 		tell(r);
-	/* no record, but it is not empty: poll(2) says so from now on */
-	if (__atomic_load_n(r->producer, __ATOMIC_ACQUIRE) == *r->consumer)
+	} else if (__atomic_load_n(r->producer, __ATOMIC_ACQUIRE) == *r->consumer) {
 		__atomic_store_n(r->consumer, *r->consumer - HEADER, __ATOMIC_RELEASE);
+	}
+}
+
+void ring_restart(struct ring *r)
+{
+	r->ended = r->looking = 0;
+	r->at = r->seen = __atomic_load_n(r->producer, __ATOMIC_ACQUIRE);
+	tell(r);
 }

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "engine/layout.h"
+#include "engine/down.h"
 
 struct ring {
 	unsigned long *consumer; /* page that we write */
@@ -24,6 +24,7 @@ struct ring {
 	unsigned long at, seen;
 	int eager;   /* others read it too: tell always, know nothing */
 	int looking; /* tell a little less than it is: nobody is to be woken */
+	int ended;   /* the same, for good: it is to be readable */
 
 	/* What begins at hold and later is lent: it stays, and is not told, however far we are. */
 	unsigned long hold;
@@ -74,5 +75,18 @@ void ring_share(struct ring *r);
 void ring_unshare(struct ring *r);
 /* Nobody is to read any more: its descriptor is readable from now on. */
 void ring_end(struct ring *r);
+/* Somebody is, after all: what comes from now on. */
+void ring_restart(struct ring *r);
+
+/* Has the engine that writes to it been removed? Needs no lock. */
+static inline int ring_is_down(const struct ring *r)
+{
+	return __atomic_load_n(down_flag(r->consumer), __ATOMIC_ACQUIRE) != 0;
+}
+/* It has another one. */
+static inline void ring_set_up(struct ring *r)
+{
+	__atomic_store_n(down_flag(r->consumer), 0, __ATOMIC_RELEASE);
+}
 
 #endif

@@ -453,6 +453,15 @@ static bool can_wait(const struct dsock *s, struct outgoing *o, const struct des
 	return o->packet[0] >> 4 == 4 ? checksum_ip4_ok(o->packet) : !s->whole;
 }
 
+/*
+ * Is the engine gone that it was made in? lo would take the frame, and drop it. Another process that has the socket,
+ * too, may have bound it in the next one.
+ */
+static bool is_cut_off(const struct dsock *s)
+{
+	return ring_is_down(&s->ring) || (s->shared->bound && s->shared->mark != s->mark);
+}
+
 static ssize_t send_order(struct dsock *s, int fd, const struct iovec *iov, size_t iovs, int flags,
 			  const struct order *order)
 {
@@ -462,6 +471,8 @@ static ssize_t send_order(struct dsock *s, int fd, const struct iovec *iov, size
 
 	if (s->shared->shut_write)
 		return -EPIPE;
+	if (is_cut_off(s))
+		return -ENETDOWN;
 	if (flags & ~FLAGS)
 		return -EOPNOTSUPP;
 	rc = outgoing_check(&o, iov, iovs, s->shared->sndbuf);

@@ -330,6 +330,20 @@ static int bind_bypass(struct dsock *s, struct engine *e)
 	return 0;
 }
 
+/* To a port of an engine that is there. */
+static bool is_bound(const struct dsock *s)
+{
+	return s->shared->bound && !ring_is_down(&s->ring);
+}
+
+/* The ring is bound to another engine than the one that was removed. */
+static void begin_again(struct dsock *s)
+{
+	s->shared->down = false;
+	ring_set_up(&s->ring);
+	loans_settle(s);
+}
+
 /* 0, or -1 and errno. */
 static int bind_port(struct dsock *s, int fd, uint32_t key)
 {
@@ -349,18 +363,25 @@ static int bind_port(struct dsock *s, int fd, uint32_t key)
 		engine_close(&e);
 		return refuse_errno(-rc, "bind");
 	}
+	if (sh->down)
+		ring_restart(&s->ring);
 	rc = engine_port_bind(&e, key, fd, sh->on & SOCKET_REUSEPORT, &sh->conf, &slot, &stats);
 	if (rc) {
+		if (sh->down)
+			ring_end(&s->ring);
 		engine_close(&e);
 		return refuse_engine(-rc);
 	}
-	if (sh->bound)
+	if (is_bound(s))
 		engine_port_release(&e, sh->key, sh->slot);
+	else
+		begin_again(s);
 	back_account(s->back, stats);
 	back_account(s->back_gso, stats);
 	s->stats = stats;
 	sh->key = key;
 	sh->slot = slot;
+	sh->mark = s->mark;
 	sh->bound = true;
 	rc = bind_bypass(s, &e);
 	/* interfaces that have appeared since the engine was loaded */
@@ -380,7 +401,7 @@ int divert_bind(int fd, const struct sockaddr *addr, socklen_t len)
 		return refuse(ENOTSOCK, "descriptor %d is no divert socket", fd);
 	rc = port_of(s, addr, len, &key);
 	locked = socket_lock(s);
-	if (!rc && !(s->shared->bound && s->shared->key == key))
+	if (!rc && !(is_bound(s) && s->shared->key == key))
 		rc = bind_port(s, fd, key);
 	saved = errno;
 	socket_unlock(s, locked);

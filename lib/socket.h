@@ -30,9 +30,11 @@ struct shared {
 	pthread_mutex_t lock; /* robust: whoever holds it may be killed */
 	uint32_t segment;     /* of the record at the head of the ring, the next one to deliver */
 	bool shut_read, shut_write;
+	bool down; /* all is read that came before the engine was removed: ring_is_down() */
 
 	bool bound;
-	uint32_t key; /* port, with DIVERT_KEY_V6 */
+	uint32_t mark; /* of the engine that it is bound in */
+	uint32_t key;  /* port, with DIVERT_KEY_V6 */
 	uint32_t slot;
 	struct divert_socket conf; /* what the kernel half knows of its options, once it is bound */
 

@@ -131,8 +131,8 @@ is "interceptor ends: -q" "$(ended quiet -q 2>/dev/null)" ""
 
 reflect one r 2000
 reflect two r 2001
-told "unload while sockets are bound" "divertctl: sockets were bound to ports 2000, 2001: they receive nothing more, and \
-wait for ever: restart reflect (${pid_one:-}), reflect (${pid_two:-})" divertctl unload
+told "unload while sockets are bound" "divertctl: sockets were bound to ports 2000, 2001: whatever receives or \
+sends by them fails from now on (Network is down): restart reflect (${pid_one:-}), reflect (${pid_two:-})" divertctl unload
 is "unload while sockets are bound: it is done" "$(q divertctl status)" "engine: not loaded"
 stop one
 stop two

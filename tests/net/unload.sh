@@ -126,6 +126,8 @@ fi
 
 r ipfw -q add 100 divert 2000 icmp from any to 10.2.0.1 in icmptypes 8
 reflect three r 2000
+# shellcheck disable=SC2154 # reflect sets it
+kill -STOP "$pid_three" # it does not see what happens
 remember
 works "unload while a socket is bound" r divertctl unload
 works "then packets pass it by" ping_ a 10.2.0.1
@@ -134,10 +136,72 @@ fails "in the engine that is loaded next nobody listens" ping_ a 10.2.0.1
 reflect four r 2000
 works "there its port is free" ping_ a 10.2.0.1
 stop four
-stop three
-is "the first socket has seen nothing of it" "$(count three received)" 0
+kill -CONT "$pid_three"
+wait "$pid_three"
+is "the first socket has seen nothing of it, but for its own end" "$(cat "$TMP/three.err")" "reflect: receive: ENETDOWN"
 wait_for 10 "the first engine's maps go with the socket" none_left "$progs" "$maps" &&
 	ok "the first engine's maps go with the socket"
+
+# ---- programs that wait when the engine goes ----
+
+works "each call, and bind again" r "$PROGS/lib_unloaded"
+
+# waits NAME COMMAND...: and sleeps; there is one socket for each
+waiting=() port=3000
+waits() {
+	start "$1" r "${@:2}"
+	waiting+=("$1")
+	port=$((port + 2))
+}
+asleep() { grep -q . "$TMP/$1.out" && [ "$(cat /proc/"$2"/task/*/stat | awk '{ print $3 }' | sort -u)" = S ]; }
+ended() { ! kill -0 "$1" 2>/dev/null; }
+for how in select pselect poll ppoll epoll pwait pwait2 edge oneshot child mixed; do
+	waits "$how" divert-run "$PROGS/waits" $how $port $((port + 1))
+done
+for how in SelectSelector PollSelector EpollSelector; do
+	waits "$how" divert-run python3 "$HERE/py_waits.py" $how $port $((port + 1))
+done
+waits python divert-run python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
+s.bind(("", int(sys.argv[1])))
+print("ready", flush=True)
+s.recv(1)' $port
+waits recvfrom divert-run "$PROGS/reflect" -p /dev/stdout $port
+waits libdivert "$PROGS/lib_reflect" -p /dev/stdout $port
+waits borrows "$PROGS/lib_reflect" -B -p /dev/stdout $port
+# two threads of each of two processes, one socket
+waits four divert-run python3 -c 'import os, socket, sys, threading
+def receive():
+    try:
+        s.recv(1)
+    except OSError as error:
+        print(error, file=sys.stderr, flush=True)
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
+s.bind(("", int(sys.argv[1])))
+child = os.fork()
+threads = [threading.Thread(target=receive) for _ in range(2)]
+[thread.start() for thread in threads]
+print("ready", flush=True)
+[thread.join() for thread in threads]
+if child:
+    os.waitpid(child, 0)
+sys.exit(1)' $port
+waits interceptor sh -c "echo ready; exec interceptor -q $port"
+for name in "${waiting[@]}"; do
+	eval "pid=\$pid_$name"
+	wait_for 10 "$name sleeps" asleep "$name" "$pid"
+done
+works "unload while they wait" r divertctl unload
+for name in "${waiting[@]}"; do
+	eval "pid=\$pid_$name"
+	wait_for 10 "$name: ends" ended "$pid"
+	wait "$pid"
+	is "$name: its receive has failed" $? 1
+	like "$name: its errno" "$(cat "$TMP/$name.err")" "ENETDOWN|Network is down"
+done
+is "two threads of two processes: each is told" "$(grep -c "Network is down" "$TMP/four.err")" 4
+like "interceptor says why" "$(cat "$TMP/interceptor.err")" \
+	"interceptor: receiving: Network is down: the engine was removed \('divertctl unload'\); start interceptor again"
 
 # ---- interfaces that are gone ----
 

@@ -190,9 +190,9 @@ int command_unload(int argc, char **argv)
 		return engine_failed(rc);
 	if (bound)
 		fprintf(stderr,
-			"divertctl: sockets were bound to port%s %s: they receive nothing more, "
-			"and "
-			"wait for ever: restart %s\n",
-			bound > 1 ? "s" : "", ports, *names ? names : "their programs");
+			"divertctl: sockets were bound to port%s %s: whatever receives or sends by "
+			"them fails from now on (%s): restart %s\n",
+			bound > 1 ? "s" : "", ports, strerror(ENETDOWN),
+			*names ? names : "their programs");
 	return EXIT_OK;
 }

@@ -190,6 +190,10 @@ static int drain(int fd, pcap_dumper_t *file)
 		n = divert_recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &len);
 		if (n < 0 && errno == EAGAIN)
 			return 0;
+		if (n < 0 && errno == ENETDOWN)
+			return complain("receiving",
+					"Network is down: the engine was removed ('divertctl "
+					"unload'); start interceptor again");
 		if (n < 0)
 			return complain("receiving", strerror(errno));
 		seen.received++;

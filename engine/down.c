@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "down.h"
+
+#include <linux/if_ether.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "back.h"
+
+static void set_flag(uint32_t ring_id)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	int fd = bpf_map_get_fd_by_id(ring_id);
+	void *at;
+
+	if (fd < 0)
+		return;
+	at = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at != MAP_FAILED) {
+		__atomic_store_n(down_flag(at), 1, __ATOMIC_RELEASE);
+		munmap(at, page);
+	}
+	close(fd);
+}
+
+/* Only the kernel half can. A full ring takes no more, but then nobody sleeps. */
+static void wake(const struct engine *e, uint32_t slot)
+{
+	struct divert_frame frame;
+
+	back_frame(&frame, ETH_P_IP);
+	frame.back.flags |= DIVERT_BACK_SET;
+	frame.back.tag = DIVERT_SET_WAKE;
+	frame.back.ifindex = slot;
+	(void)send(e->asker, &frame, sizeof(frame), 0);
+}
+
+void engine_down(struct engine *e)
+{
+	uint32_t slot, id;
+
+	for (slot = 0; slot < DIVERT_SOCKETS_MAX; slot++) {
+		if (bpf_map_lookup_elem(e->map[ENGINE_SOCKETS], &slot, &id))
+			continue;
+		/* also if it cannot be told; this opens the asker */
+		if (engine_slot_alive(e, slot)) {
+			set_flag(id);
+			wake(e, slot);
+		}
+	}
+}
