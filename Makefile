@@ -219,13 +219,16 @@ install-files:
 	install -m 644 LICENSE README.md CHANGELOG.md packaging/ipfw.rules $(DOC)
 	install -m 644 examples/* $(DOC)/examples
 
-# What install puts into an empty tree goes from the real one. Of directories, those that are
+# What install puts into an empty tree goes from the real one, links only if they lead where ours do: others
+# may have a page of that name, which install left alone. Of directories, those that are
 # ipdivert's own, and, if PREFIX is not one of the system's, those that are empty then.
 TREE := $(abspath $(B)/installed)
 uninstall:
 	$(Q)rm -rf $(TREE)
 	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(TREE) >/dev/null
-	cd $(TREE) && find . ! -type d -print0 | (cd $(abspath $(DESTDIR))/ && xargs -0 rm -f)
+	cd $(TREE) && find . -type f -print0 | (cd $(abspath $(DESTDIR))/ && xargs -0 rm -f)
+	cd $(TREE) && find . -type l -printf '%p %l\n' | (cd $(abspath $(DESTDIR))/ && while read -r f to; do \
+		[ "$$(readlink "$$f")" != "$$to" ] || rm -f "$$f" || exit 1; done)
 	cd $(TREE) && find .$(PREFIX) -mindepth 1 -depth -type d $(if $(filter-out /usr /usr/local,$(PREFIX)),, \
 		\( -path '*/divert-compat*' -o -path '*/doc/ipdivert*' \)) -print0 | \
 		(cd $(abspath $(DESTDIR))/ && xargs -0 -r rmdir --ignore-fail-on-non-empty 2>/dev/null || true)

@@ -84,6 +84,12 @@ like "a relative PREFIX: files name it in full" "$(cat "$second/out/lib/pkgconfi
 tree() { (cd "$1" && find . | sort); }
 mkdir -p "$place/share/doc/other" "$place/lib/systemd/system"
 touch "$place/bin/mine" "$place/lib/systemd/system/mine.service"
+# pages of names that ours has, too, which install leaves alone
+echo mine >"$TMP/other.3"
+install -m 644 "$TMP/other.3" "$place/share/man/man3/other.3"
+ln -sf other.3 "$place/share/man/man3/divert_recv.3"
+install -m 644 "$TMP/other.3" "$place/share/man/man3/divert_send.3"
+works "make install again: pages of others are there" make_ install PREFIX="$place" LIBDIR="$place/lib/some-linux-gnu"
 works "make uninstall" make_ uninstall PREFIX="$place" LIBDIR="$place/lib/some-linux-gnu"
 is "only what is somebody else's is left" "$(tree "$place")" ".
 ./bin
@@ -94,7 +100,13 @@ is "only what is somebody else's is left" "$(tree "$place")" ".
 ./lib/systemd/system/mine.service
 ./share
 ./share/doc
-./share/doc/other"
+./share/doc/other
+./share/man
+./share/man/man3
+./share/man/man3/divert_recv.3
+./share/man/man3/divert_send.3
+./share/man/man3/other.3"
+is "pages of others are as they were" "$(sort -u "$place"/share/man/man3/*)" mine
 works "make uninstall: DESTDIR" make_ uninstall PREFIX=/opt/ipdivert DESTDIR="$one"
 is "nothing is left but the prefix" "$(tree "$one")" ".
 ./opt
