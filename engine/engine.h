@@ -204,8 +204,8 @@ int engine_holders(const struct engine *e, int slot, char *text, size_t size);
 void engine_program(const char *pid, char *text, size_t size);
 
 /*
- * Ordinary raw sockets of this network namespace with divert's protocol numbers, and the programs that have them, as
- * engine_holders() (engine/raw.c). How many.
+ * Ordinary raw sockets of this network namespace with divert's protocol numbers, and programs that have them, as
+ * engine_holders(), at least one for each that /proc shows (engine/raw.c). How many.
  */
 int engine_raw_sockets(char *text, size_t size);
 

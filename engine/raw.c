@@ -12,7 +12,8 @@
 
 struct raws {
 	unsigned long inode[INODES];
-	int n;
+	bool found[INODES]; /* a process has it */
+	int n, left;	    /* not found yet */
 };
 
 /* The kernel takes protocol 258 for any other, and shows it where TCP has its port: "00000000:0102". */
@@ -32,7 +33,21 @@ static void list(const char *path, struct raws *raws)
 		fclose(f);
 }
 
-static bool has(const char *pid, const struct raws *raws)
+static bool is_one(struct raws *raws, unsigned long inode)
+{
+	int i;
+
+	for (i = 0; i < raws->n && raws->inode[i] != inode; i++)
+		;
+	if (i == raws->n)
+		return false;
+	raws->left -= !raws->found[i];
+	raws->found[i] = true;
+	return true;
+}
+
+/* All of its descriptors: it may have several of the sockets. */
+static bool has(const char *pid, struct raws *raws)
 {
 	const struct dirent *entry;
 	unsigned long inode;
@@ -40,17 +55,14 @@ static bool has(const char *pid, const struct raws *raws)
 	bool found = false;
 	ssize_t len;
 	DIR *dir;
-	int i;
 
 	snprintf(path, sizeof(path), "/proc/%.16s/fd", pid);
 	dir = opendir(path);
-	while (dir && !found && (entry = readdir(dir))) {
+	while (dir && raws->left && (entry = readdir(dir))) {
 		len = readlinkat(dirfd(dir), entry->d_name, to, sizeof(to) - 1);
 		to[len < 0 ? 0 : len] = '\0';
-		if (sscanf(to, "socket:[%lu]", &inode) != 1)
-			continue;
-		for (i = 0; i < raws->n; i++)
-			found |= raws->inode[i] == inode;
+		if (sscanf(to, "socket:[%lu]", &inode) == 1)
+			found |= is_one(raws, inode);
 	}
 	if (dir)
 		closedir(dir);
@@ -66,8 +78,9 @@ int engine_raw_sockets(char *text, size_t size)
 	*text = '\0';
 	list("/proc/net/raw", &raws);
 	list("/proc/net/raw6", &raws);
+	raws.left = raws.n;
 	proc = raws.n ? opendir("/proc") : NULL;
-	while (proc && (entry = readdir(proc)))
+	while (proc && raws.left && (entry = readdir(proc)))
 		if (isdigit((unsigned char)*entry->d_name) && has(entry->d_name, &raws))
 			engine_program(entry->d_name, text, size);
 	if (proc)

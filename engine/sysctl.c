@@ -83,6 +83,9 @@ static int open_lock(void)
 		return fd;
 	if (errno == EACCES || errno == EPERM)
 		return engine_fail_privilege();
+	if (errno == ENOENT) /* which would say that no engine is loaded */
+		return engine_fail(-ENODEV, "%s is not there: 'mount -t proc proc /proc'",
+				   LOCK_FILE);
 	return engine_fail_errno(-errno, "%s has to be open for writing", LOCK_FILE);
 }
 

@@ -60,6 +60,13 @@ reflect busy r 2000
 q unshare -m sh -c "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys &&
 	exec divert-run $PROGS/reflect 2001" >"$TMP/out" 2>&1
 is "/proc/sys is read-only, the engine loaded: errno" "$(cat "$TMP/out")" "reflect: bind: EROFS"
+q unshare -m sh -c "mount -t tmpfs none /proc && exec $PROGS/lib_reflect 2001" >"$TMP/out" 2>&1
+like "/proc is not mounted: errno" "$(cat "$TMP/out")" "^lib_reflect: .*: No such device$"
+for command in "divertctl unload" "divertctl set trains on"; do
+	says "/proc is not mounted: $command" 1 \
+		"/proc/sys/net/ipv4/route/flush is not there: 'mount -t proc proc /proc'$" \
+		unshare -m sh -c "mount -t tmpfs none /proc && exec $command"
+done
 says "port in use: by whom" 1 "^interceptor: port 2000: reflect \(${pid_busy:-}\) is bound to it: end it" \
 	interceptor 2000
 says "port in use: with divert-run -v" 1 "libdivert: bind: port 2000: reflect \(${pid_busy:-}\)" \
@@ -106,6 +113,16 @@ wait_for 10 "a raw socket" grep -q made "$TMP/plain.out"
 told "a program without divert-run" "$(dropped "port 2005")
 ipfw: python3 (${pid_plain:-}) has an ordinary raw socket of protocol 258 or 254: start it with 'divert-run' to have it listen" \
 	ipfw add 105 divert 2005 ip from any to 10.9.9.9
+start plain2 r python3 -c 'import socket, time
+s = [socket.socket(socket.AF_INET, socket.SOCK_RAW, p) for p in (258, 254)]
+print("made", flush=True)
+time.sleep(1000)'
+wait_for 10 "raw sockets" grep -q made "$TMP/plain2.out"
+if [ "${pid_plain:-}" -lt "${pid_plain2:-}" ]; then set -- "$pid_plain" "$pid_plain2"; else set -- "$pid_plain2" "$pid_plain"; fi
+told "two programs without divert-run" "$(dropped "port 2005")
+ipfw: python3 ($1), python3 ($2) have ordinary raw sockets of protocol 258 or 254: start them with 'divert-run' to have them listen" \
+	ipfw add 106 divert 2005 ip from any to 10.9.9.9
+stop plain2
 like "a program without divert-run: divertctl status" "$(q divertctl status)" \
 	"ordinary raw sockets of protocol 258 or 254: python3 \(${pid_plain:-}\)
   nothing is diverted to them: start the program with 'divert-run'"

@@ -57,6 +57,7 @@ void tell_unheard(struct session *s)
 {
 	uint16_t *port = calloc(s->change->rules.n + 1, sizeof(*port));
 	char text[UNHEARD_TEXT], names[256];
+	bool several;
 	int n;
 
 	n = port ? unheard_ports(&s->change->engine, port, added_ports(s, port)) : 0;
@@ -66,11 +67,16 @@ void tell_unheard(struct session *s)
 			"ipfw: nobody listens on divert %s: packets that match are dropped until a "
 			"program does; 'bypass' in the rule lets them pass\n",
 			text);
-		if (engine_raw_sockets(names, sizeof(names)))
+		if (engine_raw_sockets(names, sizeof(names))) {
+			several = strstr(names, "), ");
 			fprintf(stderr,
-				"ipfw: %s has an ordinary raw socket of protocol 258 or 254: start "
-				"it with 'divert-run' to have it listen\n",
-				*names ? names : "a program");
+				"ipfw: %s %s of protocol 258 or 254: start %s with 'divert-run' to "
+				"have %s listen\n",
+				*names ? names : "a program",
+				several ? "have ordinary raw sockets"
+					: "has an ordinary raw socket",
+				several ? "them" : "it", several ? "them" : "it");
+		}
 	}
 	free(port);
 }
