@@ -193,8 +193,9 @@ int divert_close(int fd);
  * it gets one, the highest and 100 more. The answer is the rule's number. With DIVERT_RULE_OWNED the rule goes
  * with this process: it is without effect from the moment that the process ends or execs another program, however
  * it ends, and gone with the next change to the rules. A child of fork(2) is another process.
- * EINVAL: words, or flags. EPERM, EPROTONOSUPPORT, EPROTO as of divert_socket(). ENOSPC: too many rules, ports or
- * owners. E2BIG, ENOMEM, EMFILE. The rules of the network namespace change as a whole, or not at all.
+ * EINVAL: words, or flags. EFAULT: NULL for words. EPERM, EPROTONOSUPPORT, EPROTO as of divert_socket(). ENOSPC:
+ * too many rules, ports or owners. E2BIG, ENOMEM, EMFILE. The rules of the network namespace change as a whole, or
+ * not at all.
  */
 int divert_rule_add(const char *words, int flags);
 #define DIVERT_RULE_OWNED 1

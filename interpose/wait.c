@@ -46,7 +46,7 @@ static bool concerns(const struct pollfd *fds, nfds_t n)
 	bool does = false;
 	nfds_t i;
 
-	if (!children_watched())
+	if (!children_watched() || !fds) /* NULL: the kernel says what it is */
 		return false;
 	for (i = 0; i < n && !divert_is_inner(fds[i].fd); i++)
 		does |= asks_to_write(&fds[i]) || asks_to_read(&fds[i]);
@@ -123,7 +123,7 @@ static int at_hand(struct pollfd *fds, nfds_t n, bool wait)
 	int ours = 0, readers = 0, ready = 0;
 	nfds_t i;
 
-	if (!children_watched())
+	if (!children_watched() || !fds)
 		return 0;
 	for (i = 0; i < n; i++)
 		if (fds[i].fd < 0 || divert_is(fds[i].fd)) {

@@ -103,6 +103,8 @@ int divert_rule_add(const char *words, int flags)
 
 	if (flags & ~DIVERT_RULE_OWNED)
 		return refuse(EINVAL, "unknown flags");
+	if (!words)
+		return refuse(EFAULT, "the words are NULL; expected those of ipfw(8)");
 	if (rule_parse(behind_add(words), &r, error()))
 		return refuse_rule();
 	c = change_open(ENGINE_LOAD | ENGINE_LOCK, error());

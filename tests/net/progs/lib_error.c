@@ -66,6 +66,10 @@ int main(void)
 	must_say(said);
 	pthread_create(&t, NULL, other_thread, "");
 	pthread_join(t, NULL);
+	/* no words are no rule */
+	if (divert_rule_add(NULL, 0) != -1 || errno != EFAULT ||
+	    !strstr(divert_rule_error(), "words are NULL"))
+		must_say(divert_rule_error());
 	/* no descriptors left for what they need inside */
 	none.rlim_cur = none.rlim_max = fd2 + 1;
 	setrlimit(RLIMIT_NOFILE, &none);

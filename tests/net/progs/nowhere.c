@@ -6,9 +6,11 @@
 #include "check.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #pragma GCC diagnostic ignored "-Wnonnull"
 #pragma GCC diagnostic ignored "-Wstringop-overread"
@@ -95,6 +97,26 @@ static void vectors(void)
 	is("sendmmsg of none", sendmmsg(divert, null, 0, 0), 0);
 }
 
+/* With a divert socket about, poll is the interposer's; without descriptors it is a way to sleep. */
+static void polls(void)
+{
+	const struct timespec t = {.tv_nsec = 20000000};
+	struct timespec before, after;
+	long ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	is("poll of none", poll(null, 0, 20), 0);
+	is("ppoll of none", ppoll(null, 0, &t, NULL), 0);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+	is("poll and ppoll of none take their time", ms >= 39, 1);
+	is("poll of none, without waiting", poll(null, 0, 0), 0);
+	fails_with("poll", EFAULT, poll(null, 1, 0));
+	fails_with("poll, waiting", EFAULT, poll(null, 1, 1000));
+	fails_with("ppoll", EFAULT, ppoll(null, 1, &t, NULL));
+	fails_with("poll of too many", EINVAL, poll(null, 1u << 30, 0));
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_in in = address4("0.0.0.0", argc == 2 ? (unsigned int)atoi(argv[1]) : 0);
@@ -105,6 +127,7 @@ int main(int argc, char **argv)
 	addresses();
 	options();
 	vectors();
+	polls();
 	is("it is bound as it was", getsockname(divert, (void *)&in, &len) == 0 && in.sin_port,
 	   htons((uint16_t)atoi(argv[1])) != 0);
 	return check_failed;
