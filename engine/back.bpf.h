@@ -68,12 +68,19 @@ static __always_inline __u32 entry_segments(struct __sk_buff *skb, __u32 link_le
 	return gso_size ? (skb->len - head + gso_size - 1) / gso_size : 1;
 }
 
+/* What is known of a packet that was written back where its hook meets it. */
+struct entry {
+	__u32 tag;
+	__u32 recv_ifindex; /* of one on its way out */
+	__u32 stats;	    /* the sender's counters */
+	__u32 n;	    /* as how many packets it counts */
+};
+
 /*
  * Was the packet written back: ENTRY_BACK, ENTRY_ALONE, 0? A packet of another namespace, or left-overs
  * of the stack in cb[], do not know the key. It serves once, and is wiped.
  */
-static __always_inline int entry_take(volatile struct __sk_buff *skb, __u32 *tag,
-				      __u32 *recv_ifindex)
+static __always_inline int entry_take(volatile struct __sk_buff *skb, struct entry *e)
 {
 	__u32 entry;
 
@@ -82,16 +89,16 @@ static __always_inline int entry_take(volatile struct __sk_buff *skb, __u32 *tag
 	entry = skb->cb[2] & (ENTRY_BACK | ENTRY_ALONE);
 	if (!entry)
 		return 0;
-	*tag = skb->cb[2] & 0xffff;
+	e->tag = skb->cb[2] & 0xffff;
 	if (skb->cb[2] >> ENTRY_NUMBER)
 		entry_met(skb->cb[2] >> ENTRY_NUMBER);
-	*recv_ifindex = skb->cb[3];
+	e->recv_ifindex = skb->cb[3];
+	e->stats = skb->cb[4];
+	e->n = skb->cb[2] & ENTRY_JOINED ? entry_segments((void *)skb, skb_link_len((void *)skb))
+					 : 1;
 	/* what was written and never came here was lost on the way: see DIVERT_N_LOST */
 	if (entry == ENTRY_BACK)
-		count_late(skb->cb[4], DIVERT_N_ENTERED,
-			   skb->cb[2] & ENTRY_JOINED
-				   ? entry_segments((void *)skb, skb_link_len((void *)skb))
-				   : 1);
+		count_late(e->stats, DIVERT_N_ENTERED, e->n);
 	skb->cb[0] = 0;
 	skb->cb[1] = 0;
 	skb->cb[2] = 0;
@@ -139,7 +146,7 @@ static __always_inline void hops_set(struct __sk_buff *skb, __u8 hops)
  *
  * Is the packet one of the train that is on its way here? Once.
  */
-static __always_inline int train_take(struct __sk_buff *skb, __u32 *tag)
+static __always_inline int train_take(struct __sk_buff *skb, struct entry *e)
 {
 	struct train_mac *from = (void *)(long)skb->data + ETH_ALEN;
 	struct train_pass *pass;
@@ -153,10 +160,12 @@ static __always_inline int train_take(struct __sk_buff *skb, __u32 *tag)
 	    !pass->car[place].there)
 		return 0;
 	pass->car[place].there = 0;
-	*tag = pass->car[place].tag;
+	e->tag = pass->car[place].tag;
+	e->stats = pass->car[place].stats;
+	e->n = 1;
 	skb->mark = pass->car[place].mark;
 	hops_set(skb, pass->car[place].hops);
-	count_late(pass->car[place].stats, DIVERT_N_ENTERED, 1);
+	count_late(e->stats, DIVERT_N_ENTERED, 1);
 	return 1;
 }
 

@@ -22,6 +22,7 @@
 
 #include "back.bpf.h"
 #include "batch.bpf.h"
+#include "martian.bpf.h"
 #include "rules.bpf.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -69,20 +70,24 @@ static __noinline int in(struct __sk_buff *skb, int kind, int back, __u32 tag)
 SEC("tc")
 int divert_in(struct __sk_buff *skb)
 {
-	__u32 tag = 0, recv_ifindex;
-	int version = ip_version(skb), back, kind;
+	int version = ip_version(skb), back, kind, verdict = TC_ACT_UNSPEC;
+	struct entry entry = {};
 
 	if (!version)
 		return TC_ACT_UNSPEC;
-	back = entry_take(skb, &tag, &recv_ifindex);
+	back = entry_take(skb, &entry);
 	if (back)
 		set_type(skb, version);
-	else if (train_take(skb, &tag))
+	else if (train_take(skb, &entry))
 		back = ENTRY_BACK;
 	else if (skb->pkt_type == PACKET_OTHERHOST || skb_dev_is_port(skb))
 		return TC_ACT_UNSPEC;
-	kind = rules_ask(skb, version, 0, tag);
-	return kind == RULES_NONE ? TC_ACT_UNSPEC : in(skb, kind, back, tag);
+	kind = rules_ask(skb, version, 0, entry.tag);
+	if (kind != RULES_NONE)
+		verdict = in(skb, kind, back, entry.tag);
+	if (back && verdict == TC_ACT_UNSPEC)
+		martian_count(skb, version, entry.stats, entry.n);
+	return verdict;
 }
 
 /* On the way out. recv_ifindex: where it was received, or 0. noinline: the way back needs none of its stack. */
@@ -134,24 +139,24 @@ static __always_inline int back_frame(struct __sk_buff *skb, int version, struct
 }
 
 /* What back_alone() has sent here. */
-static __always_inline int alone(struct __sk_buff *skb, int version, __u32 tag, __u32 recv_ifindex)
+static __always_inline int alone(struct __sk_buff *skb, int version, const struct entry *entry)
 {
 	struct divert_back back = {
 		.flags = DIVERT_BACK_FRAME | DIVERT_BACK_OUT,
 		.hops = skb_hops(skb),
-		.tag = tag,
-		.ifindex = recv_ifindex,
+		.tag = entry->tag,
+		.ifindex = entry->recv_ifindex,
 		.mark = skb->mark,
 	};
 
-	skb->priority = skb->cb[4];
+	skb->priority = entry->stats;
 	return back_out(skb, version, &back);
 }
 
 SEC("tc")
 int divert_out(struct __sk_buff *skb)
 {
-	__u32 tag = 0, recv_ifindex = skb->ingress_ifindex;
+	struct entry entry = {.recv_ifindex = skb->ingress_ifindex};
 	int version = ip_version(skb), known = 0, kind, rc;
 	struct divert_back back;
 
@@ -160,15 +165,16 @@ int divert_out(struct __sk_buff *skb)
 		if (rc != TC_ACT_OK)
 			return rc;
 		known = 1;
-		tag = back.tag;
-		recv_ifindex = back.ifindex;
+		entry.tag = back.tag;
+		entry.recv_ifindex = back.ifindex;
 	} else if (version) {
-		known = entry_take(skb, &tag, &recv_ifindex);
+		known = entry_take(skb, &entry);
 		if (known == ENTRY_ALONE)
-			return alone(skb, version, tag, recv_ifindex);
+			return alone(skb, version, &entry);
 	}
 	if (!version || (!known && skb_dev_is_port(skb)))
 		return TC_ACT_UNSPEC;
-	kind = rules_ask(skb, version, 1, tag);
-	return kind == RULES_NONE ? TC_ACT_UNSPEC : out(skb, kind, known, tag, recv_ifindex);
+	kind = rules_ask(skb, version, 1, entry.tag);
+	return kind == RULES_NONE ? TC_ACT_UNSPEC
+				  : out(skb, kind, known, entry.tag, entry.recv_ifindex);
 }

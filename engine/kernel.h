@@ -10,6 +10,7 @@
 #define KERNEL __attribute__((preserve_access_index))
 
 #define IFF_UP_BIT	     1u
+#define IFF_LOOPBACK_BIT     8u
 #define IFF_SLAVE_BIT	     0x800u	/* port of a bond, by flags */
 #define IFF_BRIDGE_PORT_BIT  (1u << 9)	/* by priv_flags */
 #define IFF_OVS_DATAPATH_BIT (1u << 10) /* port of Open vSwitch */
@@ -36,7 +37,17 @@ struct ns_common {
 	unsigned int inum;
 } KERNEL;
 
+typedef struct {
+	int counter;
+} KERNEL atomic_t;
+
+struct ipv4_devconf {
+	int data[32]; /* IPV4_DEVCONF_..., from 1 on */
+} KERNEL;
+
 struct netns_ipv4 {
+	struct ipv4_devconf *devconf_all;
+	atomic_t dev_addr_genid; /* changes with each change of addresses */
 	_Bool fib_has_custom_rules;
 	__u8 sysctl_fib_multipath_hash_policy;
 } KERNEL;
@@ -84,6 +95,7 @@ struct inet6_dev {
 
 struct in_device {
 	struct in_ifaddr *ifa_list;
+	struct ipv4_devconf cnf;
 } KERNEL;
 
 struct netdev_rx_queue {

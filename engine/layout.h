@@ -16,7 +16,7 @@
  * marked below (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
  */
 #ifndef DIVERT_LAYOUT
-#define DIVERT_LAYOUT 13 /* of everything in this file */
+#define DIVERT_LAYOUT 14 /* of everything in this file */
 #endif
 
 #define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name, and 1 */
@@ -190,6 +190,7 @@ enum divert_cause {
 	DIVERT_N_ENTERED,      /* ... and met by its interface's hook again */
 	DIVERT_N_BY_TRAIN,     /* of those written inbound: in trains */
 	DIVERT_N_JOINED,       /* of those written: as a part of one large packet */
+	DIVERT_N_MARTIAN,      /* written inbound with addresses for which the stack drops it */
 	/*
 	 * Written and not met again. Not counted, but worked out when it is asked for: the stack
 	 * drops without a word what a processor has beyond net.core.netdev_max_backlog, or what

@@ -23,7 +23,33 @@ struct own {
 	 * on the stack and stays one that time is to it 0 for ever, and what asks for it is taken out.
 	 */
 	__u32 *found;
+	struct own_seen *seen; /* every IPv4 address is entered there; or NULL */
 };
+
+/*
+ * Which IPv4 addresses this host may have, by hash, so that one that it has not costs no walk. The processor's own;
+ * net.ipv4.dev_addr_genid changes with each change of addresses. A slot that does not say `stamp` has none.
+ */
+#define OWN_SLOTS 2048
+
+struct own_seen {
+	__u32 stamp; /* the genid, and 1 */
+	__u32 slot[OWN_SLOTS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct own_seen);
+} own_seen SEC(".maps");
+
+static __always_inline __u32 *own_slot(struct own_seen *seen, __be32 addr)
+{
+	__u32 hash = bpf_ntohl(addr) * 0x9e3779b1u; /* 2^32 by the golden ratio */
+
+	return &seen->slot[hash / (0x100000000ull / OWN_SLOTS) % OWN_SLOTS];
+}
 
 /* What stands in READ is looked up in the kernel's types: nothing of ours may be. */
 static __always_inline __u64 own_next(__u64 at)
@@ -55,7 +81,9 @@ static __always_inline void own_compare4(struct own *o)
 {
 	struct in_ifaddr *ifa = AS(in_ifaddr, o->ifa);
 
-	if (o->network)
+	if (o->seen)
+		*own_slot(o->seen, READ(ifa, ifa_local)) = o->seen->stamp;
+	else if (o->network)
 		*o->found = !((READ(ifa, ifa_address) ^ o->addr[0]) & READ(ifa, ifa_mask));
 	else
 		*o->found = READ(ifa, ifa_local) == o->addr[0];
@@ -147,6 +175,33 @@ static __noinline __u32 own_address(struct __sk_buff *ctx, struct net_device *de
 	}
 	bpf_loop(OWN_STEPS, own_step, &o, 0);
 	return d->own;
+}
+
+/* May this be an IPv4 address of the host? If not, it is none. */
+static __noinline int own_maybe4(struct __sk_buff *ctx, __be32 addr)
+{
+	struct sk_buff *skb = skb_of(ctx);
+	struct net_device *dev = READ(skb, dev);
+	struct net *net = READ(dev, nd_net.net);
+	__u32 zero = 0, stamp = READ(net, ipv4.dev_addr_genid.counter) + 1;
+	struct own_seen *seen = bpf_map_lookup_elem(&own_seen, &zero);
+	struct desk *d = desk();
+	struct own o = {};
+
+	if (!seen || !d)
+		return 1;
+	if (seen->stamp != stamp) {
+		seen->stamp = stamp;
+		o.seen = seen;
+		o.found = &d->own;
+		d->own = 0;
+		/* this interface's twice: see `found` of an ifa that is 0 at first */
+		own_addresses(&o, dev);
+		o.last_dev = (__u64)net + bpf_core_field_offset(struct net, dev_base_head);
+		o.dev = (__u64)READ(net, dev_base_head.next);
+		bpf_loop(OWN_STEPS, own_step, &o, 0);
+	}
+	return *own_slot(seen, addr) == stamp;
 }
 
 /* A global address of the interface that the packet is on, if it has one: they come first in the list. */

@@ -40,6 +40,9 @@ static const struct {
 	[DIVERT_N_ENTERED] = {"entered", "written, and past its tag in the rules"},
 	[DIVERT_N_BY_TRAIN] = {"by-train", "written inbound, many at a time"},
 	[DIVERT_N_JOINED] = {"joined", "segments written that went as one large packet"},
+	[DIVERT_N_MARTIAN] = {"martian",
+			      "written inbound with a source or destination that no interface "
+			      "takes: dropped by the stack"},
 	[DIVERT_N_LOST] = {"lost-on-entry",
 			   "written, but lost in the stack (backlog, neighbour), or waiting there"},
 };

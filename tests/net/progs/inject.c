@@ -26,6 +26,7 @@
 static const char usage_text[] =
 	"usage: inject [options]        (the packet as hex on stdin)\n"
 	"       inject [options] -4 SRC DST | -6 SRC DST\n"
+	"       inject -b      (by one socket: the options of each packet on a line of stdin)\n"
 	"the packet: UDP, or with -i ICMP echo request; its checksums are right\n"
 	"  -p PORT   destination port (9); -s PORT: source port (4000); with -i: sequence and id\n"
 	"  -l BYTES  payload (16): abcdefgh...; up to 65507, with -6 up to 65527\n"
@@ -44,12 +45,17 @@ static const char usage_text[] =
 	"  -n COUNT  send it that often (1)\n"
 	"Prints `ok LENGTH`, status 0, or the name of the errno at the first failure, status 1.\n";
 
-static struct {
+struct options {
 	int version; /* 4, 6; 0: from stdin */
 	const char *src, *dst, *ifname, *addr;
 	bool icmp, df, bad_sum, null, v6_socket;
 	long dport, sport, payload, ttl, tag, protocol, count;
-} opt = {.dport = 9, .sport = 4000, .payload = 16, .ttl = 64, .protocol = 258, .count = 1};
+};
+
+static const struct options defaults =
+	{.dport = 9, .sport = 4000, .payload = 16, .ttl = 64, .protocol = 258, .count = 1};
+
+static struct options opt;
 
 static uint8_t packet[PACKET_MAX];
 
@@ -73,6 +79,8 @@ static void parse(int argc, char **argv)
 {
 	int c;
 
+	opt = defaults;
+	optind = 0; /* once more from the start */
 	while ((c = getopt(argc, argv, "4:6:p:s:l:iT:FCNI:a:t:fP:n:h")) != -1) {
 		switch (c) {
 		case '4':
@@ -290,7 +298,13 @@ static int report_errno(void)
 	return 1;
 }
 
-int main(int argc, char **argv)
+static int open_socket(void)
+{
+	return socket(opt.v6_socket ? AF_INET6 : AF_INET, SOCK_RAW, (int)opt.protocol);
+}
+
+/* What the options say, by this socket. */
+static int send_packets(int fd)
 {
 	struct sockaddr_in to4 = {0};
 	struct sockaddr_in6 to6 = {0};
@@ -298,9 +312,8 @@ int main(int argc, char **argv)
 	socklen_t tolen;
 	ssize_t n = 0;
 	size_t len;
-	int fd;
 
-	parse(argc, argv);
+	memset(packet, 0, 64); /* the headers of the one before */
 	len = opt.version == 4	 ? build4(packet)
 	      : opt.version == 6 ? build6(packet)
 				 : read_hex(packet);
@@ -318,9 +331,6 @@ int main(int argc, char **argv)
 		tolen = 0;
 	}
 
-	fd = socket(opt.v6_socket ? AF_INET6 : AF_INET, SOCK_RAW, (int)opt.protocol);
-	if (fd < 0)
-		return report_errno();
 	for (long i = 0; i < opt.count; i++) {
 		n = sendto(fd, packet, len, 0, to, tolen);
 		if (n < 0)
@@ -330,7 +340,42 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
-	close(fd);
 	printf("ok %zd\n", n);
 	return 0;
+}
+
+static int send_lines(void)
+{
+	char line[256], *word[32] = {"inject"};
+	int fd = open_socket(), words;
+
+	if (fd < 0)
+		return report_errno();
+	setlinebuf(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		words = 1;
+		for (char *w = strtok(line, " \n"); w && words < 31; w = strtok(NULL, " \n"))
+			word[words++] = w;
+		word[words] = NULL;
+		parse(words, word);
+		send_packets(fd);
+	}
+	close(fd);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	int fd, rc;
+
+	opt = defaults;
+	if (argc == 2 && !strcmp(argv[1], "-b"))
+		return send_lines();
+	parse(argc, argv);
+	fd = open_socket();
+	if (fd < 0)
+		return report_errno();
+	rc = send_packets(fd);
+	close(fd);
+	return rc;
 }
