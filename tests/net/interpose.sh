@@ -98,6 +98,18 @@ for section in .go.buildinfo .note.go.buildid; do
 	status "a dynamic program with $section is run" 7 divert-run "$TMP/go"
 	like "a dynamic program with $section: warning" "$(cat "$TMP/err")" "go: it is a Go program"
 done
+if command -v go >/dev/null; then
+	printf 'package main\nimport "os"\nfunc main() { os.Exit(7) }\n' >"$TMP/real.go"
+	for with in "-buildmode=pie" "-buildmode=pie -trimpath -ldflags=-s=true" \
+		"-buildmode=pie -ldflags=-linkmode=external"; do
+		# shellcheck disable=SC2086
+		GOCACHE=$TMP/gocache GO111MODULE=off go build $with -o "$TMP/real" "$TMP/real.go"
+		status "a program of Go's, $with, is run" 7 divert-run "$TMP/real"
+		like "a program of Go's, $with: warning" "$(cat "$TMP/err")" "real: it is a Go program"
+	done
+else
+	echo "skip programs of Go's own compiler: no go"
+fi
 chmod 755 "$TMP"
 chmod 4755 "$TMP/dynamic"
 status "a set-uid program is run" 7 setpriv --reuid 65534 --regid 65534 --clear-groups divert-run "$TMP/dynamic"
