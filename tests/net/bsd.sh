@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# BSD's rule sets as they are: the types open and closed of FreeBSD's rc.firewall, whose lo0 is lo; the
+# BSD's rule sets as they are: the types open and closed of FreeBSD's rc.firewall, whose lo0 is lo, and natd; the
 # number first; sockarg; localhost; services and protocols that the files here lack; commands about what
 # is not there; rules that no packet can match; where a skipto backwards leads; ECN. On r, in the middle.
 . "$(dirname "$0")/lib.sh"
@@ -61,6 +61,13 @@ a ip route add 127.9.0.0/16 via 10.1.0.2
 a sysctl -qw net.ipv4.conf.a0.route_localnet=1
 fails "open: 127/8 from outside: no answer" ping1 a 127.9.0.1 0.2
 is "open: 127/8 from outside: by rule 200" "$(packets r 200)" 1
+# natd_enable and natd_interface: the rule that it has before all others
+is "open, natd: nothing is said" "$(rc open 2>&1; q ipfw -q add 50 divert natd ip4 from any to any via r1 2>&1)" ""
+start natd r divert-run python3 "$HERE/natd.py" 8668 10.2.0.2
+wait_for 10 "natd" grep -q bound "$TMP/natd.out"
+is "open, natd: through the host" "$(tcp a 10.2.0.1) $(tcp a "[fd02::1]")" "10.2.0.2 fd01::1"
+is "open, natd: from the host, and to it" "$(tcp r 10.2.0.1) $(tcp a 10.1.0.2)" "10.2.0.2 10.1.0.1"
+stop natd
 is "closed: nothing is said" "$(rc closed 2>&1)" ""
 host_itself closed
 closed_to() { # WHAT NS HOST
@@ -76,6 +83,8 @@ closed_to "through the host" a 10.2.0.1
 closed_to "through the host, IPv6" a "[fd02::1]"
 closed_to "from the host" r 10.2.0.1
 closed_to "from the host, IPv6" r "[fd02::1]"
+r ipfw -q delete 65000
+is "closed, without a rule at its end: the default rule allows" "$(tcp a 10.2.0.1)" 10.1.0.1
 is "lo0 is printed as it was given" "$(q ipfw list 100)" "00100 allow ip from any to any via lo0"
 
 # ---- what stopped a file ----
