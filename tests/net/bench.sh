@@ -3,6 +3,7 @@
 #
 # The benchmark runs: each suite for a moment, its tables, its JSON, what is made of that for docs/.
 # Its figures say nothing here. It makes its own namespaces, and leaves none.
+# alone: it measures speed
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 TMP=$(mktemp -d)

@@ -10,6 +10,7 @@
 # The network is lib.sh's, a -- r -- b, and each scene has links of its own, between r and a
 # namespace x: r's end is called c0 (10.5.0.2, fd05::2), the other x0 (10.5.0.1, fd05::1). The
 # program keeps UDP to port 7000 and writes back what else there is: pings between a and b.
+# alone: it counts what is lost under load
 . "$(dirname "$0")/lib.sh"
 command -v bpftool >/dev/null || skip_all "no bpftool"
 make_router
@@ -45,15 +46,15 @@ under=() # what it runs under
 holding() {
 	rm -f "$TMP/hold.ready"
 	start hold r "${under[@]}" divert-run "$PROGS/hold" 2000 7000 "$1" "$TMP/hold.ready"
-	wait_for 20 "the program" test -s "$TMP/hold.ready"
+	wait_for 90 "the program" test -s "$TMP/hold.ready"
 	n "$2" python3 "$HERE/numbered.py" send "$3" 7000 "$1" --pps 20000 --size "${4:-64}" >/dev/null
-	wait_for 5 "$1 packets are with the program" grep -q "holding $1" "$TMP/hold.out"
+	wait_for 30 "$1 packets are with the program" grep -q "holding $1" "$TMP/hold.out"
 }
 
 # released WHAT EXPECTED: what became of them
 released() {
 	kill -USR1 "$(cat "$TMP/hold.ready")"
-	wait_for 10 "$1: released" grep -q released "$TMP/hold.out"
+	wait_for 60 "$1: released" grep -q released "$TMP/hold.out"
 	is "$1" "$(sed -n '/released/ {p; q}' "$TMP/hold.out")" "released $2"
 }
 

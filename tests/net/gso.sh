@@ -6,6 +6,7 @@
 # was sent: TCP through a router that diverts in and out, and from and to the diverting host
 # itself, and UDP with UDP_SEGMENT, v4 and v6; fewer than 1 in 1,000 segments are sent again.
 # TRANSFER_MB by TCP each (32; issue 3's figure is 1024). The network is lib.sh's: a -- r -- b.
+# alone: it counts what is lost at full speed
 . "$(dirname "$0")/lib.sh"
 MB=${TRANSFER_MB:-32}
 make_router

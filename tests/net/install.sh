@@ -4,6 +4,7 @@
 # What `make install` puts where, and `make uninstall` removes: directories, modes, the way from the
 # programs to the libraries. A second build of this tree, elsewhere, is the same byte for byte.
 # Debian's packages are in tests/packages; they and the spec file say the same as the sources.
+# alone: it builds in build/
 . "$(dirname "$0")/lib.sh"
 
 # make_ ARGUMENT...: in the second tree; a umask must not matter, nor who runs this

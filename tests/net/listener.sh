@@ -11,6 +11,7 @@
 #   packets sent is either read in the end or counted as buffer-full
 # - the last of the buffer is for packets that were written back before
 # The rules are on r, the traffic goes from a to b. The network is lib.sh's: a -- r -- b.
+# alone: it counts wake-ups
 . "$(dirname "$0")/lib.sh"
 make_router
 

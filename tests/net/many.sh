@@ -4,6 +4,7 @@
 # sendmmsg(2) gives many packets at once, which go to the kernel together where they can: each
 # arrives once, in order, and what one of them does to the call is what sendmmsg(2) says. The router
 # of lib.sh: packets of a's are made on r, inbound on its interfaces or outbound, and b sees them.
+# alone: it measures time
 . "$(dirname "$0")/lib.sh"
 make_router
 

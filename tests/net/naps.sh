@@ -4,6 +4,7 @@
 # How a reader waits (divert(4), SO_BUSY_POLL): in the kernel until it is woken while few packets come, in short
 # sleeps whose end is known while many do, unless it asked to look for longer than by default. Both are ppoll(2), the
 # latter of no descriptor: that is seen from outside. The network is lib.sh's: a -- r -- b.
+# alone: it measures time
 . "$(dirname "$0")/lib.sh"
 make_router
 

@@ -5,6 +5,7 @@
 # rule for interfaces that appear later, the examples. Without systemd and udev running: what their
 # files say is checked by their tools, where those are there, and then done by hand. Completion is
 # in completion.sh.
+# alone: it builds in build/
 . "$(dirname "$0")/lib.sh"
 make_router
 

@@ -5,6 +5,7 @@
 # receive does not sleep, whatever fragments came. progs/waits.c trusts that, with a socket for each family: while one
 # lone fragment waits for the rest of its packet the other one goes on, and the process sleeps.
 # The network is lib.sh's: a -- r -- b.
+# alone: it measures time and processor time
 . "$(dirname "$0")/lib.sh"
 make_router
 mac=$(ip -n "$NS-r" -br link show r0 | awk '{print $3}')

@@ -8,6 +8,7 @@
 # - 100 changes a second, of all kinds, lose no packet, also not of those that two programs divert
 #   and write back: CHANGE_SECONDS of them (5; issue 4's figure is 60).
 # The rules are on r, the traffic goes from a to b. The network is lib.sh's: a -- r -- b.
+# alone: it builds
 . "$(dirname "$0")/lib.sh"
 MIX_SECONDS=${MIX_SECONDS:-1} # of traffic, each time, or longer
 CHANGE_SECONDS=${CHANGE_SECONDS:-5}

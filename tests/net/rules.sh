@@ -4,6 +4,7 @@
 # ipfw(8) in the kernel: options against packets that match and that do not, IPv4 and IPv6; sets,
 # blocks, chance, tables, tablearg, me, owners, the log, enable and disable, times, round trips, and
 # how long many rules take. The rules are on r, in the middle. The network is lib.sh's: a -- r -- b.
+# alone: it measures time
 . "$(dirname "$0")/lib.sh"
 make_router
 says() { like "$1" "$(q ipfw "${@:3}" 2>&1)" "$2"; }

@@ -5,6 +5,7 @@
 # trains. "When another thread calls for such a socket": whatever threads do, each packet arrives at b once and whole,
 # and where the program writes them in their order, in that.
 # The packets wait before the program begins. The network is lib.sh's: a -- r -- b.
+# alone: it builds
 . "$(dirname "$0")/lib.sh"
 make_router
 N=19999 # and some that are not read: the last of the others wait to be sent

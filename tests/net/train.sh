@@ -5,6 +5,7 @@
 # them back one by one, and they go to the kernel together. Each arrives at b once, in order, whole, with
 # its fwmark, and meets the rules above its tag; what cannot go in a train goes as ever. A reader that is
 # stopped while a sends has them all waiting. The network is lib.sh's: a -- r -- b.
+# alone: packets go in trains only where the machine keeps up
 . "$(dirname "$0")/lib.sh"
 make_router
 N=600

@@ -10,6 +10,7 @@
 #   lost and sends again, undiverted ones more often; the receiver tells which of them it had (DSACK).
 # - What was read was written back; nothing is counted as lost.
 # The network is lib.sh's: a -- r -- b.
+# alone: it counts what is lost at full speed
 . "$(dirname "$0")/lib.sh"
 MB=${TRANSFER_MB:-64}
 make_router

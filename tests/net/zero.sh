@@ -4,6 +4,7 @@
 # Counters are set to 0 under traffic: while one processor counts as many packets as it can, another
 # sets the counters to 0 again and again. No 0 is lost, and no packet is: ZERO_ROUNDS of each kind (100).
 # The rules are on r, where packets for b arrive at r0. The network is lib.sh's: a -- r -- b.
+# alone: it builds, and counts under load
 . "$(dirname "$0")/lib.sh"
 ROUNDS=${ZERO_ROUNDS:-100}
 make -s -C "$TOP" -f bench/Makefile build/bench/generator || { not_ok "the generator"; exit 1; }
