@@ -12,6 +12,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 
+#include "down.h"
 #include "engine.h"
 #include "error.h"
 #include "hook.h"
@@ -23,7 +24,8 @@ struct iface {
 	uint32_t ifindex;
 	char name[IF_NAMESIZE];
 	uint32_t master;
-	bool port; /* of its master, a bridge or the like, which carries IP in its stead */
+	bool port;    /* of its master, a bridge or the like, which carries IP in its stead */
+	bool carrier; /* carries other interfaces' packets for a while: ifb */
 	bool up;
 };
 
@@ -32,6 +34,18 @@ struct ifaces {
 	size_t n, room;
 	uint32_t only; /* ifindex, or 0 */
 };
+
+static bool is_ifb(const struct nlattr *info)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, info)
+	{
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+			return !strcmp(mnl_attr_get_str(attr), "ifb");
+	}
+	return false;
+}
 
 /* A VRF's ports keep their own IP; those of all other masters give it up. */
 static bool is_port(const struct nlattr *info)
@@ -70,6 +84,7 @@ static int take_link(const struct nlmsghdr *nlh, void *data)
 		}
 	}
 	iface.port = iface.master && (!info || is_port(info));
+	iface.carrier = info && is_ifb(info);
 	if (all->n == all->room) {
 		size_t room = all->room ? 2 * all->room : 16;
 		struct iface *more = realloc(all->iface, room * sizeof(*more));
@@ -129,67 +144,102 @@ static void tell_refused(char *why, size_t size, const char *name, const char *w
 		engine_reason(rc, why + len, size - len);
 }
 
-/* Sets the side's bit in flags if the hook is there, or else says why not. */
-static int hook_up(struct engine *e, const struct iface *iface, enum hook_side side,
-		   uint32_t *flags, char *why, size_t size)
+/* The id of the engine's program for the side; 0, which no program has: it cannot be known. */
+static uint32_t prog_id(const struct engine *e, enum hook_side side)
 {
-	int prog = side == HOOK_IN ? e->prog_in : e->prog_out;
-	uint32_t bit = side == HOOK_IN ? DIVERT_IFACE_INGRESS : DIVERT_IFACE_EGRESS;
-	uint32_t id = 0, ours = 0, len = sizeof(struct bpf_prog_info);
+	uint32_t len = sizeof(struct bpf_prog_info);
 	struct bpf_prog_info info = {};
-	int rc;
 
-	if (!bpf_obj_get_info_by_fd(prog, &info, &len))
-		ours = info.id;
-	rc = hook_query(iface->ifindex, side, &id);
-	if (!rc && (!id || id != ours))
-		rc = hook_attach(iface->ifindex, side, prog);
-	if (!rc)
-		*flags |= bit;
-	else
+	if (bpf_obj_get_info_by_fd(side == HOOK_IN ? e->prog_in : e->prog_out, &info, &len))
+		return 0;
+	return info.id;
+}
+
+static const char *way(enum hook_side side)
+{
+	return side == HOOK_IN ? "in" : "out";
+}
+
+/* Something that packets meet before the rules may send them on, past these. */
+static void tell_before(char *text, size_t size, const char *name, enum hook_side side,
+			const char *before)
+{
+	snprintf(text, size,
+		 "%s: %s comes before the rules on the way %s: they see no packet that it takes, "
+		 "drops or lets pass for good",
+		 name, before, way(side));
+}
+
+static int hook_up(struct engine *e, const struct iface *iface, enum hook_side side, char *why,
+		   size_t size)
+{
+	const uint32_t id = prog_id(e, side);
+	char before[128];
+	int rc = hook_attach(iface->ifindex, side, side == HOOK_IN ? e->prog_in : e->prog_out, id,
+			     e->identity.chain);
+
+	if (rc)
 		tell_refused(why, size, iface->name,
 			     side == HOOK_IN ? "ingress hook" : "egress hook", "CLS_BPF", rc);
+	else if (hook_before(iface->ifindex, side, id, before, sizeof(before)) > 0)
+		tell_before(why, size, iface->name, side, before);
 	return rc;
+}
+
+/* Is the interface's clsact ours? What is known may be of an earlier interface of the same index. */
+static bool has_our_qdisc(const struct engine *e, uint32_t ifindex)
+{
+	uint32_t flags;
+
+	return !bpf_map_lookup_elem(e->map[ENGINE_IFACES], &ifindex, &flags) &&
+	       flags & DIVERT_IFACE_QDISC;
+}
+
+static int add_qdisc(struct engine *e, const struct iface *iface, char *why, size_t size)
+{
+	uint32_t flags = DIVERT_IFACE_QDISC;
+	int ours = 0, rc = hook_qdisc_add(iface->ifindex, &ours);
+
+	if (ours && bpf_map_update_elem(e->map[ENGINE_IFACES], &iface->ifindex, &flags, BPF_ANY))
+		return -errno;
+	if (rc == -EEXIST)
+		snprintf(why, size,
+			 "%s: no egress hook: its qdisc is the older ingress, not clsact",
+			 iface->name);
+	else if (rc && rc != -ENODEV)
+		tell_refused(why, size, iface->name, "clsact qdisc", "SCH_INGRESS", rc);
+	return rc;
+}
+
+static void remove_qdisc(struct engine *e, uint32_t ifindex)
+{
+	if (has_our_qdisc(e, ifindex))
+		hook_qdisc_remove(ifindex);
+	bpf_map_delete_elem(e->map[ENGINE_IFACES], &ifindex);
 }
 
 static int hook_iface(struct engine *e, const struct iface *iface, char *why, size_t size)
 {
-	uint32_t flags = 0;
-	int rc, rc_out, ours = 0;
+	int rc, rc_out = e->identity.chain ? 0 : add_qdisc(e, iface, why, size);
 
-	/* what is known may be of an earlier interface of the same index: only the qdisc's owner counts */
-	bpf_map_lookup_elem(e->map[ENGINE_IFACES], &iface->ifindex, &flags);
-	rc_out = hook_qdisc_add(iface->ifindex, &ours);
 	if (rc_out == -ENODEV)
 		return 0; /* gone meanwhile */
-	flags &= DIVERT_IFACE_QDISC;
-	if (ours)
-		flags |= DIVERT_IFACE_QDISC;
-	rc = rc_out && rc_out != -EEXIST ? rc_out : hook_up(e, iface, HOOK_IN, &flags, why, size);
-	if (rc_out == -EEXIST)
-		snprintf(why, size,
-			 "%s: no egress hook: its qdisc is the older ingress, not clsact",
-			 iface->name);
-	else if (rc_out)
-		tell_refused(why, size, iface->name, "clsact qdisc", "SCH_INGRESS", rc_out);
-	else
-		rc_out = hook_up(e, iface, HOOK_OUT, &flags, why, size);
-	if (bpf_map_update_elem(e->map[ENGINE_IFACES], &iface->ifindex, &flags, BPF_ANY))
-		return -errno;
+	if (rc_out && rc_out != -EEXIST)
+		return rc_out;
+	rc = hook_up(e, iface, HOOK_IN, why, size);
+	if (!rc_out)
+		rc_out = hook_up(e, iface, HOOK_OUT, why, size);
+	if (e->identity.chain && has_our_qdisc(e, iface->ifindex))
+		remove_qdisc(e, iface->ifindex); /* an engine of before had classic filters there */
 	return rc ? rc : rc_out;
 }
 
-static void unhook_port(struct engine *e, const struct iface *iface)
+static int unhook(struct engine *e, uint32_t ifindex)
 {
-	uint32_t flags;
+	int rc = hook_detach(ifindex, HOOK_IN), rc_out = hook_detach(ifindex, HOOK_OUT);
 
-	if (bpf_map_lookup_elem(e->map[ENGINE_IFACES], &iface->ifindex, &flags))
-		return;
-	hook_detach(iface->ifindex, HOOK_IN);
-	hook_detach(iface->ifindex, HOOK_OUT);
-	if (flags & DIVERT_IFACE_QDISC)
-		hook_qdisc_remove(iface->ifindex);
-	bpf_map_delete_elem(e->map[ENGINE_IFACES], &iface->ifindex);
+	remove_qdisc(e, ifindex);
+	return rc ? rc : rc_out;
 }
 
 /* Forget interfaces that are gone, so that a new one of the same index starts clean. */
@@ -230,8 +280,8 @@ int engine_attach(struct engine *e, uint32_t ifindex,
 	for (i = 0; i < all.n; i++) {
 		const struct iface *iface = &all.iface[i];
 
-		if (iface->port) {
-			unhook_port(e, iface);
+		if (iface->port || iface->carrier) {
+			unhook(e, iface->ifindex);
 			continue;
 		}
 		why[0] = '\0';
@@ -241,13 +291,76 @@ int engine_attach(struct engine *e, uint32_t ifindex,
 			snprintf(why, sizeof(why), "lo: setting it up: ");
 			engine_reason(rc, why + strlen(why), sizeof(why) - strlen(why));
 		}
-		if (rc && tell)
+		if (*why && tell)
 			tell(iface->name, why, arg);
 		if (rc && !first)
 			first = engine_fail(rc, "%s", why);
 	}
 	free(all.iface);
 	return first;
+}
+
+int engine_detach(struct engine *e)
+{
+	struct ifaces all = {};
+	int rc = list_ifaces(&all), first = 0;
+	size_t i;
+
+	if (rc)
+		return rc;
+	for (i = all.n; i--;) {
+		if (all.iface[i].ifindex == LO_IFINDEX)
+			continue;
+		rc = unhook(e, all.iface[i].ifindex);
+		if (rc && !first)
+			first = engine_fail_errno(rc, "%s: removing the hooks", all.iface[i].name);
+	}
+	free(all.iface);
+	if (e->identity.layout == DIVERT_LAYOUT)
+		engine_down(e);
+	rc = unhook(e, LO_IFINDEX);
+	if (rc && !first)
+		first = engine_fail_errno(rc, "lo: removing the hooks");
+	return first;
+}
+
+static void look_at(const struct engine *e, const struct iface *iface,
+		    void (*see)(const struct engine_iface *i, void *arg), void *arg)
+{
+	struct engine_iface i = {.name = iface->name, .ifindex = iface->ifindex};
+	char before[2][128];
+	int n[2];
+
+	n[HOOK_IN] = hook_before(iface->ifindex, HOOK_IN, prog_id(e, HOOK_IN), before[HOOK_IN],
+				 sizeof(*before));
+	n[HOOK_OUT] = hook_before(iface->ifindex, HOOK_OUT, prog_id(e, HOOK_OUT), before[HOOK_OUT],
+				  sizeof(*before));
+	i.in = n[HOOK_IN] >= 0;
+	i.out = n[HOOK_OUT] >= 0;
+	if (!i.in || !i.out)
+		snprintf(i.warning, sizeof(i.warning),
+			 "%s: the rules see no packet on the way %s: 'divertctl attach' hooks it",
+			 i.name,
+			 i.in	 ? "out"
+			 : i.out ? "in"
+				 : "in or out");
+	else if (n[HOOK_IN] || n[HOOK_OUT])
+		tell_before(i.warning, sizeof(i.warning), i.name, n[HOOK_IN] ? HOOK_IN : HOOK_OUT,
+			    before[n[HOOK_IN] ? HOOK_IN : HOOK_OUT]);
+	see(&i, arg);
+}
+
+int engine_look(struct engine *e, void (*see)(const struct engine_iface *i, void *arg), void *arg)
+{
+	struct ifaces all = {};
+	int rc = list_ifaces(&all);
+	size_t i;
+
+	for (i = 0; !rc && i < all.n; i++)
+		if (!all.iface[i].port && !all.iface[i].carrier)
+			look_at(e, &all.iface[i], see, arg);
+	free(all.iface);
+	return rc;
 }
 
 int engine_port_of(uint32_t ifindex, char master[IF_NAMESIZE])

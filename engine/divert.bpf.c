@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The kernel half: two programs, on clsact of every interface that carries IP.
+ * The kernel half: two programs, on the hooks of every interface that carries IP.
  *
  *	divert_in	ingress
  *	divert_out	egress; on lo also the way back
@@ -41,6 +41,29 @@ static __always_inline int ip_version(const struct __sk_buff *skb)
 	return 0;
 }
 
+/* An interface that moved to another namespace has the program still: no rules of ours are for it there. */
+static __always_inline int is_elsewhere(struct __sk_buff *ctx)
+{
+	struct sk_buff *skb = skb_of(ctx);
+	struct net_device *dev;
+	struct net *net;
+
+	if (!chain_net)
+		return 0;
+	dev = READ(skb, dev);
+	net = READ(dev, nd_net.net);
+	return READ(net, net_cookie) != chain_net;
+}
+
+/*
+ * The chain takes TC_ACT_STOLEN for "go on". A redirect that leads nowhere is what it has instead: the packet ends, and
+ * who sent it is told nothing. To nowhere by name: a target that an earlier program set and did not use is still there.
+ */
+static __always_inline int verdict(int rc)
+{
+	return rc == TC_ACT_STOLEN && chain_net ? (int)bpf_redirect(0, 0) : rc;
+}
+
 /* The stack drops what is malformed on its own account: it matches no rule, and passes none. */
 static __always_inline int pass_read(struct pass *p, int kind)
 {
@@ -67,13 +90,12 @@ static __noinline int in(struct __sk_buff *skb, int kind, int back, __u32 tag)
 	return run_rules(&p, tag, kind);
 }
 
-SEC("tc")
-int divert_in(struct __sk_buff *skb)
+static __always_inline int ingress(struct __sk_buff *skb)
 {
 	int version = ip_version(skb), back, kind, verdict = TC_ACT_UNSPEC;
 	struct entry entry = {};
 
-	if (!version)
+	if (!version || is_elsewhere(skb))
 		return TC_ACT_UNSPEC;
 	back = entry_take(skb, &entry);
 	if (back)
@@ -88,6 +110,12 @@ int divert_in(struct __sk_buff *skb)
 	if (back && verdict == TC_ACT_UNSPEC)
 		martian_count(skb, version, entry.stats, entry.n);
 	return verdict;
+}
+
+SEC("tc")
+int divert_in(struct __sk_buff *skb)
+{
+	return verdict(ingress(skb));
 }
 
 /* On the way out. recv_ifindex: where it was received, or 0. noinline: the way back needs none of its stack. */
@@ -153,13 +181,14 @@ static __always_inline int alone(struct __sk_buff *skb, int version, const struc
 	return back_out(skb, version, &back);
 }
 
-SEC("tc")
-int divert_out(struct __sk_buff *skb)
+static __always_inline int egress(struct __sk_buff *skb)
 {
 	struct entry entry = {.recv_ifindex = skb->ingress_ifindex};
 	int version = ip_version(skb), known = 0, kind, rc;
 	struct divert_back back;
 
+	if (is_elsewhere(skb))
+		return TC_ACT_UNSPEC;
 	if (is_back(skb)) {
 		rc = back_frame(skb, version, &back);
 		if (rc != TC_ACT_OK)
@@ -177,4 +206,10 @@ int divert_out(struct __sk_buff *skb)
 	kind = rules_ask(skb, version, 1, entry.tag);
 	return kind == RULES_NONE ? TC_ACT_UNSPEC
 				  : out(skb, kind, known, entry.tag, entry.recv_ifindex);
+}
+
+SEC("tc")
+int divert_out(struct __sk_buff *skb)
+{
+	return verdict(egress(skb));
 }

@@ -102,10 +102,28 @@ void engine_upgrade_close(struct engine_upgrade *u);
  * Hook the interface, or with 0 all that carry IP and are no port of a bridge,
  * bond or the like; those hooked already stay so, and ports that were hooked
  * before they became one are let go. tell is called for each interface that cannot be hooked
- * (wholly), with the reason, and may be NULL. The first error is returned.
+ * (wholly), with the reason, and for each where something comes before the engine; it may be NULL. The first error is
+ * returned.
  */
 int engine_attach(struct engine *e, uint32_t ifindex,
 		  void (*tell)(const char *name, const char *why, void *arg), void *arg);
+
+/*
+ * Take the hooks away from all interfaces, and tell the sockets that are bound; from lo last: as long as that has them
+ * the engine can be found.
+ */
+int engine_detach(struct engine *e);
+
+/* How an interface is hooked, as the kernel says now. */
+struct engine_iface {
+	const char *name;
+	uint32_t ifindex;
+	bool in, out;			/* this engine's programs are there */
+	char warning[ENGINE_ERROR_MAX]; /* what lets packets past the rules; "": nothing */
+};
+
+/* See each interface that is to be hooked. Changes nothing. */
+int engine_look(struct engine *e, void (*see)(const struct engine_iface *i, void *arg), void *arg);
 
 /* 1: the interface is a port of a bridge, bond or the like, which has this name. 0: it is none. Needs no root. */
 int engine_port_of(uint32_t ifindex, char master[IF_NAMESIZE]);

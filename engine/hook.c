@@ -2,178 +2,301 @@
 #include "hook.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include <bpf/libbpf.h>
-#include <linux/pkt_sched.h>
-#include <linux/rtnetlink.h>
+#include <bpf/bpf.h>
+#include <linux/if_ether.h>
 
-#include "netlink.h"
+#include "chain.h"
+#include "filter.h"
+
+#define LO_IFINDEX 1
+#define CHAIN_MAX  64 /* programs that the kernel lets into a chain */
 
 /*
- * First of the filters on ingress, so that rules see what was on the wire;
- * last on egress, for the same reason.
+ * A classic filter of ours: the first on ingress, so that rules see what was on the wire; the last on egress, for the
+ * same reason.
  */
-#define PRIORITY_IN  1
-#define PRIORITY_OUT 65535
-#define HANDLE	     1
+#define PRIO_FIRST 1
+#define PRIO_LAST  65535
 
-/* libbpf says on stderr what we say ourselves. */
-static int silent(enum libbpf_print_level level, const char *format, va_list args)
+struct hooks {
+	struct hook *hook; /* in the order in which packets meet them */
+	int n, room;
+};
+
+/* ---- whose a program is ---- */
+
+static bool has_rules(const struct bpf_prog_info *info, const uint32_t *id)
 {
+	struct bpf_map_info map;
+	bool found = false;
+	uint32_t i, len;
+	int fd;
+
+	for (i = 0; !found && i < info->nr_map_ids; i++) {
+		fd = bpf_map_get_fd_by_id(id[i]);
+		if (fd < 0)
+			continue;
+		memset(&map, 0, sizeof(map));
+		len = sizeof(map);
+		found = !bpf_obj_get_info_by_fd(fd, &map, &len) &&
+			!strcmp(map.name, "rule_counters");
+		close(fd);
+	}
+	return found;
+}
+
+/* Name the program; is it an engine's? Its name says so, and a map that both programs of every engine have. */
+static int know_program(struct hook *h, enum hook_side side)
+{
+	uint32_t id[64] = {}, len = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (uintptr_t)id};
+	int fd = bpf_prog_get_fd_by_id(h->prog_id);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len)) {
+		if (info.nr_map_ids > 64)
+			info.nr_map_ids = 64;
+		if (*info.name)
+			snprintf(h->name, sizeof(h->name), "%s", info.name);
+		h->ours = !strcmp(info.name, side == HOOK_IN ? "divert_in" : "divert_out") &&
+			  has_rules(&info, id);
+	}
+	close(fd);
 	return 0;
 }
 
-/* memset: libbpf refuses what it does not know, padding included. */
-static void hook_of(struct bpf_tc_hook *hook, uint32_t ifindex, enum bpf_tc_attach_point point)
+/* ---- what hangs there ---- */
+
+static int add(const struct hook *h, void *arg)
 {
-	memset(hook, 0, sizeof(*hook));
-	hook->sz = sizeof(*hook);
-	hook->ifindex = ifindex;
-	hook->attach_point = point;
+	struct hooks *all = arg;
+	struct hook *more;
+
+	if (all->n == all->room) {
+		more = realloc(all->hook, (2 * all->room + 8) * sizeof(*more));
+		if (!more) {
+			errno = ENOMEM;
+			return -1;
+		}
+		all->hook = more;
+		all->room = 2 * all->room + 8;
+	}
+	all->hook[all->n++] = *h;
+	return 0;
 }
 
-/* Our filter on one side of the interface. */
-static void filter_of(struct bpf_tc_hook *hook, struct bpf_tc_opts *opts, uint32_t ifindex,
-		      enum hook_side side)
+static int add_chain(uint32_t ifindex, enum hook_side side, struct hooks *hooks)
 {
-	hook_of(hook, ifindex, side == HOOK_IN ? BPF_TC_INGRESS : BPF_TC_EGRESS);
-	memset(opts, 0, sizeof(*opts));
-	opts->sz = sizeof(*opts);
-	opts->handle = HANDLE;
-	opts->priority = side == HOOK_IN ? PRIORITY_IN : PRIORITY_OUT;
+	uint32_t id[CHAIN_MAX];
+	int i, n = chain_list(ifindex, side, id, CHAIN_MAX);
+
+	if (n == -EINVAL)
+		return 0; /* this kernel has none */
+	for (i = 0; i < n; i++) {
+		struct hook h = {.prog_id = id[i], .bpf = true, .name = "?"};
+
+		if (add(&h, hooks))
+			return -errno;
+	}
+	return n < 0 ? n : 0;
+}
+
+/* What hangs on one side, by id; without names of programs, and whose they are. */
+static int list(uint32_t ifindex, enum hook_side side, struct hooks *hooks)
+{
+	int rc;
+
+	memset(hooks, 0, sizeof(*hooks));
+	rc = add_chain(ifindex, side, hooks);
+	if (!rc)
+		rc = filter_list(ifindex, side, add, hooks);
+	return rc == -EOPNOTSUPP ? 0 : rc; /* this kernel has no classic filters */
+}
+
+static int know_programs(struct hooks *hooks, int n, enum hook_side side)
+{
+	int i, rc = 0;
+
+	for (i = 0; !rc && i < n; i++)
+		if (hooks->hook[i].prog_id)
+			rc = know_program(&hooks->hook[i], side);
+	return rc;
+}
+
+static int list_known(uint32_t ifindex, enum hook_side side, struct hooks *hooks)
+{
+	int rc = list(ifindex, side, hooks);
+
+	return rc ? rc : know_programs(hooks, hooks->n, side);
+}
+
+static void list_free(struct hooks *hooks)
+{
+	free(hooks->hook);
+}
+
+bool hook_has_chain(void)
+{
+	uint32_t id[CHAIN_MAX];
+
+	return chain_list(LO_IFINDEX, HOOK_IN, id, CHAIN_MAX) >= 0;
+}
+
+/* Of ours one of the chain, or a classic filter; NULL: there is none. */
+static const struct hook *find_ours(const struct hooks *hooks, bool chain)
+{
+	int i;
+
+	for (i = 0; i < hooks->n; i++)
+		if (hooks->hook[i].ours && !hooks->hook[i].prio == chain)
+			return &hooks->hook[i];
+	return NULL;
 }
 
 int hook_query(uint32_t ifindex, enum hook_side side, uint32_t *prog_id)
 {
-	libbpf_print_fn_t print = libbpf_set_print(silent);
-	struct bpf_tc_hook hook;
-	struct bpf_tc_opts opts;
-	int rc;
+	const struct hook *ours;
+	struct hooks hooks;
+	int rc = list_known(ifindex, side, &hooks);
 
-	filter_of(&hook, &opts, ifindex, side);
-	rc = bpf_tc_query(&hook, &opts);
-	libbpf_set_print(print);
-	*prog_id = 0;
-	if (!rc)
-		*prog_id = opts.prog_id;
-	/* EINVAL: no clsact there, so no filter */
-	return rc == -ENOENT || rc == -EINVAL ? 0 : rc;
+	ours = find_ours(&hooks, true);
+	if (!ours)
+		ours = find_ours(&hooks, false);
+	*prog_id = ours ? ours->prog_id : 0;
+	list_free(&hooks);
+	return rc;
 }
 
-static int find_ingress(const struct nlmsghdr *nlh, void *data)
-{
-	const struct tcmsg *tcm = mnl_nlmsg_get_payload(nlh);
-	const uint32_t *ifindex = ((void **)data)[0];
-	const struct nlattr *attr;
-	int *found = ((void **)data)[1];
+/* ---- hooking ---- */
 
-	if ((uint32_t)tcm->tcm_ifindex != *ifindex || tcm->tcm_parent != TC_H_INGRESS)
-		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*tcm))
-	{
-		if (mnl_attr_get_type(attr) == TCA_KIND &&
-		    !strcmp(mnl_attr_get_str(attr), "ingress"))
-			*found = 1;
+static int attach_chain(uint32_t ifindex, enum hook_side side, int prog_fd, const struct hook *old)
+{
+	int rc, old_fd = -1;
+
+	if (old) {
+		old_fd = bpf_prog_get_fd_by_id(old->prog_id);
+		if (old_fd < 0)
+			return -errno;
 	}
-	return MNL_CB_OK;
-}
-
-/* Both kinds of qdisc have the same handle and parent; only the name tells them apart. */
-static int is_older_ingress(uint32_t ifindex)
-{
-	char buf[MNL_SOCKET_BUFFER_SIZE];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct tcmsg *tcm;
-	int found = 0;
-	void *data[] = {&ifindex, &found};
-
-	nlh->nlmsg_type = RTM_GETQDISC;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
-	tcm->tcm_ifindex = ifindex;
-	netlink_ask(nlh, find_ingress, data);
-	return found;
-}
-
-int hook_qdisc_add(uint32_t ifindex, int *ours)
-{
-	libbpf_print_fn_t print = libbpf_set_print(silent);
-	struct bpf_tc_hook hook;
-	int rc;
-
-	hook_of(&hook, ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
-	rc = bpf_tc_hook_create(&hook);
-	libbpf_set_print(print);
-	*ours = !rc;
-	if (rc == -EEXIST && !is_older_ingress(ifindex))
-		rc = 0;
+	rc = chain_attach(ifindex, side, prog_fd, old_fd);
+	if (old_fd >= 0)
+		close(old_fd);
 	return rc;
 }
 
-static int count_filter(const struct nlmsghdr *nlh, void *data)
+/*
+ * May a filter of ours have this priority: nothing is there, or filters that can stand beside it? handle: one that is free.
+ */
+static bool is_free(const struct hooks *hooks, uint32_t prio, uint32_t *handle)
 {
-	if (nlh->nlmsg_type == RTM_NEWTFILTER)
-		++*(int *)data;
-	return MNL_CB_OK;
+	const struct hook *h;
+
+	*handle = 1;
+	for (h = hooks->hook; h < hooks->hook + hooks->n; h++) {
+		if (h->prio != prio)
+			continue;
+		if (!h->bpf || h->protocol != ETH_P_ALL)
+			return false;
+		if (h->handle >= *handle)
+			*handle = h->handle + 1;
+	}
+	return *handle != 0;
 }
 
-/* Filters on one side, whoever's. */
-static int filters(uint32_t ifindex, uint32_t parent)
+static int attach_filter(uint32_t ifindex, enum hook_side side, int prog_fd,
+			 const struct hooks *hooks, const struct hook *old)
 {
-	char buf[MNL_SOCKET_BUFFER_SIZE];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct tcmsg *tcm;
-	int n = 0;
+	uint32_t prio = side == HOOK_IN ? PRIO_FIRST : PRIO_LAST, handle;
 
-	nlh->nlmsg_type = RTM_GETTFILTER;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
-	tcm->tcm_ifindex = ifindex;
-	tcm->tcm_parent = TC_H_MAKE(TC_H_CLSACT, parent);
-	netlink_ask(nlh, count_filter, &n);
-	return n;
+	if (old)
+		return filter_attach(ifindex, side, old->prio, old->handle, prog_fd);
+	while (!is_free(hooks, prio, &handle)) {
+		prio += side == HOOK_IN ? 1 : -1;
+		if (!prio || prio > PRIO_LAST)
+			return -ENOSPC;
+	}
+	return filter_attach(ifindex, side, prio, handle, prog_fd);
 }
 
-int hook_qdisc_remove(uint32_t ifindex)
+static int detach(uint32_t ifindex, enum hook_side side, const struct hook *h)
 {
-	libbpf_print_fn_t print;
-	struct bpf_tc_hook hook;
+	int fd, rc;
+
+	if (h->prio)
+		return filter_detach(ifindex, side, h->prio, h->handle);
+	fd = bpf_prog_get_fd_by_id(h->prog_id);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno; /* gone meanwhile */
+	rc = chain_detach(ifindex, side, fd);
+	close(fd);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* Is the program the first of the chain? The usual case, and quick to know. */
+static bool is_first(uint32_t ifindex, enum hook_side side, uint32_t prog_id)
+{
+	uint32_t id[CHAIN_MAX];
+
+	return chain_list(ifindex, side, id, CHAIN_MAX) > 0 && *id == prog_id;
+}
+
+int hook_attach(uint32_t ifindex, enum hook_side side, int prog_fd, uint32_t prog_id, bool chain)
+{
+	const struct hook *old, *other;
+	struct hooks hooks;
 	int rc;
 
-	if (filters(ifindex, TC_H_MIN_INGRESS) || filters(ifindex, TC_H_MIN_EGRESS))
-		return 0; /* somebody else has come to use it */
-	print = libbpf_set_print(silent);
-	hook_of(&hook, ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
-	rc = bpf_tc_hook_destroy(&hook);
-	libbpf_set_print(print);
+	if (chain && is_first(ifindex, side, prog_id))
+		return 0;
+	rc = list_known(ifindex, side, &hooks);
+	old = find_ours(&hooks, chain);
+	other = find_ours(&hooks, !chain);
+	if (!rc && (!old || old->prog_id != prog_id))
+		rc = chain ? attach_chain(ifindex, side, prog_fd, old)
+			   : attach_filter(ifindex, side, prog_fd, &hooks, old);
+	/* an engine of before was hooked the other way; a packet of this moment meets both, and so misses no rule */
+	if (!rc && other)
+		rc = detach(ifindex, side, other);
+	list_free(&hooks);
 	return rc;
 }
 
-int hook_attach(uint32_t ifindex, enum hook_side side, int prog_fd)
+int hook_before(uint32_t ifindex, enum hook_side side, uint32_t prog_id, char *names, size_t size)
 {
-	libbpf_print_fn_t print = libbpf_set_print(silent);
-	struct bpf_tc_hook hook;
-	struct bpf_tc_opts opts;
-	int rc;
+	struct hooks hooks;
+	int i, len = 0, n = 0, rc;
 
-	filter_of(&hook, &opts, ifindex, side);
-	opts.prog_fd = prog_fd;
-	opts.flags = BPF_TC_F_REPLACE;
-	rc = bpf_tc_attach(&hook, &opts);
-	libbpf_set_print(print);
-	return rc;
+	*names = '\0';
+	if (is_first(ifindex, side, prog_id))
+		return 0;
+	rc = list(ifindex, side, &hooks);
+	while (!rc && n < hooks.n && hooks.hook[n].prog_id != prog_id)
+		n++;
+	if (!rc && n == hooks.n)
+		rc = -ENOENT;
+	if (!rc)
+		rc = know_programs(&hooks, n, side);
+	for (i = 0; !rc && i < n && len < (int)size; i++)
+		len += snprintf(names + len, size - len, "%s'%s'", i ? ", " : "",
+				hooks.hook[i].name);
+	list_free(&hooks);
+	return rc ? rc : n;
 }
 
 int hook_detach(uint32_t ifindex, enum hook_side side)
 {
-	libbpf_print_fn_t print = libbpf_set_print(silent);
-	struct bpf_tc_hook hook;
-	struct bpf_tc_opts opts;
-	int rc;
+	struct hooks hooks;
+	int i, rc = list_known(ifindex, side, &hooks);
 
-	filter_of(&hook, &opts, ifindex, side);
-	rc = bpf_tc_detach(&hook, &opts);
-	libbpf_set_print(print);
+	for (i = 0; !rc && i < hooks.n; i++)
+		if (hooks.hook[i].ours)
+			rc = detach(ifindex, side, &hooks.hook[i]);
+	list_free(&hooks);
 	return rc;
 }

@@ -62,6 +62,7 @@ struct netns_ipv6 {
 } KERNEL;
 
 struct net {
+	__u64 net_cookie;
 	struct ns_common ns;
 	struct netns_ipv4 ipv4;
 	struct netns_ipv6 ipv6;

@@ -257,13 +257,12 @@ struct divert_identity {
 	char version[32];   /* of the build that loaded it */
 	__u8 sysctl_was[8]; /* of lo, to be put back, in engine/sysctl.c's order; 0xff: untouched */
 	__u32 entry_key[2]; /* what a packet carries between lo and its hook: a secret, too */
+	__u32 chain;	    /* its programs are for engine/chain.h; else they are classic filters */
 };
 
-/* An interface that has the hooks. */
+/* What is to be put back on an interface, when the hooks go. What hangs there is asked of the kernel. */
 enum divert_iface_flags {
-	DIVERT_IFACE_QDISC = 1 << 0,   /* its clsact qdisc is ours */
-	DIVERT_IFACE_INGRESS = 1 << 1, /* hooked on the way in */
-	DIVERT_IFACE_EGRESS = 1 << 2,  /* hooked on the way out */
+	DIVERT_IFACE_QDISC = 1 << 0, /* its clsact qdisc is ours */
 };
 
 /* ---- the rules, compiled ---- */

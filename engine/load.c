@@ -13,7 +13,6 @@
 #include <bpf/libbpf.h>
 
 #include "divert.skel.h"
-#include "down.h"
 #include "error.h"
 #include "hook.h"
 #include "load.h"
@@ -37,6 +36,20 @@ static uint32_t fib_flags(void)
 	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2)
 		return 0;
 	return major * 1000 + minor >= 6010 ? 32u : 0;
+}
+
+/* The cookie of this network namespace, which no other has, before or after; 0: no kernel with a chain is without. */
+static uint64_t net_cookie(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len))
+		cookie = 0;
+	if (fd >= 0)
+		close(fd);
+	return cookie;
 }
 
 static int make_secrets(struct divert_identity *id)
@@ -158,6 +171,13 @@ static int prepare(struct divert_bpf *skel, struct engine *e, const struct engin
 	skel->rodata->entry_key[0] = e->identity.entry_key[0];
 	skel->rodata->entry_key[1] = e->identity.entry_key[1];
 	skel->rodata->fib_flags = fib_flags();
+	e->identity.chain = hook_has_chain();
+	if (e->identity.chain) {
+		skel->rodata->chain_net = net_cookie();
+		if (!skel->rodata->chain_net)
+			return engine_fail(-EPROTONOSUPPORT,
+					   "this kernel tells no cookie of its network namespace");
+	}
 	rc = bpf_map__set_max_entries(skel->maps.batches, libbpf_num_possible_cpus());
 	if (rc)
 		return engine_fail_errno(rc, "the number of processors");
@@ -203,18 +223,8 @@ int engine_write_identity(struct engine *e)
 	return 0;
 }
 
-static int unhook(uint32_t ifindex, uint32_t flags)
-{
-	if (flags & DIVERT_IFACE_INGRESS)
-		hook_detach(ifindex, HOOK_IN);
-	if (flags & DIVERT_IFACE_EGRESS)
-		hook_detach(ifindex, HOOK_OUT);
-	return flags & DIVERT_IFACE_QDISC ? hook_qdisc_remove(ifindex) : 0;
-}
-
 static int load(struct engine *e)
 {
-	uint32_t lo = LO_IFINDEX, flags = 0;
 	int rc = engine_load_programs(e, NULL);
 
 	if (!rc)
@@ -226,8 +236,7 @@ static int load(struct engine *e)
 		goto restore;
 	rc = engine_attach(e, LO_IFINDEX, NULL, NULL);
 	if (rc) {
-		bpf_map_lookup_elem(e->map[ENGINE_IFACES], &lo, &flags);
-		unhook(lo, flags);
+		engine_detach(e);
 		if (rc == -ENOENT) /* it has no such qdisc, or no such filter */
 			rc = -EPROTONOSUPPORT;
 		goto restore;
@@ -283,7 +292,6 @@ int engine_open(struct engine *e, unsigned int flags)
 
 int engine_unload(void)
 {
-	uint32_t key, next, flags, *from = NULL;
 	struct engine e;
 	int rc;
 
@@ -293,29 +301,10 @@ int engine_unload(void)
 		return rc;
 	e.lock = rc;
 	rc = engine_find(&e);
-	if (rc == -EPROTO && e.map[ENGINE_IFACES] < 0) {
-		/* nothing of it can be understood: its hooks on lo at least */
-		unhook(LO_IFINDEX, DIVERT_IFACE_INGRESS | DIVERT_IFACE_EGRESS);
-		goto out;
-	}
 	if (rc && rc != -EPROTO)
 		goto out;
-	rc = 0;
-	while (!bpf_map_get_next_key(e.map[ENGINE_IFACES], from, &next)) {
-		key = next;
-		from = &key;
-		if (key != LO_IFINDEX && !bpf_map_lookup_elem(e.map[ENGINE_IFACES], &key, &flags))
-			unhook(key, flags);
-	}
-	if (e.identity.layout == DIVERT_LAYOUT)
-		engine_down(&e);
-	/* lo last: as long as it has its hooks, the engine can be found */
-	key = LO_IFINDEX;
-	if (!bpf_map_lookup_elem(e.map[ENGINE_IFACES], &key, &flags))
-		rc = unhook(key, flags);
+	rc = engine_detach(&e);
 	sysctl_restore(e.identity.sysctl_was);
-	if (rc)
-		engine_fail_errno(rc, "lo: removing the hooks");
 out:
 	engine_close(&e);
 	return rc;

@@ -14,6 +14,12 @@ const volatile __u32 entry_key[2] = {}; /* in the cb[] of a packet between lo an
 const volatile __u32 fib_flags = 0;
 #define FIB_MARK 32u /* 6.10; the mark stands where smac does */
 
+/*
+ * Of a program of the chain (engine/chain.h), which an interface takes with it into another namespace: the cookie of
+ * the namespace that the engine is of. Classic filters stay behind: 0.
+ */
+const volatile __u64 chain_net = 0;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -21,7 +27,7 @@ struct {
 	__type(value, struct divert_identity);
 } identity SEC(".maps");
 
-/* ifindex -> enum divert_iface_flags; for user space, which keeps what it hooked here. */
+/* ifindex -> enum divert_iface_flags; only for user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);

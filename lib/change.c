@@ -181,3 +181,19 @@ int change_commit(struct change *c, void (*tell)(const char *name, const char *w
 	c->replaced = false;
 	return 0;
 }
+
+static void look(const struct engine_iface *i, void *arg)
+{
+	const struct warning *w = arg;
+
+	if (*i->warning)
+		w->tell(i->name, i->warning, NULL);
+}
+
+void change_look(struct change *c, void (*tell)(const char *name, const char *why, void *arg))
+{
+	struct warning w = {.tell = tell};
+
+	if (c->open && c->rules.n)
+		engine_look(&c->engine, look, &w);
+}

@@ -27,6 +27,8 @@ struct change *change_open(unsigned int flags, struct rules_error *err);
 /* Put the rule set in place. 0 or -1. Warn of interfaces that cannot be hooked, if tell is given. */
 int change_commit(struct change *c, void (*tell)(const char *name, const char *why, void *arg),
 		  struct rules_error *err);
+/* Warn of what lets packets past the rules, if there are any: an interface without hooks, somebody else's before them. */
+void change_look(struct change *c, void (*tell)(const char *name, const char *why, void *arg));
 void change_close(struct change *c);
 
 #endif

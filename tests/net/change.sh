@@ -97,8 +97,7 @@ counted() { # WHAT CAUSE EXPECTED
 # The engine's programs and maps, by what hangs at lo.
 loaded() {
 	local id
-	for id in $(q tc filter show dev lo ingress | sed -n 's/.* divert_in.* id \([0-9]*\) .*/\1/p') \
-		$(q tc filter show dev lo egress | sed -n 's/.* divert_out.* id \([0-9]*\) .*/\1/p'); do
+	for id in $({ hooks_of lo in && hooks_of lo out; } | cut -d' ' -f1); do
 		bpftool -j prog show id "$id"
 	done | python3 -c 'import json, sys
 progs = [json.loads(line) for line in sys.stdin]

@@ -89,11 +89,16 @@ is "as long as the route's MTU" "$(inject -F -l 1272 -4 10.1.0.2 198.51.100.129)
 
 # ---- errors of the host ----
 
-# A filter on lo that drops whatever leaves there: the way back is closed for the moment.
-if r tc filter add dev lo egress pref 1 protocol all bpf da bytecode '1,6 0 0 2' 2>"$TMP/tc"; then
+# shut_lo: by the chain, or before Linux 6.6 by a classic filter
+shut_lo() {
+	r "$PROGS/chain" attach lo out 2 first ||
+		r tc filter add dev lo egress pref 1 protocol all bpf da bytecode '1,6 0 0 2'
+}
+# A program on lo that drops whatever leaves there: the way back is closed for the moment.
+if shut_lo 2>"$TMP/tc"; then
 	is "the host takes no packet" "$(inject -4 10.1.0.2 10.2.0.1)" ENOBUFS
 	is "the host takes no packet, inbound" "$(inject -I r0 -4 10.1.0.1 10.1.0.2)" ENOBUFS
-	r tc filter del dev lo egress pref 1
+	r "$PROGS/chain" detach lo out 2 2>/dev/null || r tc filter del dev lo egress pref 1
 	is "sent again, it does" "$(inject -4 10.1.0.2 10.2.0.1)" "ok 44"
 else
 	echo "skip ENOBUFS: $(tail -1 "$TMP/tc")"

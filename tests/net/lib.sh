@@ -91,6 +91,37 @@ b() { n b "$@"; }
 nq() { ip netns exec "$NS-$1" "${@:2}"; }
 q() { nq r "$@"; }
 
+# build NAME VERSION [FILE SED-SCRIPT]: this tree, with FILE edited, into build/variants/NAME, from copies that keep
+# their times. by_build NAME COMMAND...: run in r, by its tools and its library
+build() {
+	local dir=$TOP/build/variants/$1 sources
+	sources=(Makefile LICENSE README.md CHANGELOG.md engine rules lib interpose tools include man packaging examples)
+	mkdir -p "$dir"
+	(cd "$dir" && rm -rf "${sources[@]}") || return
+	(cd "$TOP" && cp -pR "${sources[@]}" "$dir") || return
+	if [ $# = 4 ]; then
+		sed -E -i "$4" "$dir/$3" || return
+		# as old as when it last was another one
+		cmp -s "$dir/$3" "$dir/edited" || cp "$dir/$3" "$dir/edited" || return
+		touch -r "$dir/edited" "$dir/$3"
+	fi
+	# nothing of the make that may have started us
+	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s -C "$dir" -j"$(nproc)" VERSION="$2" CFLAGS=-O1 stage
+}
+by_build() {
+	local stage=$TOP/build/variants/$1/build/stage
+	PATH=$stage/bin:$stage/sbin:$PATH q "${@:2}"
+}
+
+# hooks_of IFACE in|out: id and name of each program of an engine there, wherever it hangs
+hooks_of() {
+	local side=egress
+	[ "$2" = out ] || side=ingress
+	q "$PROGS/chain" list "$1" "$2" | grep " divert_$2\$"
+	q tc filter show dev "$1" "$side" 2>/dev/null |
+		sed -n "s/.* \(divert_$2\).* id \([0-9]*\) .*/\2 \1/p"
+}
+
 # make_ns NAME: a namespace with lo up
 make_ns() {
 	ip netns add "$NS-$1"

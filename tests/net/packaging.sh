@@ -69,7 +69,7 @@ appears() {
 	# shellcheck disable=SC2086 # words
 	q env -i ${run//\$env\{IFINDEX\}/$index}
 }
-hooks() { q tc filter show dev "$1" ingress 2>/dev/null | grep -c divert_in; }
+hooks() { hooks_of "$1" in | wc -l; }
 r ip link add a-long-name0 type veth peer name v1
 works "an interface appears" appears a-long-name0
 is "it is hooked" "$(hooks a-long-name0)" 1

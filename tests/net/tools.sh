@@ -320,8 +320,8 @@ like "not root: pass-through is as it was" "$(q divertctl status)" "pass-through
 
 # ---- interfaces ----
 
-hooks() { q tc filter show dev "$1" "$2" 2>/dev/null | grep -c 'divert_\(in\|out\)'; }
-is_hooked() { is "$1: hooks on $2" "$(hooks "$2" ingress) $(hooks "$2" egress)" "$3"; }
+hooks() { hooks_of "$1" "$2" | wc -l; }
+is_hooked() { is "$1: hooks on $2" "$(hooks "$2" in) $(hooks "$2" out)" "$3"; }
 r ip link add v0 type veth peer name v1
 r ip link add v2 type veth peer name v3
 is_hooked "appeared later" v0 "0 0"
@@ -364,17 +364,3 @@ else
 	echo "skip this kernel has no bridges"
 fi
 
-r ip link add w0 type veth peer name w1
-if r tc qdisc add dev w0 ingress 2>/dev/null; then
-	does "attach with the older ingress qdisc" 1 divertctl attach
-	says "attach with the older ingress qdisc" "w0: no egress hook: .*ingress"
-	is_hooked "attach with the older ingress qdisc: the next one all the same" w1 "1 1"
-	is "the older ingress qdisc: the hook of the way out does not hang on the way in" \
-		"$(q tc filter show dev w0 ingress | grep -c divert_out)" 0
-	like "the older ingress qdisc: status" "$(q divertctl status)" "w0  +in only"
-	q ipfw add 600 count ip from any to any >"$TMP/out" 2>"$TMP/err"
-	is "ipfw add with it: status" $? 0
-	says "ipfw add with it: warning" "warning: w0: no egress hook"
-else
-	echo "skip this kernel has no ingress qdisc"
-fi

@@ -14,6 +14,8 @@ traces() {
 	for i in $(q ls /sys/class/net); do
 		q tc filter show dev "$i" ingress 2>/dev/null
 		q tc filter show dev "$i" egress 2>/dev/null
+		q "$PROGS/chain" list "$i" in
+		q "$PROGS/chain" list "$i" out
 	done
 	q sysctl net.ipv4.conf.lo net.ipv6.conf.lo 2>/dev/null
 }
@@ -22,9 +24,9 @@ traces() {
 programs() {
 	local i
 	for i in $(q ls /sys/class/net); do
-		q tc filter show dev "$i" ingress 2>/dev/null
-		q tc filter show dev "$i" egress 2>/dev/null
-	done | sed -n 's/.* divert_\(in\|out\).* id \([0-9]*\) .*/\2/p' | sort -un
+		hooks_of "$i" in
+		hooks_of "$i" out
+	done | cut -d' ' -f1 | sort -un
 }
 maps_of() {
 	local id
@@ -103,6 +105,8 @@ if r tc qdisc add dev r0 clsact; then
 	done
 	before=$(traces)
 	r ipfw -q add 100 divert 2000 icmp from any to 10.2.0.1 in icmptypes 8
+	# which only the classic filters need
+	q tc qdisc show dev r1 | grep -q clsact || r tc qdisc add dev r1 clsact
 	works "a foreign filter on a qdisc of ours" \
 		r tc filter add dev r1 egress pref 77 protocol all bpf bytecode '1,6 0 0 0'
 	reflect two r 2000
@@ -112,7 +116,7 @@ if r tc qdisc add dev r0 clsact; then
 	remember
 	works "next to a foreign filter: unload" r divertctl unload
 	like "a foreign filter on our qdisc survives" "$(q tc filter show dev r1 egress)" "pref 77 bpf"
-	is "ours on that qdisc does not" "$(q tc filter show dev r1 egress | grep -c divert_)" 0
+	is "ours on that qdisc does not" "$(hooks_of r1 out)" ""
 	r tc qdisc del dev r1 clsact
 	works "a foreign clsact and its filters are as before" diff <(echo "$before") <(traces)
 	wait_for 10 "no program and no map is left" none_left "$progs" "$maps" &&

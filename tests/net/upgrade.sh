@@ -7,24 +7,6 @@
 # shellcheck disable=SC2154 # start sets the pid_...
 . "$(dirname "$0")/lib.sh"
 
-# build NAME VERSION [SED-SCRIPT FOR layout.h]: into build/upgrade/NAME, from copies that keep their times
-build() {
-	local dir=$TOP/build/upgrade/$1 sources
-	sources=(Makefile LICENSE README.md CHANGELOG.md engine rules lib interpose tools include man packaging examples)
-	mkdir -p "$dir"
-	(cd "$dir" && rm -rf "${sources[@]}") || return
-	(cd "$TOP" && cp -pR "${sources[@]}" "$dir") || return
-	if [ $# = 3 ]; then
-		sed -E -i "$3" "$dir/engine/layout.h" || return
-		# as old as when it last was another one
-		cmp -s "$dir/engine/layout.h" "$dir/layout.h" ||
-			cp "$dir/engine/layout.h" "$dir/layout.h" || return
-		touch -r "$dir/layout.h" "$dir/engine/layout.h"
-	fi
-	# nothing of the make that may have started us
-	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s -C "$dir" -j"$(nproc)" VERSION="$2" CFLAGS=-O1 stage
-}
-
 other='s/^(#define DIVERT_LAYOUT) [0-9]+/\1 1000/
 s/^struct divert_(record|port|socket|port_stats) \{/&\n\t__u64 more;/
 s/^\t__u64 bytes; .*/&\n\t__u64 more[3];/
@@ -32,16 +14,16 @@ s/^\t__u32 pass_through; .*/&\n\t__u32 more[5];/
 s/^\t__u32 entry_key\[2\]; .*/&\n\t__u32 more[9];/
 s/^\t__u32 last_rule; .*/\t__u32 more[4];\n&/'
 works "another version is built" build later 99.9 >"$TMP/build" || { cat "$TMP/build" && exit 1; }
-works "another layout is built" build other 99.10 "$other" >"$TMP/build" ||
+works "another layout is built" build other 99.10 engine/layout.h "$other" >"$TMP/build" ||
 	{ cat "$TMP/build" && exit 1; }
 is "which has other structures" \
-	"$(diff "$TOP/engine/layout.h" "$TOP/build/upgrade/other/engine/layout.h" | grep -c '^>')" 10
+	"$(diff "$TOP/engine/layout.h" "$TOP/build/variants/other/engine/layout.h" | grep -c '^>')" 10
 
 # by BUILD COMMAND...: in r, by the tools and the library of that build: this, later or other
 by() {
 	local build=$1 stage
 	shift
-	stage=$TOP/build/upgrade/$build/build/stage
+	stage=$TOP/build/variants/$build/build/stage
 	[ "$build" != this ] || stage=$STAGE
 	PATH=$stage/bin:$stage/sbin:$PATH q "$@"
 }
@@ -178,7 +160,7 @@ counted=$(by other ipfw show 200 | awk '{print $2}')
 is "upgrade: what was set to 0 counts from there" "$(by other ipfw show 350 | awk '{print $2, $3}')" "2 168"
 works "upgrade: the counters go on ($counted of 105)" test "$counted" -gt 80 -a "$counted" -le 105
 reflect_other() {
-	local stage=$TOP/build/upgrade/other/build/stage
+	local stage=$TOP/build/variants/other/build/stage
 	rm -f "$TMP/after.ready"
 	PATH=$stage/bin:$PATH start after r divert-run "$PROGS/reflect" -p "$TMP/after.ready" 2000
 	wait_for 10 "the other's reflect" test -s "$TMP/after.ready"
@@ -218,5 +200,5 @@ is "back: read" "$(count again received)" 2
 # ---- removal by a build that knows the layout less well ----
 
 does "an engine of another layout is unloaded" 0 other divertctl unload
-is "unload: nothing hangs" "$(q tc filter show dev r0 ingress; q tc qdisc show dev r0 | grep clsact)" ""
+is "unload: nothing hangs" "$(hooks_of r0 in; q tc qdisc show dev r0 | grep clsact)" ""
 is "unload: lo is as it was" "$(lo)" "$before"

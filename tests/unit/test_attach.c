@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 #include <cmocka.h>
 
+#include "engine/down.h"
 #include "engine/engine.h"
 #include "engine/hook.h"
 
@@ -19,9 +20,12 @@
 
 static int qdisc_says, attach_says;
 
-int hook_query(uint32_t ifindex, enum hook_side side, uint32_t *prog_id)
+void engine_down(struct engine *e)
 {
-	*prog_id = 0;
+}
+
+int hook_before(uint32_t ifindex, enum hook_side side, uint32_t prog_id, char *names, size_t size)
+{
 	return 0;
 }
 
@@ -36,7 +40,7 @@ int hook_qdisc_remove(uint32_t ifindex)
 	return 0;
 }
 
-int hook_attach(uint32_t ifindex, enum hook_side side, int prog_fd)
+int hook_attach(uint32_t ifindex, enum hook_side side, int prog_fd, uint32_t prog_id, bool chain)
 {
 	return attach_says;
 }

@@ -28,32 +28,18 @@ static void print_loaded(const struct engine *e)
 		     ": 'divertctl upgrade' makes the engine the same");
 }
 
-static const char *sides(uint32_t flags)
+static const char *sides(const struct engine_iface *i)
 {
-	switch (flags & (DIVERT_IFACE_INGRESS | DIVERT_IFACE_EGRESS)) {
-	case DIVERT_IFACE_INGRESS | DIVERT_IFACE_EGRESS:
+	if (i->in && i->out)
 		return "in, out";
-	case DIVERT_IFACE_INGRESS:
-		return "in only";
-	case DIVERT_IFACE_EGRESS:
-		return "out only";
-	}
-	return "not hooked";
+	return i->in ? "in only" : i->out ? "out only" : "not hooked";
 }
 
-static void print_ifaces(const struct engine *e)
+static void print_iface(const struct engine_iface *i, void *arg)
 {
-	uint32_t key, flags, *from = NULL;
-	char name[IF_NAMESIZE];
-
-	puts("interfaces:");
-	while (!bpf_map_get_next_key(e->map[ENGINE_IFACES], from, &key)) {
-		from = &key;
-		/* one that is gone is forgotten with the next attach */
-		if (if_indextoname(key, name) &&
-		    !bpf_map_lookup_elem(e->map[ENGINE_IFACES], &key, &flags))
-			printf("  %-15s %s\n", name, sides(flags));
-	}
+	printf("  %-15s %s\n", i->name, sides(i));
+	if (*i->warning)
+		printf("    warning: %s\n", i->warning);
 }
 
 static int print_ports(struct engine *e)
@@ -131,8 +117,10 @@ int command_status(int argc, char **argv)
 	bpf_map_lookup_elem(e.map[ENGINE_SETTINGS], &zero, &settings);
 	printf("pass-through: %s\n", settings.pass_through ? "on" : "off");
 	print_trains(&e, &settings);
-	print_ifaces(&e);
-	rc = print_ports(&e);
+	puts("interfaces:");
+	rc = engine_look(&e, print_iface, NULL);
+	if (!rc)
+		rc = print_ports(&e);
 	print_raw();
 	engine_close(&e);
 	return rc ? engine_failed(rc) : EXIT_OK;

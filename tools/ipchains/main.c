@@ -97,6 +97,8 @@ static int list(const struct chain_command *c, struct rules_error *err)
 		fputs(text ? text : "", stdout);
 	if (!rc && c->zero && !c->verbose)
 		rc = chainset_zero(&s, c->chain, err);
+	if (!rc)
+		change_look(s.change, warn_interface);
 	free(text);
 	chainset_close(&s);
 	return rc;

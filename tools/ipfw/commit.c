@@ -34,7 +34,7 @@ int session_open(struct session *s, const struct script *script, bool check,
 	return 0;
 }
 
-static void warn_interface(const char *name, const char *why, void *arg)
+void warn_interface(const char *name, const char *why, void *arg)
 {
 	fprintf(stderr, "ipfw: warning: %s\n", why); /* which names it */
 }

@@ -131,6 +131,7 @@ void tables_free(struct session *s);
 int run_log(struct session *s, const struct command *c, struct rules_error *err);
 
 /* tools/ipfw/tell.c; each once for all of a script's rules */
+void warn_interface(const char *name, const char *why, void *arg);
 void tell_interfaces(struct session *s, const struct rule *r);
 void tell_unheard(struct session *s);
 

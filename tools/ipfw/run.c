@@ -206,6 +206,8 @@ int script_run(const struct script *script, struct options options, unsigned int
 	rc = options.check ? 0 : session_commit(s, err);
 	if (!rc && s->change->open)
 		tell_unheard(s);
+	if (!rc && !script->writes)
+		change_look(s->change, warn_interface);
 out:
 	if (s->out && fclose(s->out) && !rc)
 		rc = rules_fail(err, EX_OSERR, "out of memory");
