@@ -535,7 +535,7 @@ __noinline int back_out(struct __sk_buff *skb, int version, const struct divert_
 	if (pass_begin(&p))
 		return back_refuse(skb, back, DIVERT_N_BAD_FRAME, EINVAL);
 	p.desk->link_len = ETH_HLEN;
-	if (desk_read(skb, version))
+	if (desk_read(skb, version) < 0)
 		return back_refuse(skb, back, DIVERT_N_BAD_FRAME, EINVAL);
 	skb->mark = back->mark;
 	if (back->flags & DIVERT_BACK_LINK)

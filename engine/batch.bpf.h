@@ -237,7 +237,7 @@ __noinline int batch_write(struct __sk_buff *skb, __u32 at, __u32 how)
 	if (!known)
 		return EINVAL;
 	known->link_len = ETH_HLEN;
-	if (desk_read(skb, version))
+	if (desk_read(skb, version) < 0)
 		return EINVAL;
 	return batch_out(skb, d, &back, how);
 }

@@ -27,20 +27,6 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* 4 or 6; 0: not ours to judge. Tagged packets are their VLAN device's. */
-static __always_inline int ip_version(const struct __sk_buff *skb)
-{
-	if (skb->vlan_present)
-		return 0;
-	switch (skb->protocol) {
-	case bpf_htons(ETH_P_IP):
-		return 4;
-	case bpf_htons(ETH_P_IPV6):
-		return 6;
-	}
-	return 0;
-}
-
 /* An interface that moved to another namespace has the program still: no rules of ours are for it there. */
 static __always_inline int is_elsewhere(struct __sk_buff *ctx)
 {
@@ -64,7 +50,10 @@ static __always_inline int verdict(int rc)
 	return rc == TC_ACT_STOLEN && chain_net ? (int)bpf_redirect(0, 0) : rc;
 }
 
-/* The stack drops what is malformed on its own account: it matches no rule, and passes none. */
+/*
+ * Before any rule, what cannot be read is dropped: it matches no rule, and passes none. Another stack
+ * behind this host may see more in it than we do.
+ */
 static __always_inline int pass_read(struct pass *p, int kind)
 {
 	if (!desk_read(p->skb, kind & DIVERT_FIRST_V6 ? 6 : 4))
@@ -74,39 +63,43 @@ static __always_inline int pass_read(struct pass *p, int kind)
 }
 
 /* On the way in. noinline: only packets that a rule may be for need its stack. */
-static __noinline int in(struct __sk_buff *skb, int kind, int back, __u32 tag)
+static __noinline int in(struct __sk_buff *skb, int kind, int back, __u32 tag, __u32 link_len)
 {
 	struct pass p = {.skb = skb};
 
 	if (pass_begin(&p))
-		return TC_ACT_UNSPEC;
+		return TC_ACT_SHOT;
 	p.desk->recv_ifindex = skb->ifindex;
-	p.desk->link_len = skb_link_len(skb);
+	p.desk->link_len = link_len;
 	p.desk->packet.field[DIVERT_F_MARK] = skb->mark;
 	if (back)
 		p.desk->packet.field[DIVERT_F_FLAGS] = DIVERT_IS_BACK_IN;
 	if (pass_read(&p, kind))
-		return TC_ACT_UNSPEC;
+		return drop(&p);
 	return run_rules(&p, tag, kind);
 }
 
 static __always_inline int ingress(struct __sk_buff *skb)
 {
-	int version = ip_version(skb), back, kind, verdict = TC_ACT_UNSPEC;
+	__u32 link_len;
+	int version = version_in(skb, &link_len), back, kind, verdict = TC_ACT_UNSPEC;
 	struct entry entry = {};
 
 	if (!version || is_elsewhere(skb))
 		return TC_ACT_UNSPEC;
 	back = entry_take(skb, &entry);
-	if (back)
+	if (back) {
 		set_type(skb, version);
-	else if (train_take(skb, &entry))
+		skb_port_arrive(skb);
+	} else if (train_take(skb, &entry)) {
 		back = ENTRY_BACK;
-	else if (skb->pkt_type == PACKET_OTHERHOST || skb_dev_is_port(skb))
+	} else if (skb->pkt_type == PACKET_OTHERHOST ||
+		   (skb_dev_is_port(skb) && !skb_port_passes(skb))) {
 		return TC_ACT_UNSPEC;
-	kind = rules_ask(skb, version, 0, entry.tag);
+	}
+	kind = rules_ask(skb, version, 0, entry.tag, link_len);
 	if (kind != RULES_NONE)
-		verdict = in(skb, kind, back, entry.tag);
+		verdict = in(skb, kind, back, entry.tag, link_len);
 	if (back && verdict == TC_ACT_UNSPEC)
 		martian_count(skb, version, entry.stats, entry.n);
 	return verdict;
@@ -124,7 +117,7 @@ static __noinline int out(struct __sk_buff *skb, int kind, int back, __u32 tag, 
 	struct pass p = {.skb = skb};
 
 	if (pass_begin(&p))
-		return TC_ACT_UNSPEC;
+		return TC_ACT_STOLEN;
 	p.desk->recv_ifindex = recv_ifindex;
 	p.desk->link_len = skb_link_len(skb);
 	p.desk->packet.field[DIVERT_F_MARK] = skb->mark;
@@ -134,7 +127,7 @@ static __noinline int out(struct __sk_buff *skb, int kind, int back, __u32 tag, 
 	if (recv_ifindex)
 		p.desk->packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_FORWARDED;
 	if (pass_read(&p, kind))
-		return TC_ACT_UNSPEC;
+		return drop(&p);
 	return run_rules(&p, tag, kind);
 }
 
@@ -184,7 +177,7 @@ static __always_inline int alone(struct __sk_buff *skb, int version, const struc
 static __always_inline int egress(struct __sk_buff *skb)
 {
 	struct entry entry = {.recv_ifindex = skb->ingress_ifindex};
-	int version = ip_version(skb), known = 0, kind, rc;
+	int version = version_out(skb), known = 0, kind, rc;
 	struct divert_back back;
 
 	if (is_elsewhere(skb))
@@ -203,7 +196,7 @@ static __always_inline int egress(struct __sk_buff *skb)
 	}
 	if (!version || (!known && skb_dev_is_port(skb)))
 		return TC_ACT_UNSPEC;
-	kind = rules_ask(skb, version, 1, entry.tag);
+	kind = rules_ask(skb, version, 1, entry.tag, skb_link_len(skb));
 	return kind == RULES_NONE ? TC_ACT_UNSPEC
 				  : out(skb, kind, known, entry.tag, entry.recv_ifindex);
 }

@@ -11,6 +11,7 @@
 
 #define IFF_UP_BIT	     1u
 #define IFF_LOOPBACK_BIT     8u
+#define IFF_802_1Q_VLAN_BIT  (1u << 0)	/* a VLAN, by priv_flags */
 #define IFF_SLAVE_BIT	     0x800u	/* port of a bond, by flags */
 #define IFF_BRIDGE_PORT_BIT  (1u << 9)	/* by priv_flags */
 #define IFF_OVS_DATAPATH_BIT (1u << 10) /* port of Open vSwitch */
@@ -125,6 +126,27 @@ struct net_device {
 	void *rx_handler; /* of bridges and the like */
 	void *xdp_prog;	  /* generic XDP's */
 	struct netdev_rx_queue *_rx;
+	void *rx_handler_data; /* of a bridge's port: struct net_bridge_port */
+	struct vlan_info *vlan_info;
+} KERNEL;
+
+struct vlan_group {
+	struct net_device **vlan_devices_arrays[2][8]; /* 802.1Q, 802.1ad; eighths of the ids */
+} KERNEL;
+
+struct vlan_info {
+	struct vlan_group grp;
+} KERNEL;
+
+struct net_bridge {
+	enum { BRIDGE_NO_STP } stp_enabled;
+	__u16 group_fwd_mask;
+	__u16 group_fwd_mask_required;
+} KERNEL;
+
+struct net_bridge_port {
+	struct net_bridge *br;
+	__u16 group_fwd_mask;
 } KERNEL;
 
 struct xdp_rxq_info {

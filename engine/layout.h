@@ -172,7 +172,7 @@ enum divert_cause {
 	DIVERT_N_NO_LISTENER,  /* nobody listens: dropped; a tee's copy not made */
 	DIVERT_N_RING_FULL,    /* the socket's buffer was full: dropped */
 	DIVERT_N_TOO_LONG,     /* longer than any packet can be: dropped */
-	DIVERT_N_MALFORMED,    /* not an IP packet after all: left to the stack, which drops it */
+	DIVERT_N_MALFORMED,    /* headers that cannot be read: dropped before the rules */
 	DIVERT_N_BAD_CHECKSUM, /* written back inbound with a wrong IPv4 header checksum */
 	DIVERT_N_BAD_FRAME,    /* a frame with the engine's mark that is none of its library's */
 	DIVERT_N_NO_INTERFACE, /* written back for an interface that is gone */

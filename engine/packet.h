@@ -27,7 +27,23 @@
 #define packet_load_head packet_load
 #endif
 
-#define PACKET_EXT_MAX 8 /* IPv6 extension headers that are followed */
+/*
+ * Is it a large packet of TCP, yet to be cut into segments? If its header has no length, Linux takes
+ * the buffer's. The user half is not shown others without a length.
+ */
+#ifndef packet_is_large
+#define packet_is_large(from) 1
+#endif
+
+/*
+ * Follow the extension headers to their end, packet_step() by packet_step(). The kernel half has a
+ * loop that the verifier walks once.
+ */
+#ifndef packet_follow
+#define packet_follow(from, p, s)                                                                  \
+	do {                                                                                       \
+	} while (!packet_step(from, p, s))
+#endif
 
 enum {
 	PROTO_HOPOPTS = 0,
@@ -44,6 +60,8 @@ enum {
 	PROTO_SCTP = 132,
 	PROTO_UDPLITE = 136,
 };
+
+#define PACKET_SHORT 1 /* packet_read() */
 
 /* What rules look at. */
 struct divert_packet {
@@ -81,34 +99,56 @@ static __always_inline __u64 packet_wide(__be32 hi, __be32 lo)
 	return (__u64)packet_u32(hi) << 32 | packet_u32(lo);
 }
 
+/* A header that every packet of the protocol begins with; 0: nothing is asked of it. FreeBSD's ipfw wants as much. */
+static __always_inline __u32 packet_transport_len(__u32 proto)
+{
+	switch (proto) {
+	case PROTO_TCP:
+		return 20;
+	case PROTO_UDP:
+	case PROTO_UDPLITE:
+	case PROTO_ICMP6:
+		return 8;
+	case PROTO_SCTP:
+	case PROTO_DCCP: /* which FreeBSD's does not know */
+		return 12;
+	case PROTO_ICMP:
+		return 4;
+	}
+	return 0;
+}
+
 /*
- * The protocol's own fields; a packet too short to have them goes without: what
- * is behind its len bytes is padding, which has no ports.
+ * The protocol's own fields. A packet that is too short for the header is refused: what is behind
+ * its len bytes is padding, or comes in a later fragment, where rules do not look (RFC 1858).
  */
-static __always_inline void packet_transport(void *from, __u8 proto, __u32 at, __u32 len,
-					     struct divert_packet *p)
+static __always_inline int packet_transport(void *from, __u8 proto, __u32 at, __u32 len,
+					    struct divert_packet *p)
 {
 	__be16 port[2];
 	__u8 type;
 
+	if (at + packet_transport_len(proto) > len)
+		return PACKET_SHORT;
 	switch (proto) {
 	case PROTO_TCP:
 	case PROTO_UDP:
 	case PROTO_DCCP:
 	case PROTO_SCTP:
 	case PROTO_UDPLITE:
-		if (at + sizeof(port) > len || packet_load_head(from, at, port, sizeof(port)))
-			return;
+		if (packet_load_head(from, at, port, sizeof(port)))
+			return PACKET_SHORT;
 		p->field[DIVERT_F_SPORT] = packet_u16(port[0]);
 		p->field[DIVERT_F_DPORT] = packet_u16(port[1]);
-		return;
+		return 0;
 	case PROTO_ICMP:
 	case PROTO_ICMP6:
-		if (at + 1 > len || packet_load(from, at, &type, 1))
-			return;
+		if (packet_load(from, at, &type, 1))
+			return PACKET_SHORT;
 		p->field[proto == PROTO_ICMP ? DIVERT_F_ICMP : DIVERT_F_ICMP6] = type;
-		return;
+		return 0;
 	}
+	return 0;
 }
 
 static __always_inline int packet_read4(void *from, __u32 avail, struct divert_packet *p,
@@ -122,7 +162,7 @@ static __always_inline int packet_read4(void *from, __u32 avail, struct divert_p
 		return -1;
 	ihl = (ip.version_ihl & 15) * 4;
 	len = packet_u16(ip.len);
-	if (!len && avail > 65535) /* the kernel's own packets above 64 KiB have none */
+	if (!len && packet_is_large(from)) /* Linux's own above 64 KiB, or a virtual machine's */
 		len = avail;
 	if (ip.version_ihl >> 4 != 4 || ihl < sizeof(ip) || len < ihl || len > avail)
 		return -1;
@@ -137,10 +177,24 @@ static __always_inline int packet_read4(void *from, __u32 avail, struct divert_p
 	p->field[DIVERT_F_DST4] = ip.dst;
 	p->field[DIVERT_F_PROTO] = ip.proto;
 	p->field[DIVERT_F_PAYLOAD] = ihl;
-	if (frag & 0x1fff)
-		p->field[DIVERT_F_FLAGS] |= DIVERT_IS_FRAG;
-	else
-		packet_transport(from, ip.proto, ihl, len, p);
+	if (!(frag & 0x1fff))
+		return packet_transport(from, ip.proto, ihl, len, p);
+	p->field[DIVERT_F_FLAGS] |= DIVERT_IS_FRAG;
+	/* the second half of TCP's header, over that of the first fragment (RFC 3128) */
+	return ip.proto == PROTO_TCP && (frag & 0x1fff) == 1 ? PACKET_SHORT : 0;
+}
+
+/* Linux's list. Another number is a protocol to it, and nothing behind it a header. */
+static __always_inline int packet_is_ext(__u32 next)
+{
+	switch (next) {
+	case PROTO_HOPOPTS:
+	case PROTO_ROUTING:
+	case PROTO_DSTOPTS:
+	case PROTO_FRAGMENT:
+	case PROTO_AH:
+		return 1;
+	}
 	return 0;
 }
 
@@ -161,19 +215,48 @@ static __always_inline __u32 packet_ext(__u8 header, __u8 routing)
 	return DIVERT_EXT_AH;
 }
 
+/*
+ * One extension header: the protocol and the payload's offset move on behind it. 1: it is none, or it is
+ * not there. How far the walk has come is in p and s, not on the stack: the verifier would try every value of it.
+ */
+static __always_inline int packet_step(void *from, struct divert_packet *p, struct packet_shape *s)
+{
+	__u32 next = p->field[DIVERT_F_PROTO], at = s->payload;
+	__u8 ext[8];
+
+	/* what follows a later fragment's header is the middle of something */
+	if (!packet_is_ext(next) || p->field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG)
+		return 1;
+	if (at + sizeof(ext) > s->len || packet_load(from, at, ext, sizeof(ext)))
+		return 1;
+	p->field[DIVERT_F_EXT] |= packet_ext(next, ext[2]);
+	if (next == PROTO_FRAGMENT) {
+		s->fragment = 1;
+		__builtin_memcpy(&s->id, ext + 4, sizeof(s->id));
+		if (ext[2] || ext[3] & 0xf8)
+			p->field[DIVERT_F_FLAGS] |= DIVERT_IS_FRAG;
+		s->payload = at + 8;
+	} else if (next == PROTO_AH) {
+		s->payload = at + (ext[1] + 2) * 4;
+	} else {
+		s->payload = at + (ext[1] + 1) * 8;
+	}
+	p->field[DIVERT_F_PROTO] = ext[0];
+	return 0;
+}
+
 static __always_inline int packet_read6(void *from, __u32 avail, struct divert_packet *p,
 					struct packet_shape *s)
 {
 	struct packet_ip6 ip;
-	__u8 next, ext[8];
-	__u32 at, len;
-	int i;
+	__u32 len;
 
 	if (packet_load_head(from, 0, &ip, sizeof(ip)))
 		return -1;
 	len = packet_u16(ip.len) + sizeof(ip);
-	if (!ip.len && avail > 65535)
-		len = avail; /* the same; some kernels add a jumbo option */
+	/* with options Linux leaves the length to one of them, and to the buffer if there is none such */
+	if (!ip.len && (ip.next == PROTO_HOPOPTS || packet_is_large(from)))
+		len = avail;
 	if (packet_u32(ip.version_class_flow) >> 28 != 6 || len > avail)
 		return -1;
 	p->field[DIVERT_F_FLAGS] |= DIVERT_IS_V6;
@@ -184,48 +267,26 @@ static __always_inline int packet_read6(void *from, __u32 avail, struct divert_p
 	s->len = len;
 	s->tos = packet_u32(ip.version_class_flow) >> 20;
 	s->fragment = 0;
-
-	/*
-	 * A chain that ends early or is too long leaves the protocol at the
-	 * header where it was lost: rules on ports then do not match.
-	 */
-	next = ip.next;
-	at = sizeof(ip);
-	for (i = 0; i < PACKET_EXT_MAX; i++) {
-		if (next != PROTO_HOPOPTS && next != PROTO_ROUTING && next != PROTO_DSTOPTS &&
-		    next != PROTO_FRAGMENT && next != PROTO_AH)
-			break;
-		if (at + sizeof(ext) > len || packet_load(from, at, ext, sizeof(ext)))
-			break;
-		p->field[DIVERT_F_EXT] |= packet_ext(next, ext[2]);
-		if (next == PROTO_FRAGMENT) {
-			s->fragment = 1;
-			__builtin_memcpy(&s->id, ext + 4, sizeof(s->id));
-			if (ext[2] || ext[3] & 0xf8)
-				p->field[DIVERT_F_FLAGS] |= DIVERT_IS_FRAG;
-			at += 8;
-		} else if (next == PROTO_AH) {
-			at += (ext[1] + 2) * 4;
-		} else {
-			at += (ext[1] + 1) * 8;
-		}
-		next = ext[0];
-		if (p->field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG)
-			break; /* what follows is the middle of something */
-	}
-	if (next == PROTO_ESP)
+	s->payload = sizeof(ip);
+	p->field[DIVERT_F_PROTO] = ip.next;
+	if (packet_is_ext(ip.next))
+		packet_follow(from, p, s);
+	p->field[DIVERT_F_PAYLOAD] = s->payload;
+	if (p->field[DIVERT_F_PROTO] == PROTO_ESP)
 		p->field[DIVERT_F_EXT] |= DIVERT_EXT_ESP;
-	s->payload = at;
-	p->field[DIVERT_F_PAYLOAD] = at;
-	p->field[DIVERT_F_PROTO] = next;
-	if (!(p->field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG))
-		packet_transport(from, next, at, len, p);
-	return 0;
+	if (s->payload > len)
+		return PACKET_SHORT;
+	if (p->field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG)
+		return 0;
+	if (packet_is_ext(p->field[DIVERT_F_PROTO]))
+		return PACKET_SHORT; /* half a header */
+	return packet_transport(from, p->field[DIVERT_F_PROTO], s->payload, len, p);
 }
 
 /*
  * Fill in p and s from a packet of at most avail bytes. The caller has set
- * flags, mark and names. -1: not an IP packet that any stack would accept.
+ * flags, mark and names. -1: not an IP packet that any stack would accept. PACKET_SHORT: it
+ * is one, and may travel, but ends within the headers that rules look at.
  */
 static __always_inline int packet_read(void *from, int version, __u32 avail,
 				       struct divert_packet *p, struct packet_shape *s)
@@ -237,7 +298,7 @@ static __always_inline int packet_read(void *from, int version, __u32 avail,
 	p->field[DIVERT_F_SPORT] = p->field[DIVERT_F_DPORT] = DIVERT_ABSENT;
 	p->field[DIVERT_F_ICMP] = p->field[DIVERT_F_ICMP6] = DIVERT_ABSENT;
 	rc = version == 4 ? packet_read4(from, avail, p, s) : packet_read6(from, avail, p, s);
-	if (rc)
+	if (rc < 0)
 		return rc;
 	p->field[DIVERT_F_LEN] = s->len;
 	p->field[DIVERT_F_TOS] = s->tos;

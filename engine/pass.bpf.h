@@ -9,7 +9,12 @@
 
 static int packet_load(void *from, __u32 offset, void *to, __u32 len);
 static int packet_load_head(void *from, __u32 offset, void *to, __u32 len);
-#define packet_load_head packet_load_head
+static int packet_is_large(void *from);
+static long follow_step(__u32 i, void *from);
+#define packet_load_head	  packet_load_head
+#define packet_is_large		  packet_is_large
+#define PACKET_EXT_MAX		  (1u << 17) /* more than the longest packet has room for */
+#define packet_follow(from, p, s) bpf_loop(PACKET_EXT_MAX, follow_step, from, 0)
 #include "match.h"
 
 /* Of a fragmented packet, in one direction and above one tag: what its first fragment has told. */
@@ -105,6 +110,20 @@ static __always_inline int packet_load_head(void *from, __u32 offset, void *to, 
 	return skb_load(p->skb, p->desk->link_len + offset, to, len);
 }
 
+static __always_inline int packet_is_large(void *from)
+{
+	struct pass *p = from;
+
+	return p->skb->gso_size && skb_gso_type(p->skb) & DIVERT_GSO_TCP;
+}
+
+static long follow_step(__u32 i, void *from)
+{
+	struct pass *p = from;
+
+	return packet_step(from, &p->desk->packet, &p->desk->shape);
+}
+
 static __always_inline void wide_bytes(const __u64 *wide, __be32 *word)
 {
 	word[0] = packet_u32((__u32)(wide[0] >> 32));
@@ -121,7 +140,10 @@ static __always_inline void address_bytes(const struct divert_packet *p, int src
 		word[0] = p->field[src ? DIVERT_F_SRC4 : DIVERT_F_DST4];
 }
 
-/* Read the packet, whose link_len is on the desk already, behind its link header. Not static: see struct desk. */
+/*
+ * Read the packet, whose link_len is on the desk already, behind its link header: as packet_read(). Not
+ * static: see struct desk.
+ */
 __noinline int desk_read(struct __sk_buff *skb, int version)
 {
 	struct pass p = {.skb = skb, .desk = desk()};

@@ -353,22 +353,33 @@ static __always_inline int run_rules(struct pass *p, __u32 tag, __u32 kind)
 struct glance {
 	__u32 kind; /* enum divert_first */
 	__u32 len;  /* that the packet says it has: for the counter of the default rule */
+	__u32 plain; /* it can be read: it is whole, and has a transport header right behind the IP header */
 };
 
-static __always_inline void glance(struct __sk_buff *skb, int version, int out, struct glance *g)
+#define GLANCE_TRANSPORT 20 /* bytes: TCP's header, and enough for any other that is known */
+
+static __always_inline void glance(struct __sk_buff *skb, int version, int out, __u32 link_len,
+				   struct glance *g)
 {
 	__u8 head[10] = {}, proto;
+	__u32 need;
 
-	skb_load(skb, skb_link_len(skb), head, sizeof(head));
+	skb_load(skb, link_len, head, sizeof(head));
 	g->kind = out ? DIVERT_FIRST_OUT : 0;
 	if (version == 4) {
 		g->len = head[2] << 8 | head[3];
 		proto = head[offsetof(struct packet_ip4, proto)];
+		g->plain = head[0] == 0x45 && !(head[6] & 0x3f) &&
+			   !head[7]; /* no options, no fragment */
+		need = sizeof(struct packet_ip4) + GLANCE_TRANSPORT;
 	} else {
 		g->len = (head[4] << 8 | head[5]) + sizeof(struct packet_ip6);
 		proto = head[offsetof(struct packet_ip6, next)];
+		g->plain = head[0] >> 4 == 6 && !packet_is_ext(proto);
+		need = sizeof(struct packet_ip6) + GLANCE_TRANSPORT;
 		g->kind |= DIVERT_FIRST_V6;
 	}
+	g->plain = g->plain && g->len >= need && g->len + link_len <= skb->len;
 	if (proto == PROTO_TCP)
 		g->kind |= DIVERT_FIRST_TCP;
 	else if (proto == PROTO_UDP)
@@ -379,13 +390,25 @@ static __always_inline void glance(struct __sk_buff *skb, int version, int out, 
 		g->kind |= DIVERT_FIRST_OTHER;
 }
 
+/* Is there a rule, but for the default one, for any packet of this one's IP version and direction? */
+static __always_inline int rules_any(const struct divert_rules_head *head, __u32 kind)
+{
+	const __u32 *first = &head->first[kind & (DIVERT_FIRST_V6 | DIVERT_FIRST_OUT)];
+	__u32 none = head->last_insn;
+
+	return first[DIVERT_FIRST_TCP] != none || first[DIVERT_FIRST_UDP] != none ||
+	       first[DIVERT_FIRST_ICMP] != none || first[DIVERT_FIRST_OTHER] != none;
+}
+
 #define RULES_NONE (-1) /* nothing to do */
 
 /*
  * A first look, before the packet is read: where no rule is left for its kind and above its tag, the
- * default rule counts it, and that is all. Else its kind: it is to be read and judged.
+ * default rule counts it, and that is all. Else its kind: it is to be read and judged. So is one that may not be
+ * possible to read, if there is a rule for others of its IP version: few are.
  */
-static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out, __u32 tag)
+static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out, __u32 tag,
+				     __u32 link_len)
 {
 	const struct divert_rules_head *head;
 	struct divert_rule_counter *c;
@@ -396,8 +419,9 @@ static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out
 	head = rules_head(&pages);
 	if (!head || !head->insns)
 		return RULES_NONE;
-	glance(skb, version, out, &g);
-	if (head->first[g.kind % FIRSTS] != head->last_insn && (!tag || tag < head->last_rule))
+	glance(skb, version, out, link_len, &g);
+	if ((!tag || tag < head->last_rule) && (head->first[g.kind % FIRSTS] != head->last_insn ||
+						(!g.plain && rules_any(head, g.kind))))
 		return g.kind;
 	c = bpf_map_lookup_elem(&rule_counters, &counter);
 	if (c)

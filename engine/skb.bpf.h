@@ -104,16 +104,173 @@ static __always_inline __u16 skb_gso_type(struct __sk_buff *ctx)
 	return out;
 }
 
+static __always_inline __u64 dev_private_flags(struct net_device *dev)
+{
+	return CAN_READ ? BPF_CORE_READ_BITFIELD(dev, priv_flags)
+			: BPF_CORE_READ_BITFIELD_PROBED(dev, priv_flags);
+}
+
 /* Is the interface a port of something that carries IP in its stead? */
 static __always_inline int skb_dev_is_port(struct __sk_buff *ctx)
 {
 	struct sk_buff *skb = skb_of(ctx);
 	struct net_device *dev = READ(skb, dev);
-	__u64 private = CAN_READ ? BPF_CORE_READ_BITFIELD(dev, priv_flags)
-				 : BPF_CORE_READ_BITFIELD_PROBED(dev, priv_flags);
 
 	return READ(dev, flags) & IFF_SLAVE_BIT ||
-	       private & (IFF_BRIDGE_PORT_BIT | IFF_OVS_DATAPATH_BIT | IFF_TEAM_PORT_BIT);
+	       dev_private_flags(dev) &
+		       (IFF_BRIDGE_PORT_BIT | IFF_OVS_DATAPATH_BIT | IFF_TEAM_PORT_BIT);
+}
+
+/* Does a bridge hand a frame to 01:80:c2:00:00:last to IP on the port itself, as it does of its own accord? */
+static __always_inline int bridge_passes(struct net_device *dev, __u8 last)
+{
+	struct net_bridge_port *port = (void *)READ(dev, rx_handler_data);
+	__u32 forwarded = 0, stp = BRIDGE_NO_STP;
+	struct net_bridge *br;
+
+	/* unless the bridges' module has come after the engine */
+	if (bpf_core_type_exists(struct net_bridge) &&
+	    bpf_core_type_exists(struct net_bridge_port)) {
+		br = BPF_CORE_READ(port, br);
+		forwarded = BPF_CORE_READ(port, group_fwd_mask) |
+			    BPF_CORE_READ(br, group_fwd_mask) |
+			    BPF_CORE_READ(br, group_fwd_mask_required);
+		stp = BPF_CORE_READ(br, stp_enabled);
+	}
+	if (last == 1 || (!last && stp == BRIDGE_NO_STP))
+		return 0;
+	return !(forwarded >> last & 1);
+}
+
+/*
+ * What came in on a port may be IP's on the port itself, if it is to one of the 16 addresses that
+ * no bridge is to forward. Of bonds and teams only unused ports do so; those of a used one are seen
+ * twice, there and here. noinline: no IP packet has such an address, unless somebody tries something out.
+ */
+static __noinline int skb_port_passes(struct __sk_buff *ctx)
+{
+	struct net_device *dev = READ(skb_of(ctx), dev);
+	__u64 private = dev_private_flags(dev);
+	__u8 to[6] = {};
+
+	skb_load(ctx, 0, to, sizeof(to));
+	if (to[0] != 0x01 || to[1] != 0x80 || to[2] != 0xc2 || to[3] || to[4] || to[5] > 15)
+		return 0;
+	if (private & IFF_BRIDGE_PORT_BIT)
+		return bridge_passes(dev, to[5]);
+	return !(private & IFF_OVS_DATAPATH_BIT);
+}
+
+/*
+ * A packet that was written back arrives without the addresses that it had. On a bridge's port give it one by
+ * which the bridge hands it to IP there, and never forwards it: LACP's, and of a sender that nobody is.
+ */
+static __always_inline void skb_port_arrive(struct __sk_buff *ctx)
+{
+	static const __u8 mac[12] = {0x01, 0x80, 0xc2, 0, 0, 0x02, 0x02};
+
+	if (dev_private_flags(READ(skb_of(ctx), dev)) & IFF_BRIDGE_PORT_BIT)
+		bpf_skb_store_bytes(ctx, 0, mac, sizeof(mac), 0);
+}
+
+/* ---- the IP version, from the protocol and the VLAN tags ahead of it ---- */
+
+#define VLAN_ID	      0x0fff
+#define VLAN_TAG      4
+#define VLAN_TAGS_MAX (1u << 15) /* more than a frame has room for */
+
+static __always_inline int is_vlan(__be16 protocol)
+{
+	return protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD);
+}
+
+/* 4 or 6; 0: another protocol. */
+static __always_inline int version_of(__be16 protocol)
+{
+	switch (protocol) {
+	case bpf_htons(ETH_P_IP):
+		return 4;
+	case bpf_htons(ETH_P_IPV6):
+		return 6;
+	}
+	return 0;
+}
+
+static __always_inline int vlan0_of(struct net_device **eighth)
+{
+	struct net_device *dev = NULL;
+
+	if (eighth)
+		bpf_core_read(&dev, sizeof(dev), eighth);
+	return dev != NULL;
+}
+
+/* Has the interface a VLAN with the id 0? What has a tag of that id is its own, then. */
+static __always_inline int dev_has_vlan0(struct net_device *dev)
+{
+	struct vlan_info *info;
+
+	if (!bpf_core_field_exists(dev->vlan_info) || !bpf_core_type_exists(struct vlan_info))
+		return 0;
+	info = BPF_CORE_READ(dev, vlan_info);
+	return info && (vlan0_of(BPF_CORE_READ(info, grp.vlan_devices_arrays[0][0])) ||
+			vlan0_of(BPF_CORE_READ(info, grp.vlan_devices_arrays[1][0])));
+}
+
+struct tags {
+	struct __sk_buff *skb;
+	__u32 at;	 /* in the packet */
+	__be16 protocol; /* of what stands there */
+};
+
+static long tags_step(__u32 i, struct tags *t)
+{
+	__be16 tag[VLAN_TAG / 2];
+
+	if (!is_vlan(t->protocol) || bpf_skb_load_bytes(t->skb, t->at, tag, sizeof(tag)) ||
+	    bpf_ntohs(tag[0]) & VLAN_ID)
+		return 1;
+	t->at += VLAN_TAG;
+	t->protocol = tag[1];
+	return 0;
+}
+
+/*
+ * On the way in. Linux takes off a tag that names a priority and no VLAN, its id being 0, and any
+ * number of them: the version, and the bytes before the IP header with those that are among them. Other tagged
+ * packets are their VLAN device's: 0. noinline: few have such a tag.
+ */
+static __noinline int version_tagged(struct __sk_buff *skb, __u32 *link_len)
+{
+	struct tags t = {.skb = skb, .at = skb_link_len(skb), .protocol = skb->protocol};
+
+	if (skb->vlan_tci & VLAN_ID || dev_has_vlan0(READ(skb_of(skb), dev)))
+		return 0;
+	bpf_loop(VLAN_TAGS_MAX, tags_step, &t, 0);
+	*link_len = t.at;
+	return version_of(t.protocol);
+}
+
+static __always_inline int version_in(struct __sk_buff *skb, __u32 *link_len)
+{
+	*link_len = skb_link_len(skb);
+	return skb->vlan_present ? version_tagged(skb, link_len) : version_of(skb->protocol);
+}
+
+/* On the way out. A VLAN device without reorder_hdr puts its tag into the packet, ahead of the IP header. */
+static __always_inline int version_out(struct __sk_buff *skb)
+{
+	__be16 protocol = skb->protocol;
+
+	if (skb->vlan_present)
+		return 0;
+	if (is_vlan(protocol)) {
+		if (!(dev_private_flags(READ(skb_of(skb), dev)) & IFF_802_1Q_VLAN_BIT) ||
+		    skb_load(skb, skb_link_len(skb) - sizeof(protocol), &protocol,
+			     sizeof(protocol)))
+			return 0;
+	}
+	return version_of(protocol);
 }
 
 /* In two words, for which no helper is called. */

@@ -21,7 +21,7 @@ static const struct {
 	[DIVERT_N_NO_LISTENER] = {"no-listener", "nobody listens: dropped"},
 	[DIVERT_N_RING_FULL] = {"buffer-full", "the socket's buffer was full: dropped"},
 	[DIVERT_N_TOO_LONG] = {"too-long", "longer than any packet: dropped"},
-	[DIVERT_N_MALFORMED] = {"malformed", "no IP packet after all: left to the stack"},
+	[DIVERT_N_MALFORMED] = {"malformed", "headers that cannot be read: dropped"},
 	[DIVERT_N_BAD_CHECKSUM] = {"bad-checksum",
 				   "written inbound with a wrong header checksum: dropped"},
 	[DIVERT_N_BAD_FRAME] = {"bad-frame", "a frame for the engine that it does not know"},

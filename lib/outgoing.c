@@ -80,6 +80,8 @@ int outgoing_check(struct outgoing *o, const struct iovec *iov, size_t iovs, uin
 		if (len < HEADER6)
 			return -EINVAL;
 		said = HEADER6 + (p[4] << 8 | p[5]);
+		if (said == HEADER6 && p[6] == IPPROTO_HOPOPTS)
+			said = len; /* its options may say the length; without, Linux takes what is there */
 		o->frame.protocol = htons(ETH_P_IPV6);
 		break;
 	default:

@@ -9,7 +9,6 @@
 #define HEADER6	   40
 #define FRAGMENT   8 /* bytes of an IPv6 fragment header */
 #define PACKET_MAX 65535
-#define EXT_MAX	   8 /* IPv6 headers that are followed: engine/packet.h's figure */
 
 enum {
 	NEXT_HOPOPTS = 0,
@@ -57,19 +56,18 @@ static uint32_t extension(uint8_t type, const uint8_t *packet, uint32_t at, uint
 static bool read6(const uint8_t *packet, uint32_t len, struct piece *p)
 {
 	uint32_t at = HEADER6, n;
-	int i;
 
 	if (len < HEADER6)
 		return false;
 	p->link = 6;
-	for (i = 0; i < EXT_MAX && packet[p->link] != NEXT_FRAGMENT; i++) {
+	while (packet[p->link] != NEXT_FRAGMENT) {
 		n = extension(packet[p->link], packet, at, len);
 		if (!n)
 			return false;
 		p->link = at;
 		at += n;
 	}
-	if (i == EXT_MAX || at + FRAGMENT > len)
+	if (at + FRAGMENT > len)
 		return false;
 	p->head = at;
 	p->data = at + FRAGMENT;
@@ -98,13 +96,12 @@ bool piece_read(const uint8_t *packet, uint32_t len, struct piece *p)
 void piece_place(const uint8_t *packet, uint32_t len, struct piece *p)
 {
 	uint32_t at = HEADER6, link = 6, n;
-	int i;
 
 	memset(p, 0, sizeof(*p));
 	p->link = 6;
 	p->head = HEADER6;
 	/* RFC 8200, 4.5: up to the routing header; options for the last destination are cut */
-	for (i = 0; i < EXT_MAX - 1 && packet[link] != NEXT_AH; i++) {
+	while (packet[link] != NEXT_AH) {
 		n = extension(packet[link], packet, at, len);
 		if (!n)
 			break;

@@ -216,6 +216,10 @@ void segment_build(const struct divert_record *rec, const struct cut *cut, uint3
 
 	if (cut->segments == 1) {
 		memcpy(packet, from, len);
+		if (cut->head && packet[0] >> 4 == 4 && !get16(packet + 2)) {
+			put16(packet + 2, len); /* a large one, which the kernel takes without */
+			checksum_ip4_set(packet);
+		}
 		if (rec->flags & DIVERT_REC_PARTIAL && !cut->gso_size)
 			complete(rec, packet);
 		return;

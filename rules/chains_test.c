@@ -89,7 +89,7 @@ int chain_test(struct chains *c, struct chain *chain, const void *packet, uint32
 	int rc;
 
 	memset(v, 0, sizeof(*v));
-	if (read_packet(&b, iface, chain->kind, &p))
+	if (read_packet(&b, iface, chain->kind, &p) < 0) /* too short is none of the chain's */
 		return rules_fail(err, EINVAL, "the packet is not one of IPv4");
 	if (chain_alone(c, chain, &s, err))
 		return -1;

@@ -116,7 +116,7 @@ static void put_transport(struct random_bytes *b, const struct random_sample *s)
 	else if (s->proto == 17 || s->proto == 132) {
 		put16(b, s->sport);
 		put16(b, s->dport);
-		put32(b, 0);
+		put(b, zero, s->proto == 17 ? 4 : 8);
 	} else {
 		put8(b, s->type);
 		put8(b, s->code);
@@ -209,14 +209,14 @@ void random_sample(struct random_sample *s)
 				  : random_chance(2) ? DIVERT_EXT_RTHDR2
 						     : 0;
 		if (s->ext & DIVERT_EXT_FRAG && random_chance(2))
-			s->frag_offset = 1 + random_chance(300);
+			s->frag_offset = 2 + random_chance(300);
 		s->flow = random_chance(3);
 	} else {
 		inet_pton(AF_INET, RANDOM_PICK(addrs4), s->src);
 		inet_pton(AF_INET, RANDOM_PICK(addrs4), s->dst);
 		s->ip_options = random_chance(4) ? 0 : random_chance(16);
 		s->offset_bits = random_chance(8) << 1;
-		s->frag_offset = random_chance(4) ? 0 : 1 + random_chance(300);
+		s->frag_offset = random_chance(4) ? 0 : 2 + random_chance(300);
 	}
 	s->proto = RANDOM_PICK(protos);
 	s->ttl = 1 + random_chance(3);
@@ -258,7 +258,7 @@ bool random_later(struct random_sample *s)
 {
 	if (!random_fragment(s) || s->frag_offset)
 		return false;
-	s->frag_offset = 1 + random_chance(300);
+	s->frag_offset = 2 + random_chance(300);
 	s->data = random_chance(3);
 	return true;
 }

@@ -48,32 +48,35 @@ static const struct sample {
 	 4, 0, 68, 60, DIVERT_IS_V4, 1, NONE, NONE, 8, NONE, 0, 0},
 	{"first fragment", IP4("4500", "0028", "2000", "06") TCP_HEAD, 4, 0, 40, 20, DIVERT_IS_V4,
 	 6, 1234, 80, NONE, NONE, 0, 1},
-	{"next fragment", IP4("4500", "0028", "2001", "06") TCP_HEAD, 4, 0, 40, 20,
+	{"next fragment", IP4("4500", "0028", "2002", "06") TCP_HEAD, 4, 0, 40, 20,
 	 DIVERT_IS_V4 | DIVERT_IS_FRAG, 6, NONE, NONE, NONE, NONE, 0, 1},
 	{"last fragment", IP4("4500", "0028", "1fff", "11") TCP_HEAD, 4, 0, 40, 20,
 	 DIVERT_IS_V4 | DIVERT_IS_FRAG, 17, NONE, NONE, NONE, NONE, 0, 1},
-	{"header only", IP4("4500", "0014", "0000", "06"), 4, 0, 20, 20, DIVERT_IS_V4, 6, NONE,
-	 NONE, NONE, NONE, 0, 0},
-	{"three bytes of TCP", IP4("4500", "0017", "0000", "06") "04d200", 4, 0, 23, 20,
-	 DIVERT_IS_V4, 6, NONE, NONE, NONE, NONE, 0, 0},
-	{"padding is no header", IP4("4500", "0014", "0000", "11") UDP_HEAD, 4, 0, 20, 20,
-	 DIVERT_IS_V4, 17, NONE, NONE, NONE, NONE, 0, 0},
-	{"nor an ICMP type", IP4("4500", "0014", "0000", "01") "0800", 4, 0, 20, 20, DIVERT_IS_V4,
-	 1, NONE, NONE, NONE, NONE, 0, 0},
+	{"a fragment within TCP's header", IP4("4500", "0028", "2001", "06") TCP_HEAD, .version = 4,
+	 .rc = PACKET_SHORT},
+	{"within UDP's, none is", IP4("4500", "0028", "2001", "11") TCP_HEAD, 4, 0, 40, 20,
+	 DIVERT_IS_V4 | DIVERT_IS_FRAG, 17, NONE, NONE, NONE, NONE, 0, 1},
+	{"header only, of no protocol known", IP4("4500", "0014", "0000", "2f"), 4, 0, 20, 20,
+	 DIVERT_IS_V4, 47, NONE, NONE, NONE, NONE, 0, 0},
+	{"padding is no header", IP4("4500", "0014", "0000", "11") UDP_HEAD, .version = 4,
+	 .rc = PACKET_SHORT},
+	{"nor an ICMP type", IP4("4500", "0014", "0000", "01") "08000000", .version = 4,
+	 .rc = PACKET_SHORT},
 	{"padding does no harm", IP4("4500", "001c", "0000", "11") UDP_HEAD "0000000000", 4, 0, 28,
 	 20, DIVERT_IS_V4, 17, 53, 5000, NONE, NONE, 0, 0},
-	{"SCTP", IP4("4500", "0018", "0000", "84") "00010002", 4, 0, 24, 20, DIVERT_IS_V4, 132, 1,
-	 2, NONE, NONE, 0, 0},
-	{"UDP-Lite", IP4("4500", "0018", "0000", "88") "00010002", 4, 0, 24, 20, DIVERT_IS_V4, 136,
-	 1, 2, NONE, NONE, 0, 0},
-	{"DCCP", IP4("4500", "0018", "0000", "21") "00010002", 4, 0, 24, 20, DIVERT_IS_V4, 33, 1, 2,
-	 NONE, NONE, 0, 0},
+	{"SCTP", IP4("4500", "0020", "0000", "84") "00010002 0000000000000000", 4, 0, 32, 20,
+	 DIVERT_IS_V4, 132, 1, 2, NONE, NONE, 0, 0},
+	{"UDP-Lite", IP4("4500", "001c", "0000", "88") "0001000200000000", 4, 0, 28, 20,
+	 DIVERT_IS_V4, 136, 1, 2, NONE, NONE, 0, 0},
+	{"DCCP", IP4("4500", "0020", "0000", "21") "00010002 0000000000000000", 4, 0, 32, 20,
+	 DIVERT_IS_V4, 33, 1, 2, NONE, NONE, 0, 0},
 	{"GRE has no ports", IP4("4500", "0018", "0000", "2f") "00010002", 4, 0, 24, 20,
 	 DIVERT_IS_V4, 47, NONE, NONE, NONE, NONE, 0, 0},
-	{"ICMPv6 in IPv4", IP4("4500", "0018", "0000", "3a") "80000000", 4, 0, 24, 20, DIVERT_IS_V4,
-	 58, NONE, NONE, NONE, 128, 0, 0},
+	{"ICMPv6 in IPv4", IP4("4500", "001c", "0000", "3a") "8000000000000000", 4, 0, 28, 20,
+	 DIVERT_IS_V4, 58, NONE, NONE, NONE, 128, 0, 0},
 
-	{"no length", IP4("4500", "0000", "0000", "06") TCP_HEAD, .version = 4, .rc = -1},
+	{"no length, as a large one", IP4("4500", "0000", "0000", "06") TCP_HEAD, 4, 0, 40, 20,
+	 DIVERT_IS_V4, 6, 1234, 80, NONE, NONE, 0, 0},
 	{"longer than it is", IP4("4500", "0029", "0000", "06") TCP_HEAD, .version = 4, .rc = -1},
 	{"shorter than its header", IP4("4600", "0017", "0000", "06") TCP_HEAD, .version = 4,
 	 .rc = -1},
@@ -88,12 +91,12 @@ static const struct sample {
 
 	{"UDP", IP6("0008", "11") UDP_HEAD, 6, 0, 48, 40, DIVERT_IS_V6, 17, 53, 5000, NONE, NONE,
 	 0x12, 0},
-	{"ICMPv6", IP6("0004", "3a") "87000000", 6, 0, 44, 40, DIVERT_IS_V6, 58, NONE, NONE, NONE,
-	 135, 0x12, 0},
+	{"ICMPv6", IP6("0008", "3a") "8700000000000000", 6, 0, 48, 40, DIVERT_IS_V6, 58, NONE, NONE,
+	 NONE, 135, 0x12, 0},
 	{"no next header", IP6("0000", "3b"), 6, 0, 40, 40, DIVERT_IS_V6, 59, NONE, NONE, NONE,
 	 NONE, 0x12, 0},
-	{"length 0, hop-by-hop, and small", IP6("0000", "00") "1100000000000000" UDP_HEAD, 6, 0, 40,
-	 40, DIVERT_IS_V6, 0, NONE, NONE, NONE, NONE, 0x12, 0},
+	{"length 0, hop-by-hop, and small", IP6("0000", "00") "1100000000000000" UDP_HEAD, 6, 0, 56,
+	 48, DIVERT_IS_V6, 17, 53, 5000, NONE, NONE, 0x12, 0},
 	{"hop-by-hop", IP6("0010", "00") "1100000000000000" UDP_HEAD, 6, 0, 56, 48, DIVERT_IS_V6,
 	 17, 53, 5000, NONE, NONE, 0x12, 0},
 	{"hop-by-hop, routing, options",
@@ -119,18 +122,23 @@ static const struct sample {
 	     "3c") "3c00000000000000 3c00000000000000 3c00000000000000"
 		   "3c00000000000000 3c00000000000000 3c00000000000000 1100000000000000" UDP_HEAD,
 	 6, 0, 104, 96, DIVERT_IS_V6, 17, 53, 5000, NONE, NONE, 0x12, 0},
-	{"too many headers",
+	{"nine headers",
 	 IP6("0050", "3c") "3c00000000000000 3c00000000000000 3c00000000000000"
 			   "3c00000000000000 3c00000000000000 3c00000000000000 3c00000000000000 "
 			   "3c00000000000000"
 			   "1100000000000000" UDP_HEAD,
-	 6, 0, 120, 104, DIVERT_IS_V6, 60, NONE, NONE, NONE, NONE, 0x12, 0},
-	{"a header that leads out", IP6("0010", "00") "11ff000000000000" UDP_HEAD, 6, 0, 56, 2088,
-	 DIVERT_IS_V6, 17, NONE, NONE, NONE, NONE, 0x12, 0},
-	{"half a header", IP6("0004", "00") "11000000", 6, 0, 44, 40, DIVERT_IS_V6, 0, NONE, NONE,
-	 NONE, NONE, 0x12, 0},
-	{"a header in the padding", IP6("0000", "3c") "1100000000000000" UDP_HEAD, 6, 0, 40, 40,
-	 DIVERT_IS_V6, 60, NONE, NONE, NONE, NONE, 0x12, 0},
+	 6, 0, 120, 112, DIVERT_IS_V6, 17, 53, 5000, NONE, NONE, 0x12, 0},
+	{"mobility is a protocol, and followed by none", IP6("0008", "87") "3b00050000000000", 6, 0,
+	 48, 40, DIVERT_IS_V6, 135, NONE, NONE, NONE, NONE, 0x12, 0},
+	{"a header that leads out", IP6("0010", "00") "11ff000000000000" UDP_HEAD, .version = 6,
+	 .rc = PACKET_SHORT},
+	{"to nothing that is known, too", IP6("0010", "00") "2fff000000000000" UDP_HEAD,
+	 .version = 6, .rc = PACKET_SHORT},
+	{"half a header", IP6("0004", "00") "11000000", .version = 6, .rc = PACKET_SHORT},
+	{"a header in the padding", IP6("0004", "3c") "1100000000000000" UDP_HEAD, .version = 6,
+	 .rc = PACKET_SHORT},
+	{"headers in the next fragment", IP6("0010", "2c") "3c00000112345678 3c00000000000000",
+	 .version = 6, .rc = PACKET_SHORT},
 	{"longer than it is", IP6("0009", "11") UDP_HEAD, .version = 6, .rc = -1},
 	{"version 4", "41212345 0008 1140" SRC6 DST6 UDP_HEAD, .version = 6, .rc = -1},
 };
@@ -220,7 +228,7 @@ static void test_addresses(void **state)
 	uint8_t packet[256];
 	uint32_t len;
 
-	len = read_hex(IP4("4500", "0014", "0000", "06"), packet);
+	len = read_hex(IP4("4500", "0014", "0000", "2f"), packet);
 	assert_int_equal(read_it(packet, len, 4, &p, &s), 0);
 	assert_int_equal(p.field[DIVERT_F_SRC4], htonl(0x0a010001));
 	assert_int_equal(p.field[DIVERT_F_DST4], htonl(0x0a020001));
@@ -241,14 +249,14 @@ static void test_kept(void **state)
 	struct divert_packet p = {.field = {[DIVERT_F_FLAGS] = DIVERT_IS_OUT, [DIVERT_F_MARK] = 7}};
 	struct packet_shape s;
 	uint8_t packet[256];
-	struct bytes b = {packet, read_hex(IP4("4500", "0014", "0000", "06"), packet)};
+	struct bytes b = {packet, read_hex(IP4("4500", "0014", "0000", "2f"), packet)};
 
 	assert_int_equal(packet_read(&b, 4, b.len, &p, &s), 0);
 	assert_int_equal(p.field[DIVERT_F_FLAGS], DIVERT_IS_OUT | DIVERT_IS_V4);
 	assert_int_equal(p.field[DIVERT_F_MARK], 7);
 }
 
-/* Cut off anywhere, a packet is refused: its header says that there is more. */
+/* Cut off anywhere, a packet is refused: its header says that there is more. Where it says nothing, it is short. */
 static void test_cut_off(void **state)
 {
 	struct divert_packet p;
@@ -256,43 +264,112 @@ static void test_cut_off(void **state)
 	uint8_t packet[256];
 	unsigned int i;
 	uint32_t len;
+	int rc;
 
 	for (i = 0; i < SAMPLES; i++) {
 		if (samples[i].rc)
 			continue;
 		read_hex(samples[i].hex, packet);
-		for (len = 0; len < samples[i].len; len++)
-			assert_int_equal(read_it(packet, len, samples[i].version, &p, &s), -1);
+		for (len = 0; len < samples[i].len; len++) {
+			rc = read_it(packet, len, samples[i].version, &p, &s);
+			if (strstr(samples[i].what, "length"))
+				assert_int_not_equal(rc, 0);
+			else
+				assert_int_equal(rc, -1);
+		}
 	}
 }
 
-/* With a length to match, it is read as far as it goes: ports are there whole, or not at all. */
+/* With a length to match, it is read if its transport header is all there. */
 static void test_cut_right(void **state)
 {
 	struct divert_packet p;
 	struct packet_shape s;
 	uint8_t packet[256];
 	uint32_t len, full;
+	int rc;
 
 	full = read_hex(IP4("4500", "0028", "0000", "06") TCP_HEAD, packet);
 	for (len = 20; len <= full; len++) {
 		packet[3] = len;
-		assert_int_equal(read_it(packet, len, 4, &p, &s), 0);
+		rc = read_it(packet, len, 4, &p, &s);
+		assert_int_equal(rc, len < 40 ? PACKET_SHORT : 0);
 		assert_int_equal(s.len, len);
 		assert_int_equal(p.field[DIVERT_F_PROTO], 6);
-		assert_int_equal(p.field[DIVERT_F_SPORT], len >= 24 ? 1234 : NONE);
-		assert_int_equal(p.field[DIVERT_F_DPORT], len >= 24 ? 80 : NONE);
+		assert_int_equal(p.field[DIVERT_F_SPORT], len >= 40 ? 1234 : NONE);
+		assert_int_equal(p.field[DIVERT_F_DPORT], len >= 40 ? 80 : NONE);
 	}
 	full = read_hex(IP6("0018", "00") "3c00000000000000"
 					  "1100000000000000" UDP_HEAD,
 			packet);
-	for (len = 40; len <= full; len++) {
+	for (len = 41; len <= full; len++) {
 		packet[5] = len - 40;
-		assert_int_equal(read_it(packet, len, 6, &p, &s), 0);
+		rc = read_it(packet, len, 6, &p, &s);
+		assert_int_equal(rc, len < 64 ? PACKET_SHORT : 0);
 		assert_int_equal(s.len, len);
 		assert_int_equal(p.field[DIVERT_F_PROTO], len < 48 ? 0 : len < 56 ? 60 : 17);
-		assert_int_equal(p.field[DIVERT_F_DPORT], len >= 60 ? 5000 : NONE);
+		assert_int_equal(p.field[DIVERT_F_DPORT], len >= 64 ? 5000 : NONE);
 	}
+}
+
+/* The least that a packet of each protocol has. */
+static void test_transport(void **state)
+{
+	static const struct {
+		uint8_t proto, least;
+	} known[] = {{1, 4},  {6, 20}, {17, 8}, {33, 12}, {58, 8}, {132, 12}, {136, 8}, {47, 0},
+		     {50, 0}, {51, 0}, {4, 0},	{89, 0},  {59, 0}, {139, 0},  {140, 0}, {255, 0}};
+	struct divert_packet p;
+	struct packet_shape s;
+	uint8_t packet[256] = {0};
+	unsigned int i;
+	uint32_t len;
+
+	for (i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		read_hex(IP4("4500", "0014", "2000", "00"), packet);
+		packet[9] = known[i].proto;
+		for (len = 20; len < 60; len++) {
+			packet[3] = len;
+			assert_int_equal(read_it(packet, len, 4, &p, &s),
+					 len < 20u + known[i].least ? PACKET_SHORT : 0);
+		}
+		if (known[i].proto == 51)
+			continue; /* a header, of IPv6 */
+		read_hex(IP6("0000", "00"), packet);
+		packet[6] = known[i].proto;
+		for (len = 40; len < 80; len++) {
+			packet[5] = len - 40;
+			assert_int_equal(read_it(packet, len, 6, &p, &s),
+					 len < 40u + known[i].least ? PACKET_SHORT : 0);
+		}
+	}
+}
+
+/* Headers of each kind, to the end of the longest packet. */
+static void test_chain(void **state)
+{
+	static const uint8_t kinds[] = {0, 43, 60, 51, 44};
+	uint32_t len = 40 + 65528, at;
+	uint8_t *packet = calloc(1, len);
+	struct divert_packet p;
+	struct packet_shape s;
+	unsigned int i;
+
+	assert_non_null(packet);
+	for (i = 0; i < sizeof(kinds); i++) {
+		read_hex(IP6("fff8", "00"), packet);
+		packet[6] = kinds[i];
+		for (at = 40; at + 8 < len; at += 8)
+			packet[at] = kinds[i];
+		packet[len - 16] = 17;
+		assert_int_equal(read_it(packet, len, 6, &p, &s), 0);
+		assert_int_equal(s.payload, len - 8);
+		assert_int_equal(p.field[DIVERT_F_PROTO], 17);
+		assert_int_equal(p.field[DIVERT_F_DPORT], 0);
+		packet[len - 16] = packet[len - 8] = kinds[i];
+		assert_int_equal(read_it(packet, len, 6, &p, &s), PACKET_SHORT);
+	}
+	free(packet);
 }
 
 /* What the kernel makes for itself: above 64 KiB, and without a length. */
@@ -309,7 +386,6 @@ static void test_jumbo(void **state)
 	assert_int_equal(s.len, len);
 	assert_int_equal(p.field[DIVERT_F_DPORT], 80);
 	assert_int_equal(read_it(packet, 65536, 4, &p, &s), 0);
-	assert_int_equal(read_it(packet, 65535, 4, &p, &s), -1);
 
 	/* hop-by-hop with the jumbo payload option */
 	read_hex(IP6("0000", "00") "0600c20400030d18" TCP_HEAD, packet);
@@ -318,7 +394,7 @@ static void test_jumbo(void **state)
 	assert_int_equal(s.payload, 48);
 	assert_int_equal(p.field[DIVERT_F_DPORT], 80);
 	assert_int_equal(read_it(packet, 65535, 6, &p, &s), 0);
-	assert_int_equal(s.len, 40);
+	assert_int_equal(s.len, 65535);
 	free(packet);
 }
 
@@ -328,6 +404,7 @@ int main(void)
 		cmocka_unit_test(test_fields),	  cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_kept),	  cmocka_unit_test(test_cut_off),
 		cmocka_unit_test(test_cut_right), cmocka_unit_test(test_jumbo),
+		cmocka_unit_test(test_transport), cmocka_unit_test(test_chain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

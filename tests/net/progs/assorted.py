@@ -20,6 +20,8 @@ UDP, TCP, ICMP, ICMP6 = 17, 6, 1, 58
 HOP, ROUTING, FRAGMENT, DEST, NONE = 0, 43, 44, 60, 59
 # As the last header of IPv6: what is itself an extension header, or needs one's layout, is not.
 NOT_LAST6 = {HOP, ROUTING, FRAGMENT, DEST, 50, 51, 135, 139, 140}
+# Bytes without which a packet is dropped before the rules.
+HEADER = {ICMP: 4, TCP: 20, UDP: 8, 33: 12, ICMP6: 8, 132: 12, 136: 8}
 
 
 def fold(data):
@@ -196,10 +198,10 @@ class Maker:
         self.add(packet, self.rng.randrange(1, 20) if short else 0)
 
     def proto4(self, number):
-        self.add(self.ip4(number, self.payload(self.room(4))))
+        self.add(self.ip4(number, self.payload(self.room(4), HEADER.get(number, 0))))
 
     def proto6(self, number):
-        self.add(self.ip6(number, self.payload(self.room(6))))
+        self.add(self.ip6(number, self.payload(self.room(6), HEADER.get(number, 0))))
 
     def options4(self):
         """IPv4 options, up to all 40 bytes of them."""
