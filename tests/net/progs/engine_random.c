@@ -437,9 +437,11 @@ static void judge(const struct packet *p)
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,
 		    .ctx_size_in = sizeof(ctx), );
 
-	if (p->s.back) {
+	if (p->s.back || p->s.out) { /* the key alone: it was routed */
 		ctx.cb[0] = engine.identity.entry_key[0];
 		ctx.cb[1] = engine.identity.entry_key[1];
+	}
+	if (p->s.back) {
 		ctx.cb[2] = ENTRY_BACK | p->s.tag;
 		ctx.cb[3] = index_of(p->s.recv);
 	}

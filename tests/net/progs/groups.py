@@ -6,7 +6,7 @@ groups.py frames IF MAC         sends them as frames: from 10.1.0.1 and fd01::1 
 groups.py raw IF                sends them by raw sockets, from 10.1.0.2 and fd01::2
 groups.py log IF READY-FILE     at SIGTERM prints those that arrived, as the stack gets them (behind the
                                 ingress hook): how they were addressed, a name, and a hash of all bytes
-groups.py discover IF N         sends N packets from 0.0.0.0 to 255.255.255.255, as DHCP does
+groups.py strange IF N          sends N packets from 192.0.2.1, which nobody has, to 255.255.255.255
 groups.py refused 4|6 ADDRESS   sends to a UDP port that is closed; prints the error that comes back
 groups.py member IF READY-FILE  joins 239.1.2.3 and ff05::1:3 and binds port 7000; at SIGTERM prints how many
                                 datagrams came by each, by broadcast, and to own addresses
@@ -180,19 +180,15 @@ def log(interface, path):
     print("\n".join(sorted(seen)))
 
 
-def discover(interface, count):
+def strange(interface, count):
     s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 255)
     s.setsockopt(socket.IPPROTO_IP, IP_HDRINCL, 1)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
-    dst = b"\xff" * 4
+    src, dst = bytes((192, 0, 2, 1)), b"\xff" * 4
     for n in range(count):
-        data = udp(bytes(4) + dst, int.from_bytes(hashlib.sha256(f"{interface}{n}".encode()).digest()[:4], "big"))
-        # a raw socket fills in a source address of 0: a frame does not
-        frame = ip4(bytes(4), dst, 17, data, n)
-        p = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-        p.sendto(frame, (interface, ETH_P_IP, 0, 0, b"\xff" * 6))
-        p.close()
+        data = udp(src + dst, int.from_bytes(hashlib.sha256(f"{interface}{n}".encode()).digest()[:4], "big"))
+        s.sendto(ip4(src, dst, 17, data, n), ("255.255.255.255", 0))
 
 
 def refused(version, address):
@@ -245,8 +241,8 @@ def main():
         raw(*args)
     elif command == "log":
         log(*args)
-    elif command == "discover":
-        discover(args[0], int(args[1]))
+    elif command == "strange":
+        strange(args[0], int(args[1]))
     elif command == "refused":
         refused(int(args[0]), args[1])
     else:
