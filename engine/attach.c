@@ -24,7 +24,7 @@ struct iface {
 	uint32_t ifindex;
 	char name[IF_NAMESIZE];
 	uint32_t master;
-	bool port;    /* of its master, a bridge or the like, which carries IP in its stead */
+	bool port; /* of its master, a bridge or the like, which carries IP in its stead; but some frames */
 	bool carrier; /* carries other interfaces' packets for a while: ifb */
 	bool up;
 };
@@ -227,7 +227,10 @@ static int hook_iface(struct engine *e, const struct iface *iface, char *why, si
 	if (rc_out && rc_out != -EEXIST)
 		return rc_out;
 	rc = hook_up(e, iface, HOOK_IN, why, size);
-	if (!rc_out)
+	/* frames that no bridge forwards come up from its port; what IP sends never leaves by the port itself */
+	if (iface->port)
+		rc_out = hook_detach(iface->ifindex, HOOK_OUT);
+	else if (!rc_out)
 		rc_out = hook_up(e, iface, HOOK_OUT, why, size);
 	if (e->identity.chain && has_our_qdisc(e, iface->ifindex))
 		remove_qdisc(e, iface->ifindex); /* an engine of before had classic filters there */
@@ -280,7 +283,7 @@ int engine_attach(struct engine *e, uint32_t ifindex,
 	for (i = 0; i < all.n; i++) {
 		const struct iface *iface = &all.iface[i];
 
-		if (iface->port || iface->carrier) {
+		if (iface->carrier) {
 			unhook(e, iface->ifindex);
 			continue;
 		}
@@ -327,7 +330,9 @@ int engine_detach(struct engine *e)
 static void look_at(const struct engine *e, const struct iface *iface,
 		    void (*see)(const struct engine_iface *i, void *arg), void *arg)
 {
-	struct engine_iface i = {.name = iface->name, .ifindex = iface->ifindex};
+	struct engine_iface i = {.name = iface->name,
+				 .ifindex = iface->ifindex,
+				 .port = iface->port};
 	char before[2][128];
 	int n[2];
 
@@ -344,7 +349,7 @@ static void look_at(const struct engine *e, const struct iface *iface,
 			 i.in	 ? "out"
 			 : i.out ? "in"
 				 : "in or out");
-	else if (n[HOOK_IN] || n[HOOK_OUT])
+	else if (n[HOOK_IN] > 0 || n[HOOK_OUT] > 0)
 		tell_before(i.warning, sizeof(i.warning), i.name, n[HOOK_IN] ? HOOK_IN : HOOK_OUT,
 			    before[n[HOOK_IN] ? HOOK_IN : HOOK_OUT]);
 	see(&i, arg);
@@ -357,7 +362,7 @@ int engine_look(struct engine *e, void (*see)(const struct engine_iface *i, void
 	size_t i;
 
 	for (i = 0; !rc && i < all.n; i++)
-		if (!all.iface[i].port && !all.iface[i].carrier)
+		if (!all.iface[i].carrier)
 			look_at(e, &all.iface[i], see, arg);
 	free(all.iface);
 	return rc;

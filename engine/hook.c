@@ -9,6 +9,7 @@
 
 #include <bpf/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
 
 #include "chain.h"
 #include "filter.h"
@@ -175,6 +176,39 @@ int hook_query(uint32_t ifindex, enum hook_side side, uint32_t *prog_id)
 
 /* ---- hooking ---- */
 
+/* A program that lets every packet go on. */
+static int load_placeholder(void)
+{
+	const struct bpf_insn insn[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = TC_ACT_UNSPEC},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "divert_none", "Dual BSD/GPL", insn, 2,
+			       NULL);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * From a classic filter to the chain. To enter the chain takes the kernel some 20 ms, in which packets would meet both,
+ * and what a program writes back would be diverted again; to take the place of another there takes none.
+ */
+static int move_to_chain(uint32_t ifindex, enum hook_side side, int prog_fd)
+{
+	int fd = load_placeholder(), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = chain_attach(ifindex, side, fd, -1);
+	if (!rc) {
+		rc = chain_attach(ifindex, side, prog_fd, fd);
+		if (rc)
+			chain_detach(ifindex, side, fd);
+	}
+	close(fd);
+	return rc;
+}
+
 static int attach_chain(uint32_t ifindex, enum hook_side side, int prog_fd, const struct hook *old)
 {
 	int rc, old_fd = -1;
@@ -257,10 +291,12 @@ int hook_attach(uint32_t ifindex, enum hook_side side, int prog_fd, uint32_t pro
 	rc = list_known(ifindex, side, &hooks);
 	old = find_ours(&hooks, chain);
 	other = find_ours(&hooks, !chain);
-	if (!rc && (!old || old->prog_id != prog_id))
+	if (!rc && chain && !old && other)
+		rc = move_to_chain(ifindex, side, prog_fd);
+	else if (!rc && (!old || old->prog_id != prog_id))
 		rc = chain ? attach_chain(ifindex, side, prog_fd, old)
 			   : attach_filter(ifindex, side, prog_fd, &hooks, old);
-	/* an engine of before was hooked the other way; a packet of this moment meets both, and so misses no rule */
+	/* an engine of before was hooked the other way; packets of this moment meet both, and so miss no rule */
 	if (!rc && other)
 		rc = detach(ifindex, side, other);
 	list_free(&hooks);

@@ -139,7 +139,8 @@ struct netdev_adjacent {
 } KERNEL;
 
 struct vlan_group {
-	struct net_device **vlan_devices_arrays[2][8]; /* 802.1Q, 802.1ad; eighths of the ids */
+	/* by protocol, 802.1Q and 802.1ad, and eighth of the ids: BTF has it flat */
+	struct net_device **vlan_devices_arrays[16];
 } KERNEL;
 
 struct vlan_info {

@@ -240,13 +240,14 @@ static __always_inline int vlan0_of(struct net_device **eighth)
 /* Has the interface a VLAN with the id 0? What has a tag of that id is its own, then. */
 static __always_inline int dev_has_vlan0(struct net_device *dev)
 {
-	struct vlan_info *info;
+	struct vlan_info *info = NULL;
 
-	if (!bpf_core_field_exists(dev->vlan_info) || !bpf_core_type_exists(struct vlan_info))
+	if (!bpf_core_field_exists(dev->vlan_info) ||
+	    !bpf_core_field_exists(info->grp.vlan_devices_arrays[0]))
 		return 0;
 	info = BPF_CORE_READ(dev, vlan_info);
-	return info && (vlan0_of(BPF_CORE_READ(info, grp.vlan_devices_arrays[0][0])) ||
-			vlan0_of(BPF_CORE_READ(info, grp.vlan_devices_arrays[1][0])));
+	return info && (vlan0_of(BPF_CORE_READ(info, grp.vlan_devices_arrays[0])) ||
+			vlan0_of(BPF_CORE_READ(info, grp.vlan_devices_arrays[8])));
 }
 
 struct tags {

@@ -355,8 +355,9 @@ if r ip link add br0 type bridge 2>/dev/null; then
 	r ip link set v2 master br0
 	does "attach with a bridge" 0 divertctl attach
 	is_hooked "a bridge" br0 "1 1"
-	is_hooked "a bridge's port" v6 "0 0"
-	is_hooked "an interface that became a port is let go" v2 "0 0"
+	is_hooked "a bridge's port" v6 "1 0"
+	like "a bridge's port: status" "$(q divertctl status)" "v6  +in, as a port"
+	is_hooked "an interface that became a port is let go on the way out" v2 "1 0"
 	r ip link set v6 nomaster
 	does "attach after it left" 0 divertctl attach
 	is_hooked "an interface that is a port no longer" v6 "1 1"
