@@ -204,7 +204,7 @@ static void become_daemon(const char *pidfile)
 
 int main(int argc, char **argv)
 {
-	int fds[2] = {-1, -1}, fakes[2], i;
+	int fds[2] = {-1, -1}, fakes[2], i, n;
 	uid_t uid;
 	fd_set set;
 
@@ -229,13 +229,13 @@ int main(int argc, char **argv)
 		for (i = 0; i < 2; i++)
 			if (fds[i] != -1)
 				FD_SET(fds[i], &set);
-		if (select(MAX(fds[0], fds[1]) + 1, &set, NULL, NULL, NULL) == -1) {
-			if (errno != EINTR)
-				err(1, "select");
-			if (hup)
-				load(argv[4]);
+		n = select(MAX(fds[0], fds[1]) + 1, &set, NULL, NULL, NULL);
+		if (n == -1 && errno != EINTR)
+			err(1, "select");
+		if (hup) /* which may have come before the select */
+			load(argv[4]);
+		if (n == -1)
 			continue;
-		}
 		for (i = 0; i < 2; i++)
 			if (fds[i] != -1 && FD_ISSET(fds[i], &set))
 				relay(fds[i], fakes);
