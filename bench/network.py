@@ -165,6 +165,16 @@ class Network:
         if self.drop:
             self.filter("b", "b0", ("ingress",), self.drop)
 
+    def pass_all(self, host, device):
+        """A program that lets every packet go on, on both hooks: by TCX (Linux 6.6), or as a classic filter."""
+        chain = PROGRAMS / "chain"
+        looked = subprocess.run(["ip", "netns", "exec", self.name(host), chain, "list", device, "in"])
+        if looked.returncode == 77:
+            self.filter(host, device, ("ingress", "egress"), "tc/empty")
+            return
+        for side in ("in", "out"):
+            self.call(host, chain, "attach", device, side, "-1")
+
     def filter(self, host, device, sides, section):
         """A program of filters.bpf.o on a device's hooks."""
         call("tc", "-n", self.name(host), "qdisc", "add", "dev", device, "clsact")

@@ -178,6 +178,8 @@ static int hook_up(struct engine *e, const struct iface *iface, enum hook_side s
 	int rc = hook_attach(iface->ifindex, side, side == HOOK_IN ? e->prog_in : e->prog_out, id,
 			     e->identity.chain);
 
+	if (rc == -ENODEV)
+		return 0; /* gone meanwhile */
 	if (rc)
 		tell_refused(why, size, iface->name,
 			     side == HOOK_IN ? "ingress hook" : "egress hook", "CLS_BPF", rc);

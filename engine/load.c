@@ -301,6 +301,11 @@ int engine_unload(void)
 		return rc;
 	e.lock = rc;
 	rc = engine_find(&e);
+	if (rc == -ENOENT) {
+		/* but an interface may have brought a program along from another namespace */
+		engine_detach(&e);
+		goto out;
+	}
 	if (rc && rc != -EPROTO)
 		goto out;
 	rc = engine_detach(&e);

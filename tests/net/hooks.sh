@@ -125,6 +125,8 @@ moves() {
 	n x ip addr add 10.1.0.2/24 dev r0
 	n x ip link set r0 up
 	works "moved: no rule of another namespace is for it" ping_ a 10.1.0.2
+	works "moved: unload where no engine is loaded" n x divertctl unload
+	is "moved: takes what it brought along" "$(nq x "$PROGS/chain" list r0 in)" ""
 	n x ipfw -q add 100 deny icmp from any to 10.1.0.2 in
 	fails "moved: rules of its own are" ping_ a 10.1.0.2
 	n x divertctl unload
