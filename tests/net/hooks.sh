@@ -146,25 +146,28 @@ moves() {
 
 # ---- classic filters ----
 
+# by a build that knows no chain, which this one does not where there is none
+classically() { if [ $has_chain = yes ]; then by_build classic "$@"; else q "$@"; fi; }
+
 classic() {
 	local kind prio
-	by_build classic ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0
+	classically ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0
 	like "classic: hooked" "$(q tc filter show dev r0 ingress)" "pref 1 bpf.* divert_in"
 	is "classic: and nowhere else" "$(q "$PROGS/chain" list r0 in)" ""
 	holds "classic"
 	q tc filter show dev r0 ingress >"$TMP/filters"
-	by_build classic divertctl unload
+	classically divertctl unload
 
 	# somebody was there first
 	r tc qdisc add dev r0 clsact
 	r tc qdisc add dev r1 clsact
 	r tc filter add dev r0 ingress pref 1 handle 1 protocol all bpf da bytecode '1,6 0 0 4294967295'
 	r tc filter add dev r1 egress pref 65535 handle 1 protocol all bpf da bytecode '1,6 0 0 4294967295'
-	by_build classic ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0
+	classically ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0
 	is "classic: beside other people's filters, on both sides" \
 		"$(q tc filter show dev r0 ingress | grep -c ' handle '),$(q tc filter show dev r1 egress | grep -c ' handle ')" 2,2
 	holds "classic: beside other people's filters"
-	by_build classic divertctl unload
+	classically divertctl unload
 	is "classic: unload leaves them" \
 		"$(q tc filter show dev r0 ingress | grep -c ' handle '),$(q tc filter show dev r1 egress | grep -c ' handle ')" 1,1
 	r tc filter del dev r0 ingress
@@ -174,11 +177,11 @@ classic() {
 		kind=
 	done
 	if [ -n "$kind" ]; then
-		by_build classic ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0 2>"$TMP/err"
+		classically ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0 2>"$TMP/err"
 		is "classic: behind a filter of another kind: status" $? 0
 		holds "classic: behind a filter of another kind"
 		like "classic: which is told" "$(cat "$TMP/err")" "r0: '${kind%% *}' comes before the rules on the way in"
-		by_build classic divertctl unload
+		classically divertctl unload
 		like "classic: and stays" "$(q tc filter show dev r0 ingress)" "${kind%% *}"
 	else
 		echo "skip this kernel has no other kind of filter"
@@ -187,18 +190,18 @@ classic() {
 	r tc qdisc del dev r1 clsact
 
 	# taken away, and replaced
-	by_build classic ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0
+	classically ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0
 	r tc qdisc del dev r0 clsact
-	like "classic: clsact is deleted: status" "$(by_build classic divertctl status)" "r0 +not hooked"
-	by_build classic divertctl attach
+	like "classic: clsact is deleted: status" "$(classically divertctl status)" "r0 +not hooked"
+	classically divertctl attach
 	holds "classic: attach repairs it"
 	prio=$(q tc filter show dev r0 ingress | sed -n 's/.* pref \([0-9]*\) bpf.* handle .*/\1/p')
 	r tc filter replace dev r0 ingress pref "$prio" handle 1 protocol all bpf da bytecode '1,6 0 0 4294967295'
-	like "classic: replaced: status" "$(by_build classic divertctl status)" "r0 +out only"
-	by_build classic divertctl attach
+	like "classic: replaced: status" "$(classically divertctl status)" "r0 +out only"
+	classically divertctl attach
 	holds "classic: attach repairs that"
 	is "classic: and leaves the other one" "$(q tc filter show dev r0 ingress | grep -c ' handle ')" 2
-	by_build classic divertctl unload
+	classically divertctl unload
 	q tc filter show dev r0 ingress | grep -q ' handle ' || not_ok "classic: the other one is gone"
 	r tc qdisc del dev r0 clsact
 }
@@ -212,8 +215,8 @@ all_there() {
 }
 upgraded() {
 	local n=4000
-	by_build classic ipfw -q add 100 deny icmp from any to 10.2.0.1 in
-	by_build classic ipfw -q add 200 divert 2000 udp from any to any 9 in recv r0
+	classically ipfw -q add 100 deny icmp from any to 10.2.0.1 in
+	classically ipfw -q add 200 divert 2000 udp from any to any 9 in recv r0
 	reflect x r 2000
 	wire=wire
 	sniffs b b0
@@ -240,7 +243,6 @@ if [ $has_chain = yes ]; then
 		{ cat "$TMP/build" && exit 1; }
 else
 	echo "skip no chain before Linux 6.6"
-	works "a build" build classic 0.0.1 >"$TMP/build" || exit 1
 	deny
 	holds "this build"
 	moves
