@@ -213,6 +213,10 @@ static int add_qdisc(struct engine *e, const struct iface *iface, char *why, siz
 	return rc;
 }
 
+/*
+ * Only with the hooks: the kernel drops what the interface sends in that moment. So one of an engine of before, which
+ * had classic filters, stays where this one needs none.
+ */
 static void remove_qdisc(struct engine *e, uint32_t ifindex)
 {
 	if (has_our_qdisc(e, ifindex))
@@ -234,8 +238,6 @@ static int hook_iface(struct engine *e, const struct iface *iface, char *why, si
 		rc_out = hook_detach(iface->ifindex, HOOK_OUT);
 	else if (!rc_out)
 		rc_out = hook_up(e, iface, HOOK_OUT, why, size);
-	if (e->identity.chain && has_our_qdisc(e, iface->ifindex))
-		remove_qdisc(e, iface->ifindex); /* an engine of before had classic filters there */
 	return rc ? rc : rc_out;
 }
 

@@ -231,10 +231,11 @@ upgraded() {
 	like "in order" "$(numbers 4)" "^0-[0-9]*( [0-9]+-[0-9]+)*$"
 	holds "upgraded: rules are as they were"
 	is "upgraded: in the chain" "$(q "$PROGS/chain" list r0 in | cut -d' ' -f2)" divert_in
-	is "upgraded: no classic filter is left" "$(q tc qdisc show | grep -c clsact)" 0
+	is "upgraded: no classic filter is left" "$(q tc filter show dev r0 ingress; q tc filter show dev r1 egress)" ""
 	untold "upgraded"
 	stop x
 	r divertctl unload
+	is "upgraded: unload removes the qdiscs of before" "$(q tc qdisc show | grep -c clsact)" 0
 }
 
 if [ $has_chain = yes ]; then
