@@ -220,7 +220,10 @@ class Network:
     def hooks(self):
         """Ids of the BPF programs that a packet forwarded by the router meets."""
         ids = []
-        for device, side in (("r0", "ingress"), ("r1", "egress")):
+        for device, side, way in (("r0", "ingress", "in"), ("r1", "egress", "out")):
+            chain = subprocess.run(["ip", "netns", "exec", self.name("r"), PROGRAMS / "chain", "list", device, way],
+                                   capture_output=True, text=True, check=False).stdout
+            ids += [int(line.split()[0]) for line in chain.splitlines()]
             shown = json.loads(call("tc", "-j", "-n", self.name("r"), "filter", "show", "dev", device, side) or "[]")
             ids += [f["options"]["prog"]["id"] for f in shown if "prog" in f.get("options", {})]
         return ids

@@ -20,6 +20,10 @@
 
 #define BTF_FILE "/sys/kernel/btf/vmlinux"
 
+#ifndef SO_NETNS_COOKIE /* musl lacks it */
+#define SO_NETNS_COOKIE 71
+#endif
+
 int engine_silent(enum libbpf_print_level level, const char *format, va_list args)
 {
 	return 0;

@@ -3,6 +3,7 @@
  * What hangs on an interface by TCX, of which no tool of Debian 12 tells:
  *	chain list IFACE in|out			id and name of each program, in order; nothing: none
  *	chain attach IFACE in|out VERDICT [first]	a program that answers every packet so, as the last or the first one
+ *	chain count IFACE in|out VERDICT		how many packets it has met
  *	chain detach IFACE in|out VERDICT		take that away
  *	chain take IFACE in|out			take an engine's program away
  * Exit status 77: this kernel has no TCX.
@@ -66,16 +67,46 @@ static int open_id(uint32_t id, struct bpf_prog_info *info)
 	return fd;
 }
 
+static int counter_map(void)
+{
+	union bpf_attr attr = {
+		.map_type = BPF_MAP_TYPE_ARRAY,
+		.key_size = sizeof(uint32_t),
+		.value_size = sizeof(uint64_t),
+		.max_entries = 1,
+	};
+	int fd = bpf(BPF_MAP_CREATE, &attr, sizeof(attr));
+
+	if (fd < 0)
+		die("map");
+	return fd;
+}
+
 static int load(int verdict, const char *name)
 {
 	struct bpf_insn insn[] = {
+		{.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_10, .off = -4},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10},
+		{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -4},
+		{.code = BPF_LD | BPF_DW | BPF_IMM,
+		 .dst_reg = BPF_REG_1,
+		 .src_reg = BPF_PSEUDO_MAP_FD,
+		 .imm = counter_map()},
+		{},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_map_lookup_elem},
+		{.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = BPF_REG_0, .off = 2},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1, .imm = 1},
+		{.code = BPF_STX | BPF_ATOMIC | BPF_DW,
+		 .dst_reg = BPF_REG_0,
+		 .src_reg = BPF_REG_1,
+		 .imm = BPF_ADD},
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = verdict},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
 	union bpf_attr attr = {
 		.prog_type = BPF_PROG_TYPE_SCHED_CLS,
 		.insns = (uintptr_t)insn,
-		.insn_cnt = 2,
+		.insn_cnt = sizeof(insn) / sizeof(*insn),
 		.license = (uintptr_t) "BSD",
 	};
 	int fd;
@@ -85,6 +116,27 @@ static int load(int verdict, const char *name)
 	if (fd < 0)
 		die("load");
 	return fd;
+}
+
+static uint64_t counted(int prog)
+{
+	uint32_t map_id = 0, zero = 0;
+	uint64_t count = 0;
+	struct bpf_prog_info info = {.nr_map_ids = 1, .map_ids = (uintptr_t)&map_id};
+	union bpf_attr attr = {
+		.info = {.bpf_fd = prog, .info = (uintptr_t)&info, .info_len = sizeof(info)}};
+
+	if (bpf(BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr)))
+		die("program");
+	memset(&attr, 0, sizeof(attr));
+	attr.map_id = map_id;
+	attr.map_fd = bpf(BPF_MAP_GET_FD_BY_ID, &attr, sizeof(attr));
+	attr.key = (uintptr_t)&zero;
+	attr.value = (uintptr_t)&count;
+	attr.flags = 0;
+	if (bpf(BPF_MAP_LOOKUP_ELEM, &attr, sizeof(attr)))
+		die("map");
+	return count;
 }
 
 static void change(int command, int fd, uint32_t flags)
@@ -128,8 +180,12 @@ int main(int argc, char **argv)
 	}
 	for (i = 0; i < n; i++) {
 		fd = open_id(id[i], &info);
-		if (!strcmp(info.name, name))
-			change(BPF_PROG_DETACH, fd, 0);
+		if (!strcmp(info.name, name)) {
+			if (!strcmp(argv[1], "count"))
+				printf("%llu\n", (unsigned long long)counted(fd));
+			else
+				change(BPF_PROG_DETACH, fd, 0);
+		}
 		close(fd);
 	}
 	return 0;
