@@ -11,9 +11,11 @@ touch "$root/etc/debian_version" "$TMP/home/ipdivert/mine"
 echo VERSION_CODENAME=bookworm >"$root/etc/os-release"
 
 ln -s / "$TMP/host"
-# read-only, lest something be lost if it were not refused
+# read-only, lest something be lost if it were not refused; this tree may lie below /root
+mkdir -p "$TMP/tree/tests/distro"
+cp "$TOP/tests/distro/run" "$TMP/tree/tests/distro/"
 said=$(unshare --mount --propagation private bash -c \
-	'mount -t tmpfs none /root && mount -o remount,bind,ro / && DISTRO_ROOT=$1 "$2" bookworm true 2>&1' - "$TMP/host" "$TOP/tests/distro/run")
+	'mount -t tmpfs none /root && mount -o remount,bind,ro / && DISTRO_ROOT=$1 "$2" bookworm true 2>&1' - "$TMP/host" "$TMP/tree/tests/distro/run")
 like "distro/run: a link to the host's root is refused" "$said" "'$TMP/host' is this host itself"
 
 said=$(unshare --mount --propagation private bash -c \
