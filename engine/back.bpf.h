@@ -68,7 +68,7 @@ static __always_inline __u32 entry_segments(struct __sk_buff *skb, __u32 link_le
 	return gso_size ? (skb->len - head + gso_size - 1) / gso_size : 1;
 }
 
-/* What is known of a packet that was written back where its hook meets it. */
+/* A packet that was written back, as its hook meets it. */
 struct entry {
 	__u32 tag;
 	__u32 recv_ifindex; /* of one on its way out */

@@ -16,7 +16,7 @@
 #define FLAG_BEFORE  (1u << 3)
 #define FLAG_REPLACE (1u << 2)
 
-/* What union bpf_attr has for BPF_PROG_ATTACH and BPF_PROG_DETACH. */
+/* The part of union bpf_attr for BPF_PROG_ATTACH and BPF_PROG_DETACH. */
 struct attach_attr {
 	uint32_t ifindex, prog_fd, type, flags, replace_fd, relative;
 	uint64_t revision;

@@ -108,7 +108,7 @@ static int add_chain(uint32_t ifindex, enum hook_side side, struct hooks *hooks)
 	return n < 0 ? n : 0;
 }
 
-/* What hangs on one side, by id; without names of programs, and whose they are. */
+/* List what hangs on one side, by id; without names of programs, and whose they are. */
 static int list(uint32_t ifindex, enum hook_side side, struct hooks *hooks)
 {
 	int rc;

@@ -260,7 +260,7 @@ struct divert_identity {
 	__u32 chain;	    /* its programs are for engine/chain.h; else they are classic filters */
 };
 
-/* What is to be put back on an interface, when the hooks go. What hangs there is asked of the kernel. */
+/* Things to put back on an interface when the hooks go. The kernel is asked for the hooks themselves. */
 enum divert_iface_flags {
 	DIVERT_IFACE_QDISC = 1 << 0, /* its clsact qdisc is ours */
 };

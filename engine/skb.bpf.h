@@ -143,7 +143,7 @@ static __always_inline int bridge_passes(struct net_device *dev, __u8 last)
 }
 
 /*
- * What came in on a port may be IP's on the port itself, if it is to one of the 16 addresses that
+ * A frame that came in on a port may be IP's on the port itself, if it is to one of the 16 addresses that
  * no bridge is to forward. Of bonds and teams only unused ports do so; those of a used one are seen
  * twice, there and here. noinline: no IP packet has such an address, unless somebody tries something out.
  */

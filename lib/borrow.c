@@ -52,7 +52,7 @@ static int lend(struct dsock *s, const struct coming *next, int64_t clock, struc
 	return 0;
 }
 
-/* As many as are there; where there is none, as deliver_find() answers. */
+/* Take as many as are there; where there is none, answer as deliver_find() does. */
 static ssize_t take(struct dsock *s, void *arg, int flags)
 {
 	const struct request *want = arg;
