@@ -8,6 +8,7 @@
 #include "interpose/next.h"
 
 #include "interpose/again.h"
+#include "interpose/child.h"
 #include "interpose/sets.h"
 
 #include <divert.h>
@@ -68,26 +69,45 @@ static int wait_for(int set, struct epoll_event *events, int max, const struct t
 		    const sigset_t *mask, bool precise)
 {
 	const struct timespec *time;
+	bool ready, slept = false;
 	struct again again;
-	int n;
+	int n, due;
 
 	again_begin(&again, timeout, mask);
 	do {
-		time = again_time(&again, sets_look(set));
+		/* the kernel has that at hand; or not, where EPOLLET or EPOLLONESHOT have told it before */
+		ready = sets_look(set, &due) && !slept;
+		if (!ready)
+			divert_rest();
+		time = again_time(&again, ready ? 0 : due);
 		n = precise ? NEXT(epoll_pwait2)(set, events, max, time, again.mask)
 			    : NEXT(epoll_pwait)(set, events, max, ms_of(time), again.mask);
 		if (n > 0)
 			n = sets_keep(set, events, n);
+		slept = true;
 	} while (!n && again_more(&again, &n));
 	again_end(&again);
 	return n;
+}
+
+/*
+ * Divert sockets. Where there are none in the set, no sleep in it is to end because libdivert has the kernel work for
+ * this thread.
+ */
+static bool may_have(int set)
+{
+	if (sets_has(set))
+		return true;
+	if (has_sockets())
+		divert_rest();
+	return false;
 }
 
 PUBLIC int epoll_wait(int set, struct epoll_event *events, int max, int timeout)
 {
 	struct timespec t;
 
-	if (!sets_has(set))
+	if (!may_have(set))
 		return NEXT(epoll_wait)(set, events, max, timeout);
 	return wait_for(set, events, max, again_ms(timeout, &t), NULL, false);
 }
@@ -97,7 +117,7 @@ PUBLIC int epoll_pwait(int set, struct epoll_event *events, int max, int timeout
 {
 	struct timespec t;
 
-	if (!sets_has(set))
+	if (!may_have(set))
 		return NEXT(epoll_pwait)(set, events, max, timeout, mask);
 	return wait_for(set, events, max, again_ms(timeout, &t), mask, false);
 }
@@ -105,7 +125,7 @@ PUBLIC int epoll_pwait(int set, struct epoll_event *events, int max, int timeout
 PUBLIC int epoll_pwait2(int set, struct epoll_event *events, int max,
 			const struct timespec *timeout, const sigset_t *mask)
 {
-	if (!sets_has(set))
+	if (!may_have(set))
 		return NEXT(epoll_pwait2)(set, events, max, timeout, mask);
 	return wait_for(set, events, max, timeout, mask, true);
 }

@@ -252,16 +252,18 @@ static int next_fd(int set, unsigned int *at)
 	return fd;
 }
 
-int sets_look(int set)
+bool sets_look(int set, int *due)
 {
 	unsigned int at = 0;
-	int fd, due = -1;
+	bool ready = false;
+	int fd;
 
+	*due = -1;
 	while ((fd = next_fd(set, &at)) >= 0) {
 		if (!divert_is(fd))
 			continue;
-		(void)divert_ready(fd, 0);
-		due = again_earlier(due, divert_timeout(fd));
+		ready |= divert_ready(fd, 0);
+		*due = again_earlier(*due, divert_timeout(fd));
 	}
-	return due;
+	return ready;
 }

@@ -37,17 +37,20 @@ struct deferred {
 		uint8_t record[DIVERT_BATCH_ROOM];
 	} __attribute__((packed)) frame;
 	struct io_uring ring;
-	bool cannot;   /* no ring: none of them waits */
-	bool armed;    /* the kernel will send, or has */
-	bool holds;    /* all went by train: they will again */
-	int64_t since; /* when it began to wait, ns */
-	int64_t began; /* when the last one that was full had gone, ns */
-	uint32_t want; /* bytes of room that a full batch of such packets takes */
-	uint8_t slept; /* naps since it was armed */
-	uint32_t time; /* how often it was armed: the time that passes, in steps of that */
+	bool cannot;	   /* no ring: none of them waits */
+	bool armed;	   /* the kernel will send, or has */
+	bool holds;	   /* all went by train: they will again */
+	const void *armer; /* by whom: the thread; NULL: the kernel does nothing for it any more */
+	int64_t since;	   /* when it began to wait, ns */
+	int64_t began;	   /* when the last one that was full had gone, ns */
+	uint32_t want;	   /* bytes of room that a full batch of such packets takes */
+	uint8_t slept;	   /* naps since it was armed */
+	uint32_t time;	   /* how often it was armed: the time that passes, in steps of that */
 };
 
 static bool never;
+/* May the kernel have to send for this thread, of whatever socket? Its address says which thread it is. */
+static __thread bool may_be_armed;
 
 /* Of a batch: another than those that the kernel half has seen of this packet socket. */
 static uint32_t next_number(struct dsock *s)
@@ -86,8 +89,8 @@ static struct deferred *make(struct dsock *s)
 
 static bool begin(struct dsock *s)
 {
-	if (!s->deferred && !never)
-		s->deferred = make(s);
+	if (!s->deferred && !never) /* other threads look at it: armed_by_us() */
+		__atomic_store_n(&s->deferred, make(s), __ATOMIC_RELEASE);
 	return s->deferred && !s->deferred->cannot && !never;
 }
 
@@ -146,6 +149,8 @@ static bool arm(const struct dsock *s, struct deferred *d)
 	send->user_data = OP_SEND;
 	d->armed = io_uring_submit(&d->ring) == 2;
 	d->cannot = !d->armed;
+	may_be_armed = true;
+	__atomic_store_n(&d->armer, &may_be_armed, __ATOMIC_RELAXED);
 	d->time++;
 	d->slept = 0;
 	d->since = now_ns();
@@ -174,12 +179,12 @@ static void wait_longer(struct deferred *d, int64_t in)
 		d->since = from;
 }
 
-void defer_rest(struct dsock *s)
+static void disarm(struct deferred *d)
 {
-	struct deferred *d = bias_mine(s) ? s->deferred : NULL;
 	struct io_uring_sqe *sqe;
 
-	if (!is_armed(d) || d->batch.n)
+	__atomic_store_n(&d->armer, NULL, __ATOMIC_RELAXED);
+	if (!is_armed(d))
 		return;
 	sqe = io_uring_get_sqe(&d->ring);
 	if (!sqe)
@@ -188,6 +193,44 @@ void defer_rest(struct dsock *s)
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	sqe->user_data = OP_REST;
 	io_uring_submit(&d->ring);
+}
+
+static bool armed_by_us(struct dsock *s)
+{
+	const struct deferred *d = __atomic_load_n(&s->deferred, __ATOMIC_ACQUIRE);
+
+	return d && __atomic_load_n(&d->armer, __ATOMIC_RELAXED) == &may_be_armed;
+}
+
+static void rest(struct dsock *s)
+{
+	/* another thread may keep the socket by now: its packets go, as the kernel will not send them */
+	const bool locked = socket_lock(s);
+
+	defer_flush(s);
+	if (armed_by_us(s))
+		disarm(s->deferred);
+	socket_unlock(s, locked);
+}
+
+void defer_rest(void)
+{
+	const int saved = errno;
+	struct dsock *s;
+	int fd;
+
+	if (!may_be_armed)
+		return;
+	may_be_armed = false;
+	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1)) {
+		s = socket_get(fd);
+		if (!s)
+			continue;
+		if (armed_by_us(s))
+			rest(s);
+		socket_put(s);
+	}
+	errno = saved;
 }
 
 void defer_sleeps(struct dsock *s, int64_t ns)

@@ -238,9 +238,9 @@ static void stop_looking(struct dsock *s)
 
 	if (mine)
 		ring_sleep(&s->ring);
-	if (mine && s->watched)
-		defer_rest(s);
 	bias_end(mine);
+	if (s->watched)
+		defer_rest();
 }
 
 /* Look for a packet, for a while; as get() answers. */

@@ -534,6 +534,11 @@ void divert_flush(void)
 		bias_flush(table_get(fd));
 }
 
+void divert_rest(void)
+{
+	defer_rest();
+}
+
 void divert_at_once(void)
 {
 	defer_never();

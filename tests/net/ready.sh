@@ -110,6 +110,28 @@ for how in epoll edge oneshot pwait pwait2; do
 	stop "$how"
 done
 
+for port in 3000 3001 3002 3003 3004 3005 3006 3007; do
+	r ipfw -q add 50 divert $port udp from any to 10.2.0.1 $port in
+done
+# unbroken HOW PORTS SLEEPS
+unbroken() {
+	local port there
+	there=$(stat_of r 3000 diverted)
+	begins "$1" "$PROGS/unbroken" "$1" 3000 "$2"
+	for ((port = 3000; port < 3000 + $2; port++)); do
+		a python3 "$HERE/numbered.py" send 10.2.0.1 $port 50 >/dev/null
+	done
+	are_there() { [ "$(stat_of r 3000 diverted)" = $((there + 50)) ] && [ "$(stat_of r $((port - 1)) diverted)" -ge 50 ]; }
+	wait_for 5 "$1: the packets are there" are_there
+	kill -USR1 "$p"
+	works "$1: sleeps behind packets, of which none is ended" wait "$pid"
+	is "$1: how many" "$(tail -1 "$TMP/$1.out")$(cat "$TMP/$1.err")" "$3"
+}
+unbroken other 1 30
+unbroken disarmed 1 30
+unbroken edge 1 30
+unbroken thread 8 8
+
 # ---- a packet that was read already goes on while a fragment waits ----
 
 begins holds "$PROGS/waits" holds 2004 2006

@@ -65,6 +65,10 @@ void divert_flush(void)
 	flushed++;
 }
 
+void divert_rest(void)
+{
+}
+
 void divert_at_once(void)
 {
 	at_once++;
