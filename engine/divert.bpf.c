@@ -56,7 +56,7 @@ static __always_inline int verdict(int rc)
  */
 static __always_inline int pass_read(struct pass *p, int kind)
 {
-	if (!desk_read(p->skb, kind & DIVERT_FIRST_V6 ? 6 : 4))
+	if (!desk_read(p->skb, kind & DIVERT_KIND_V6 ? 6 : 4))
 		return 0;
 	count(0, DIVERT_N_MALFORMED);
 	return -1;
@@ -76,7 +76,7 @@ static __noinline int in(struct __sk_buff *skb, int kind, int back, __u32 tag, _
 		p.desk->packet.field[DIVERT_F_FLAGS] = DIVERT_IS_BACK_IN;
 	if (pass_read(&p, kind))
 		return drop(&p);
-	return run_rules(&p, tag, kind);
+	return run_rules(&p, tag);
 }
 
 static __always_inline int ingress(struct __sk_buff *skb)
@@ -128,7 +128,7 @@ static __noinline int out(struct __sk_buff *skb, int kind, int back, __u32 tag, 
 		p.desk->packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_FORWARDED;
 	if (pass_read(&p, kind))
 		return drop(&p);
-	return run_rules(&p, tag, kind);
+	return run_rules(&p, tag);
 }
 
 /* TC_ACT_OK: it holds a packet to this host itself, which goes out over lo. */

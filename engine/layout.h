@@ -16,7 +16,7 @@
  * marked below (others may come behind them), the maps' names, and the keys and values of ifaces, rules and sockets.
  */
 #ifndef DIVERT_LAYOUT
-#define DIVERT_LAYOUT 14 /* of everything in this file */
+#define DIVERT_LAYOUT 15 /* of everything in this file */
 #endif
 
 #define DIVERT_PORTS_MAX   4096	 /* ports that rules or sockets name, and 1 */
@@ -297,6 +297,12 @@ enum divert_op {
 	 */
 	DIVERT_OP_FRAGMENT,
 	DIVERT_OP_ANSWER, /* action: as DENY, and action.port says what the sender is told */
+	/*
+	 * Ahead of a rule: on at yes, unless the packet can match none of section skip.section. Then on
+	 * at the next section of which it may match one. In a run of rules that are alike: on behind the
+	 * SKIP of the next one that wants the field to be what it is, at no if there is none.
+	 */
+	DIVERT_OP_SKIP,
 };
 
 /* What ANSWER sends; without RESET, an ICMP unreachable, whose code is in the low 8 bits. */
@@ -428,6 +434,11 @@ struct divert_insn {
 			__u32 bits;
 		} prefix;
 		struct {
+			__u32 section;
+			__u32 first,
+				n; /* of the run: its values in the list of them; n 0: no run */
+		} skip;
+		struct {
 			__u32 action; /* index of the rule's last instruction */
 			__u32 port;   /* of the action, host order */
 		} fragment;
@@ -548,7 +559,7 @@ struct divert_rule_base {
 	__u64 bytes;   /* stable */
 };
 
-/* Where a packet with a tag enters: the first of these above it. Sorted. */
+/* Where a packet with a tag enters: the first of these above it. Sorted. Also of values. */
 struct divert_entry {
 	__u32 rule;
 	__u32 insn;
@@ -564,6 +575,38 @@ struct divert_entry {
 #define DIVERT_PAGE_ENTRIES (DIVERT_PAGE / sizeof(struct divert_entry))
 #define DIVERT_INSNS_MAX    (1u << 20)
 
+/* The kinds of packets for which it is known from the start that some rules are not for them. */
+enum divert_kind {
+	DIVERT_KIND_TCP,
+	DIVERT_KIND_UDP,
+	DIVERT_KIND_ICMP,    /* of its own IP version */
+	DIVERT_KIND_OTHER,   /* of IPv6 any, as extension headers may come first */
+	DIVERT_KIND_V6 = 4,  /* added */
+	DIVERT_KIND_OUT = 8, /* added */
+	DIVERT_KIND_ROOM = 16,
+};
+
+/*
+ * The index: which rules a packet may match, by its ports, addresses and interface. The rules,
+ * but for the default one, are in sections, each a bit: rules that stand together, of one number
+ * or more. engine/index.h says in which of 64 places each of these is; each place has the sections
+ * that a packet may match which is there.
+ */
+enum divert_index {
+	DIVERT_INDEX_DPORT, /* of TCP and UDP */
+	DIVERT_INDEX_SPORT,
+	DIVERT_INDEX_SRC_NET,  /* the first bits of an address */
+	DIVERT_INDEX_SRC_HOST, /* all of them */
+	DIVERT_INDEX_DST_NET,
+	DIVERT_INDEX_DST_HOST,
+	DIVERT_INDEX_IFACE, /* the name of that on which the packet is */
+	DIVERT_INDEXES,
+};
+
+#define DIVERT_INDEX_BITS 6
+#define DIVERT_INDEX_ROOM (1 << DIVERT_INDEX_BITS)
+#define DIVERT_SECTIONS	  64
+
 struct divert_rules_head {
 	__u32 insns;	    /* how many; they start at page 1 */
 	__u32 entries;	    /* how many */
@@ -573,17 +616,12 @@ struct divert_rules_head {
 	__u32 last_rule;    /* a packet whose tag is not below this number */
 	__u32 last_insn;    /* begins here, with the default rule: no search */
 	__u32 calls;	    /* some of the instructions are CALL or RETURN */
-	__u32 first[16]; /* enum divert_first: where a packet of this kind without a tag begins */
-};
-
-/* The kinds of packets for which it is known from the start that some rules are not for them. */
-enum divert_first {
-	DIVERT_FIRST_TCP,
-	DIVERT_FIRST_UDP,
-	DIVERT_FIRST_ICMP,    /* of its own IP version */
-	DIVERT_FIRST_OTHER,   /* of IPv6 any, as extension headers may come first */
-	DIVERT_FIRST_V6 = 4,  /* added */
-	DIVERT_FIRST_OUT = 8, /* added */
+	__u32 values_page;  /* where the values of rules that are alike are: struct divert_entry */
+	__u32 asks;	    /* enum divert_index, by bit: those that tell packets apart */
+	__u32 section[DIVERT_SECTIONS]; /* where each begins, with SKIP */
+	__u64 kind
+		[DIVERT_KIND_ROOM]; /* enum divert_kind: the sections that such a packet may match */
+	__u64 index[DIVERT_INDEXES][DIVERT_INDEX_ROOM]; /* the same, by place */
 };
 
 union divert_page {

@@ -55,6 +55,8 @@ struct desk {
 	/* fragment.bpf.h's, from here on not cleared */
 	struct fragments_key key;
 	struct fragments fresh;
+
+	__u64 sections; /* of rules that it may match; filled in before it is read */
 };
 
 struct {

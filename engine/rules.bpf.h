@@ -5,11 +5,24 @@
 
 #include "answer.bpf.h"
 #include "fragment.bpf.h"
+#include "index.h"
 #include "log.bpf.h"
 
 static __always_inline union divert_page *page_of(void *pages, __u32 number)
 {
 	return bpf_map_lookup_elem(pages, &number);
+}
+
+static __always_inline const struct divert_rules_head *rules_head(void **pages)
+{
+	union divert_page *page;
+	__u32 zero = 0;
+
+	*pages = bpf_map_lookup_elem(&rules, &zero);
+	if (!*pages)
+		return NULL;
+	page = page_of(*pages, 0);
+	return page ? &page->head : NULL;
 }
 
 /* Every action begins with it. */
@@ -58,7 +71,6 @@ static __always_inline int drop(const struct pass *p)
 }
 
 #define DEFAULT_RULE 65535
-#define FIRSTS	     16
 
 /* Binary search for the first rule above the tag. */
 struct search {
@@ -163,6 +175,91 @@ static __noinline __u32 call(struct pass *p, const struct divert_insn *in)
 	return next;
 }
 
+/* Of a number with one bit, multiplied by this, the first six bits are another number for each bit. */
+#define ONE_BIT 0x03f79d71b4cb0a89ull
+
+static const __u8 bit_of[64] = {
+	0,  1,	48, 2,	57, 49, 28, 3,	61, 58, 50, 42, 38, 29, 17, 4,	62, 55, 59, 36, 53, 51,
+	43, 22, 45, 39, 33, 30, 24, 18, 12, 5,	63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
+	44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,	13, 8,	7,  6,
+};
+
+/* The number of the lowest bit; of bits that are not 0. A branch for each would be walked by the verifier. */
+static __always_inline __u32 lowest(__u64 bits)
+{
+	return bit_of[((bits & -bits) * ONE_BIT) >> 58];
+}
+
+/* Binary search for a value in a run, of a rule that is not before this one. */
+struct value_search {
+	void *pages;
+	__u32 first_page, value, from;
+	__u32 low, high;  /* the answer lies in low..high */
+	__u32 seen, insn; /* the last one that was not too low */
+};
+
+static long value_step(__u32 i, struct value_search *s)
+{
+	__u32 mid;
+	union divert_page *page;
+	struct divert_entry *e;
+
+	if (s->low >= s->high)
+		return 1;
+	mid = (s->low + s->high) / 2;
+	page = page_of(s->pages, s->first_page + mid / DIVERT_PAGE_ENTRIES);
+	if (!page)
+		return 1;
+	e = &page->entry[mid % DIVERT_PAGE_ENTRIES];
+	if (e->rule > s->value || (e->rule == s->value && e->insn >= s->from)) {
+		s->high = mid;
+		s->seen = e->rule;
+		s->insn = e->insn;
+	} else {
+		s->low = mid + 1;
+	}
+	return 0;
+}
+
+/* In a run: where to go on. noinline: its stack is not needed by the other instructions. */
+static __noinline __u32 skip_to_value(struct pass *p, const struct divert_insn *in,
+				      __u32 values_page)
+{
+	__u32 value = p->desk->packet.field[in->field & (DIVERT_F_ROOM - 1)];
+	struct value_search s = {
+		.pages = p->pages,
+		.first_page = values_page,
+		.value = value,
+		.from = p->pc,
+		.low = in->skip.first,
+		.high = in->skip.first + in->skip.n,
+		.seen = ~value,
+	};
+
+	bpf_loop(20, value_step, &s, 0);
+	return s.seen == value ? s.insn + 1 : in->no;
+}
+
+/* SKIP: where to go on. noinline: its stack is not needed by the other instructions. */
+static __noinline __u32 skip(struct pass *p, const struct divert_insn *in)
+{
+	__u32 section = in->skip.section % DIVERT_SECTIONS;
+	__u64 sections = p->desk->sections >> section;
+	union divert_page *page;
+
+	/* a fragment may belong to one that a rule has diverted, whatever it has itself */
+	if (sections & 1 && (!in->skip.n || p->desk->shape.fragment))
+		return in->yes;
+	page = page_of(p->pages, 0);
+	if (!page)
+		return 0;
+	if (sections & 1)
+		return skip_to_value(p, in, page->head.values_page);
+	if (!sections)
+		return page->head.last_insn;
+	return page->head.section[(section + lowest(sections)) % DIVERT_SECTIONS];
+}
+
 /* noinline: its stack is not needed by the other instructions. */
 static __noinline int owner_alive(const struct divert_insn *in)
 {
@@ -189,6 +286,8 @@ static __always_inline int is_plain(const struct pass *p, const struct divert_in
 	case DIVERT_OP_PREFIX:
 		return in->field < DIVERT_W_RECV ||
 		       p->desk->wide_known & 1u << (in->field & (DIVERT_W_ROOM - 1));
+	case DIVERT_OP_SKIP: /* that skips nothing */
+		return !in->skip.n && p->desk->sections >> in->skip.section % DIVERT_SECTIONS & 1;
 	}
 	return 0;
 }
@@ -214,7 +313,8 @@ static long step(__u32 i, struct pass *p)
 		in = &page->insn[pc % DIVERT_PAGE_INSNS];
 		if (!is_plain(p, in))
 			break;
-		next = match_insn(in, &p->desk->packet) ? in->yes : in->no;
+		next = in->op == DIVERT_OP_SKIP || match_insn(in, &p->desk->packet) ? in->yes
+										    : in->no;
 		if (next <= pc)
 			return 1;
 		pc = next & PC_MASK;
@@ -281,6 +381,9 @@ static long step(__u32 i, struct pass *p)
 		count_rule(p, in);
 		p->pc = call(p, in) & PC_MASK;
 		return 0;
+	case DIVERT_OP_SKIP:
+		next = skip(p, in);
+		break;
 	case DIVERT_OP_FRAGMENT:
 		if (p->desk->shape.fragment)
 			next = fragment_ask(p, in);
@@ -294,27 +397,14 @@ static long step(__u32 i, struct pass *p)
 	return 0;
 }
 
-/* The instruction to begin at; ~0: none. kind: enum divert_first. */
-static __always_inline __u32 entry_of(void *pages, const struct divert_rules_head *head, __u32 tag,
-				      __u32 kind)
+/* The instruction to begin at; ~0: none. */
+static __always_inline __u32 entry_of(void *pages, const struct divert_rules_head *head, __u32 tag)
 {
 	if (!tag)
-		return head->first[kind % FIRSTS];
+		return 0;
 	if (tag >= head->last_rule && tag < DEFAULT_RULE)
 		return head->last_insn;
 	return search_entry(pages, head, tag);
-}
-
-static __always_inline const struct divert_rules_head *rules_head(void **pages)
-{
-	union divert_page *page;
-	__u32 zero = 0;
-
-	*pages = bpf_map_lookup_elem(&rules, &zero);
-	if (!*pages)
-		return NULL;
-	page = page_of(*pages, 0);
-	return page ? &page->head : NULL;
 }
 
 static __noinline void calls_begin(void)
@@ -326,15 +416,15 @@ static __noinline void calls_begin(void)
 		c->depth = 0;
 }
 
-/* The verdict, TC_ACT_..., on the packet of p, of this kind, for the rules above the tag. */
-static __always_inline int run_rules(struct pass *p, __u32 tag, __u32 kind)
+/* The verdict, TC_ACT_..., on the packet of p for the rules above the tag. */
+static __always_inline int run_rules(struct pass *p, __u32 tag)
 {
 	const struct divert_rules_head *head = rules_head(&p->pages);
 	__u32 pc;
 
 	if (!head || !head->insns)
 		return TC_ACT_UNSPEC;
-	pc = entry_of(p->pages, head, tag, kind);
+	pc = entry_of(p->pages, head, tag);
 	if (pc == ~0u)
 		return TC_ACT_UNSPEC;
 	p->pc = pc & PC_MASK;
@@ -351,7 +441,7 @@ static __always_inline int run_rules(struct pass *p, __u32 tag, __u32 kind)
 
 /* What there is to say of a packet before it is read. */
 struct glance {
-	__u32 kind; /* enum divert_first */
+	__u32 kind; /* enum divert_kind */
 	__u32 len;  /* that the packet says it has: for the counter of the default rule */
 	__u32 plain; /* it can be read: it is whole, and has a transport header right behind the IP header */
 };
@@ -365,7 +455,7 @@ static __always_inline void glance(struct __sk_buff *skb, int version, int out, 
 	__u32 need;
 
 	skb_load(skb, link_len, head, sizeof(head));
-	g->kind = out ? DIVERT_FIRST_OUT : 0;
+	g->kind = out ? DIVERT_KIND_OUT : 0;
 	if (version == 4) {
 		g->len = head[2] << 8 | head[3];
 		proto = head[offsetof(struct packet_ip4, proto)];
@@ -377,35 +467,126 @@ static __always_inline void glance(struct __sk_buff *skb, int version, int out, 
 		proto = head[offsetof(struct packet_ip6, next)];
 		g->plain = head[0] >> 4 == 6 && !packet_is_ext(proto);
 		need = sizeof(struct packet_ip6) + GLANCE_TRANSPORT;
-		g->kind |= DIVERT_FIRST_V6;
+		g->kind |= DIVERT_KIND_V6;
 	}
 	g->plain = g->plain && g->len >= need && g->len + link_len <= skb->len;
 	if (proto == PROTO_TCP)
-		g->kind |= DIVERT_FIRST_TCP;
+		g->kind |= DIVERT_KIND_TCP;
 	else if (proto == PROTO_UDP)
-		g->kind |= DIVERT_FIRST_UDP;
+		g->kind |= DIVERT_KIND_UDP;
 	else if (proto == (version == 4 ? PROTO_ICMP : PROTO_ICMP6))
-		g->kind |= DIVERT_FIRST_ICMP;
+		g->kind |= DIVERT_KIND_ICMP;
 	else
-		g->kind |= DIVERT_FIRST_OTHER;
+		g->kind |= DIVERT_KIND_OTHER;
+}
+
+/* The places of a packet's ports and addresses. */
+struct places {
+	__u32 at[DIVERT_INDEXES];
+};
+
+static __always_inline int places4(struct __sk_buff *skb, __u32 at, struct places *to)
+{
+	struct {
+		struct packet_ip4 ip;
+		__be16 port[2];		     /* source, destination */
+	} __attribute__((packed)) head = {}; /* else Linux 6.18's verifier finds a bug of its own */
+
+	if (skb_load(skb, at, &head, sizeof(head)))
+		return -1;
+	to->at[DIVERT_INDEX_DPORT] = index_place(packet_u16(head.port[1]));
+	to->at[DIVERT_INDEX_SPORT] = index_place(packet_u16(head.port[0]));
+	to->at[DIVERT_INDEX_SRC_NET] = index_net4(packet_u32(head.ip.src));
+	to->at[DIVERT_INDEX_SRC_HOST] = index_place(packet_u32(head.ip.src));
+	to->at[DIVERT_INDEX_DST_NET] = index_net4(packet_u32(head.ip.dst));
+	to->at[DIVERT_INDEX_DST_HOST] = index_place(packet_u32(head.ip.dst));
+	return 0;
+}
+
+/* Of an IPv6 address, or a name. */
+static __always_inline void wide_words(const __be32 *from, __u32 *to)
+{
+	to[0] = packet_u32(from[0]);
+	to[1] = packet_u32(from[1]);
+	to[2] = packet_u32(from[2]);
+	to[3] = packet_u32(from[3]);
+}
+
+static __always_inline int places6(struct __sk_buff *skb, __u32 at, struct places *to)
+{
+	struct {
+		struct packet_ip6 ip;
+		__be16 port[2];
+	} __attribute__((packed)) head = {};
+	__u32 addr[4];
+
+	if (skb_load(skb, at, &head, sizeof(head)))
+		return -1;
+	to->at[DIVERT_INDEX_DPORT] = index_place(packet_u16(head.port[1]));
+	to->at[DIVERT_INDEX_SPORT] = index_place(packet_u16(head.port[0]));
+	wide_words(head.ip.src, addr);
+	to->at[DIVERT_INDEX_SRC_NET] = index_net6(addr);
+	to->at[DIVERT_INDEX_SRC_HOST] = index_host6(addr);
+	wide_words(head.ip.dst, addr);
+	to->at[DIVERT_INDEX_DST_NET] = index_net6(addr);
+	to->at[DIVERT_INDEX_DST_HOST] = index_host6(addr);
+	return 0;
+}
+
+static __always_inline __u32 place_of_dev(struct __sk_buff *skb, int out)
+{
+	__be32 name[DIVERT_NAME_LEN / 4] = {};
+	__u32 word[4];
+
+	skb_dev_name(skb, (char *)name);
+	wide_words(name, word);
+	return index_iface(word, out);
+}
+
+/*
+ * The sections of rules that a plain packet of this kind may match: none as a rule, and then it
+ * need not be read. Not static: see struct desk.
+ */
+__noinline __u64 sections_of(struct __sk_buff *skb, const struct divert_rules_head *head,
+			     __u32 kind, __u32 at)
+{
+	struct places p = {};
+	__u64 sections;
+
+	if (!head)
+		return 0;
+	sections = head->kind[kind % DIVERT_KIND_ROOM];
+	if (!sections || !head->asks ||
+	    (kind & DIVERT_KIND_V6 ? places6(skb, at, &p) : places4(skb, at, &p)))
+		return sections;
+	sections &= head->index[DIVERT_INDEX_SRC_NET][p.at[DIVERT_INDEX_SRC_NET]] &
+		    head->index[DIVERT_INDEX_SRC_HOST][p.at[DIVERT_INDEX_SRC_HOST]] &
+		    head->index[DIVERT_INDEX_DST_NET][p.at[DIVERT_INDEX_DST_NET]] &
+		    head->index[DIVERT_INDEX_DST_HOST][p.at[DIVERT_INDEX_DST_HOST]];
+	if (kind % DIVERT_KIND_V6 <= DIVERT_KIND_UDP)
+		sections &= head->index[DIVERT_INDEX_DPORT][p.at[DIVERT_INDEX_DPORT]] &
+			    head->index[DIVERT_INDEX_SPORT][p.at[DIVERT_INDEX_SPORT]];
+	if (sections && head->asks & 1u << DIVERT_INDEX_IFACE)
+		sections &=
+			head->index[DIVERT_INDEX_IFACE][place_of_dev(skb, kind & DIVERT_KIND_OUT)];
+	return sections;
 }
 
 /* Is there a rule, but for the default one, for any packet of this one's IP version and direction? */
 static __always_inline int rules_any(const struct divert_rules_head *head, __u32 kind)
 {
-	const __u32 *first = &head->first[kind & (DIVERT_FIRST_V6 | DIVERT_FIRST_OUT)];
-	__u32 none = head->last_insn;
+	const __u64 *sections = &head->kind[kind & (DIVERT_KIND_V6 | DIVERT_KIND_OUT)];
 
-	return first[DIVERT_FIRST_TCP] != none || first[DIVERT_FIRST_UDP] != none ||
-	       first[DIVERT_FIRST_ICMP] != none || first[DIVERT_FIRST_OTHER] != none;
+	return (sections[DIVERT_KIND_TCP] | sections[DIVERT_KIND_UDP] | sections[DIVERT_KIND_ICMP] |
+		sections[DIVERT_KIND_OTHER]) != 0;
 }
 
 #define RULES_NONE (-1) /* nothing to do */
 
 /*
- * A first look, before the packet is read: where no rule is left for its kind and above its tag, the
- * default rule counts it, and that is all. Else its kind: it is to be read and judged. So is one that may not be
- * possible to read, if there is a rule for others of its IP version: few are.
+ * A first look, before the packet is read: where no rule is left for such a packet, above its tag,
+ * the default rule counts it, and that is all. Else its kind: it is to be read and judged. Of one
+ * that is not plain little is known before: it may match any rule.
  */
 static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out, __u32 tag,
 				     __u32 link_len)
@@ -413,16 +594,27 @@ static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out
 	const struct divert_rules_head *head;
 	struct divert_rule_counter *c;
 	__u32 counter = 0; /* the default rule's */
+	__u64 sections = 0;
 	struct glance g;
+	struct desk *d;
 	void *pages;
 
 	head = rules_head(&pages);
 	if (!head || !head->insns)
 		return RULES_NONE;
 	glance(skb, version, out, link_len, &g);
-	if ((!tag || tag < head->last_rule) && (head->first[g.kind % FIRSTS] != head->last_insn ||
-						(!g.plain && rules_any(head, g.kind))))
+	if (!tag || tag < head->last_rule) {
+		if (g.plain)
+			sections = sections_of(skb, head, g.kind, link_len);
+		else if (rules_any(head, g.kind))
+			sections = ~0ull;
+	}
+	if (sections) {
+		d = desk();
+		if (d)
+			d->sections = sections;
 		return g.kind;
+	}
 	c = bpf_map_lookup_elem(&rule_counters, &counter);
 	if (c)
 		count_packet(c, g.len);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The rule set in place. */
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -12,6 +11,7 @@
 #include <bpf/libbpf.h>
 
 #include "error.h"
+#include "indexed.h"
 #include "port.h"
 
 #define SOURCE_MAX (64u << 20)
@@ -37,53 +37,6 @@ static int put_pages(int map, uint32_t page, const void *data, size_t size)
 		size -= part;
 	}
 	return 0;
-}
-
-/* Is the protocol this one, in packets of this kind? 1, 0, or -1: it may be. */
-static int is_proto(uint32_t kind, uint32_t proto)
-{
-	static const uint32_t of[2][3] = {{IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP},
-					  {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6}};
-	const uint32_t *here = of[!!(kind & DIVERT_FIRST_V6)];
-	uint32_t i = kind % DIVERT_FIRST_V6;
-
-	if (i < DIVERT_FIRST_OTHER)
-		return proto == here[i];
-	if (kind & DIVERT_FIRST_V6)
-		return -1;
-	return proto == here[0] || proto == here[1] || proto == here[2] ? 0 : -1;
-}
-
-/* Does it match, as far as the kind of the packet tells? 1, 0, or -1. */
-static int matches_kind(const struct divert_insn *in, uint32_t kind)
-{
-	const uint32_t known = DIVERT_IS_OUT | DIVERT_IS_V4 | DIVERT_IS_V6;
-	uint32_t flags = kind & DIVERT_FIRST_V6 ? DIVERT_IS_V6 : DIVERT_IS_V4;
-
-	if (kind & DIVERT_FIRST_OUT)
-		flags |= DIVERT_IS_OUT;
-	if (in->op != DIVERT_OP_MASK)
-		return -1;
-	if (in->field == DIVERT_F_FLAGS && !(in->mask.mask & ~known))
-		return (flags & in->mask.mask) == in->mask.value;
-	if (in->field == DIVERT_F_PROTO && in->mask.mask == ~0u)
-		return is_proto(kind, in->mask.value);
-	return -1;
-}
-
-/* Past the rules that packets of this kind cannot match. */
-static uint32_t first_for(const struct engine_rules *r, uint32_t kind)
-{
-	uint32_t pc = 0;
-	int matches;
-
-	while (pc < r->insns) {
-		matches = matches_kind(&r->insn[pc], kind);
-		if (matches < 0)
-			break;
-		pc = matches ? r->insn[pc].yes : r->insn[pc].no;
-	}
-	return pc;
 }
 
 static bool has_calls(const struct engine_rules *r)
@@ -150,48 +103,72 @@ static int put_in_place_soon(const struct engine *e, int map)
 	return 0;
 }
 
-int engine_rules_set(struct engine *e, const struct engine_rules *r)
+/* How it lies in the pages. */
+static void lay_out(const struct engine_rules *r, struct indexed *x)
+{
+	struct divert_rules_head *head = &x->head;
+
+	head->insns = x->insns;
+	head->entries = r->entries;
+	head->entries_page = 1 + pages_for(x->insns * sizeof(*x->insn));
+	head->values_page = head->entries_page + pages_for(r->entries * sizeof(*x->entry));
+	head->source_page = head->values_page + pages_for(x->values * sizeof(*x->value));
+	head->source_len = r->source_len;
+	head->calls = has_calls(r);
+	if (r->entries)
+		head->last_insn = x->entry[r->entries - 1].insn;
+	if (r->entries > 1)
+		head->last_rule = x->entry[r->entries - 2].rule;
+}
+
+/* A map with it; or -errno. */
+static int make_map(const struct engine_rules *r, const struct indexed *x)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
+	const struct divert_rules_head *head = &x->head;
+	const uint32_t pages = head->source_page + pages_for(r->source_len);
+	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rule_pages", sizeof(uint32_t),
+				 sizeof(union divert_page), pages, &opts);
+	int rc;
+
+	if (map < 0)
+		return -errno;
+	rc = put_pages(map, 0, head, sizeof(*head));
+	if (!rc)
+		rc = put_pages(map, 1, x->insn, x->insns * sizeof(*x->insn));
+	if (!rc)
+		rc = put_pages(map, head->entries_page, x->entry, r->entries * sizeof(*x->entry));
+	if (!rc)
+		rc = put_pages(map, head->values_page, x->value, x->values * sizeof(*x->value));
+	if (!rc)
+		rc = put_pages(map, head->source_page, r->source, r->source_len);
+	if (rc)
+		close(map);
+	return rc ? rc : map;
+}
+
+int engine_rules_set(struct engine *e, const struct engine_rules *r)
+{
 	int (*put)(const struct engine *e, int map) = r->soon ? put_in_place_soon : put_in_place;
-	uint32_t pages, kind;
-	struct divert_rules_head head = {
-		.insns = r->insns,
-		.entries = r->entries,
-		.entries_page = 1 + pages_for(r->insns * sizeof(*r->insn)),
-		.source_len = r->source_len,
-	};
+	struct indexed x;
 	int map, rc;
 
 	if (!r->source_len) {
 		rc = put(e, -1);
 		return rc ? engine_fail_errno(rc, "removing the rules") : 0;
 	}
-	if (r->insns > DIVERT_INSNS_MAX || r->source_len > SOURCE_MAX)
+	if (r->insns + r->entries > DIVERT_INSNS_MAX || r->source_len > SOURCE_MAX)
 		return engine_fail(-E2BIG, "the rule set is too large: %u instructions, %u at most",
-				   r->insns, DIVERT_INSNS_MAX);
-	for (kind = 0; kind < sizeof(head.first) / sizeof(*head.first); kind++)
-		head.first[kind] = first_for(r, kind);
-	head.calls = has_calls(r);
-	if (r->entries)
-		head.last_insn = r->entry[r->entries - 1].insn;
-	if (r->entries > 1)
-		head.last_rule = r->entry[r->entries - 2].rule;
-	head.source_page = head.entries_page + pages_for(r->entries * sizeof(*r->entry));
-	pages = head.source_page + pages_for(r->source_len);
-	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rule_pages", sizeof(uint32_t),
-			     sizeof(union divert_page), pages, &opts);
+				   r->insns + r->entries, DIVERT_INSNS_MAX);
+	rc = index_make(r, &x);
+	if (rc)
+		return engine_fail_errno(rc, "the index of the rules");
+	lay_out(r, &x);
+	map = make_map(r, &x);
+	index_free(&x);
 	if (map < 0)
-		return engine_fail_errno(-errno, "a map for the rules");
-	rc = put_pages(map, 0, &head, sizeof(head));
-	if (!rc)
-		rc = put_pages(map, 1, r->insn, r->insns * sizeof(*r->insn));
-	if (!rc)
-		rc = put_pages(map, head.entries_page, r->entry, r->entries * sizeof(*r->entry));
-	if (!rc)
-		rc = put_pages(map, head.source_page, r->source, r->source_len);
-	if (!rc)
-		rc = put(e, map);
+		return engine_fail_errno(map, "a map for the rules");
+	rc = put(e, map);
 	close(map);
 	return rc ? engine_fail_errno(rc, "the rules") : 0;
 }

@@ -180,10 +180,11 @@ int divert_timeout(int fd);
 void divert_flush(void);
 
 /*
- * The kernel sends what waits in a quarter of a millisecond. Where that falls into a sleep of the thread that wrote it,
- * it ends the sleep with EINTR, if the call is one that is never restarted (signal(7)): epoll_wait(2), or recv(2) of
- * another socket with SO_RCVTIMEO. After this call it does not, until the thread writes again: what the kernel was to
- * send for the calling thread goes now. An interposed epoll_wait(2) calls it. Keeps errno.
+ * The kernel sends what waits in a quarter of a millisecond. Where that falls into a sleep of the
+ * thread that wrote it, it ends the sleep with EINTR, if the call is one that is never restarted
+ * (signal(7)): epoll_wait(2), or recv(2) of another socket with SO_RCVTIMEO. After this call it does
+ * not, until the thread writes again: what the kernel was to send for the calling thread goes now.
+ * An interposed epoll_wait(2) calls it. Keeps errno.
  */
 void divert_rest(void);
 

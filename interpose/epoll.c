@@ -91,8 +91,8 @@ static int wait_for(int set, struct epoll_event *events, int max, const struct t
 }
 
 /*
- * Divert sockets. Where there are none in the set, no sleep in it is to end because libdivert has the kernel work for
- * this thread.
+ * Are there divert sockets in the set? If not, a sleep in it is not to end because libdivert has the
+ * kernel send for this thread, either.
  */
 static bool may_have(int set)
 {

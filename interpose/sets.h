@@ -21,7 +21,10 @@ bool sets_has(int set);
  */
 int sets_keep(int set, struct epoll_event *events, int n);
 
-/* Look at its sockets, before a wait: is one of them ready? *due: in how many ms that is to be done again; -1: not. */
+/*
+ * Look at its sockets, before a wait: is one of them ready? *due: in how many ms that is to be done
+ * again; -1: not.
+ */
 bool sets_look(int set, int *due);
 
 #endif

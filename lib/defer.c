@@ -49,7 +49,7 @@ struct deferred {
 };
 
 static bool never;
-/* May the kernel have to send for this thread, of whatever socket? Its address says which thread it is. */
+/* May the kernel have to send for this thread, of any socket? Its address tells threads apart. */
 static __thread bool may_be_armed;
 
 /* Of a batch: another than those that the kernel half has seen of this packet socket. */

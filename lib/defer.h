@@ -27,8 +27,9 @@ bool defer_add(struct dsock *s, const struct outgoing *o);
 /* Those that wait go now; by the keeper, as all here but defer_failed(), or nothing is done. */
 void defer_flush(struct dsock *s);
 /*
- * The thread may be about to sleep in epoll_wait(2): the kernel is not to send for it any more, of any socket, as that
- * would end the sleep with EINTR. Whoever keeps a socket by now: the kernel interrupts the thread that asked it.
+ * The thread may be about to sleep in epoll_wait(2): the kernel is not to send for it any more, of
+ * any socket, as that would end the sleep with EINTR. Another thread may keep the socket by now: the
+ * kernel interrupts the thread that asked it.
  */
 void defer_rest(void);
 /* The reader is about to nap so long, ns (spin.h): what is known of the way holds on, a few times. */

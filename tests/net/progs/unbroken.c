@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sleeps in epoll_wait(2) that nothing may end, each behind a packet that is written back while more wait: then
- * libdivert has the kernel send for this thread. unbroken HOW PORT N: of N ports, at each of which packets wait
- * when SIGUSR1 comes.
+ * Sleeps in epoll_wait(2) that nothing may end, each behind a packet that is written back while
+ * more wait: then libdivert has the kernel send for this thread. unbroken HOW PORT N: of N
+ * ports, at each of which packets wait when SIGUSR1 comes.
  *   other      in a set without divert sockets
  *   disarmed   in a set with the socket, EPOLLONESHOT, not armed again
  *   edge       in a set with the socket, EPOLLET, which has not been read to its end
