@@ -24,7 +24,7 @@ struct iface {
 	uint32_t ifindex;
 	char name[IF_NAMESIZE];
 	uint32_t master;
-	bool port; /* of its master, a bridge or the like, which carries IP in its stead; but some frames */
+	bool port;    /* of its master, a bridge or the like, which carries most IP in its stead */
 	bool carrier; /* carries other interfaces' packets for a while: ifb */
 	bool up;
 };
@@ -233,10 +233,7 @@ static int hook_iface(struct engine *e, const struct iface *iface, char *why, si
 	if (rc_out && rc_out != -EEXIST)
 		return rc_out;
 	rc = hook_up(e, iface, HOOK_IN, why, size);
-	/* frames that no bridge forwards come up from its port; what IP sends never leaves by the port itself */
-	if (iface->port)
-		rc_out = hook_detach(iface->ifindex, HOOK_OUT);
-	else if (!rc_out)
+	if (!rc_out)
 		rc_out = hook_up(e, iface, HOOK_OUT, why, size);
 	return rc ? rc : rc_out;
 }
@@ -334,9 +331,7 @@ int engine_detach(struct engine *e)
 static void look_at(const struct engine *e, const struct iface *iface,
 		    void (*see)(const struct engine_iface *i, void *arg), void *arg)
 {
-	struct engine_iface i = {.name = iface->name,
-				 .ifindex = iface->ifindex,
-				 .port = iface->port};
+	struct engine_iface i = {.name = iface->name, .ifindex = iface->ifindex};
 	char before[2][128];
 	int n[2];
 

@@ -99,9 +99,9 @@ void engine_upgrade_close(struct engine_upgrade *u);
 /* ---- interfaces (engine/attach.c) ---- */
 
 /*
- * Hook the interface, or with 0 all that carry IP; ports of a bridge, bond or the like on the way in alone. tell is called for each interface that cannot be hooked
- * (wholly), with the reason, and for each where something comes before the engine; it may be NULL. The first error is
- * returned.
+ * Hook the interface, or with 0 all that carry IP, ports of a bridge, bond or the like among them. tell is called for
+ * each interface that cannot be hooked (wholly), with the reason, and for each where something comes before the engine;
+ * it may be NULL. The first error is returned.
  */
 int engine_attach(struct engine *e, uint32_t ifindex,
 		  void (*tell)(const char *name, const char *why, void *arg), void *arg);
@@ -116,8 +116,7 @@ int engine_detach(struct engine *e);
 struct engine_iface {
 	const char *name;
 	uint32_t ifindex;
-	bool port;    /* of a bridge, bond or the like: to be hooked on the way in alone */
-	bool in, out; /* this engine's programs are there */
+	bool in, out;			/* this engine's programs are there */
 	char warning[ENGINE_ERROR_MAX]; /* what lets packets past the rules; "": nothing */
 };
 

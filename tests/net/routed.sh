@@ -153,6 +153,8 @@ above() {
 	is "$1: out on it" "$(packets r 100)" 3
 }
 ip -n "$NS-s" addr add 10.4.0.1/24 dev s0
+# written N: that many came through port 2000 to what is routed
+written() { [ "$(stat_of r 2000 written-out)" -ge "$1" ]; }
 if ip -n "$NS-r" link add br0 type bridge 2>/dev/null; then
 	ip -n "$NS-r" addr flush dev r2
 	r ip link set r2 master br0
@@ -162,18 +164,41 @@ if ip -n "$NS-r" link add br0 type bridge 2>/dev/null; then
 	wait_for 40 "bridge: it carries" ping_ r 10.4.0.1
 	above bridge br0
 	is "bridge: and once" "$(packets r 200)" 3
+	# diverted on the bridge, and not again on its port
+	r ipfw -q flush
+	r ipfw -q add 100 divert 2000 icmp from any to 10.4.0.1 out
+	reflect back r 2000
+	works "bridge, diverted: ping" ping_ r 10.4.0.1 3
+	stop back
+	is "bridge, diverted: each once" "$(count back received) $(count back sent)" "3 3"
+	# what the bridge forwards
+	make_ns t
+	link r r3 -- t t0
+	ip -n "$NS-r" link set r3 master br0
+	add_addr t t0 10.4.0.3/24
+	r divertctl attach >/dev/null 2>&1
+	r ipfw -q flush
+	r ipfw -q add 100 deny icmp from any to any
+	wait_for 40 "a bridge's port: it carries" ping_ s 10.4.0.3
+	works "a bridge's port: forwarded" ping_ s 10.4.0.3 3
+	is "a bridge's port: and no rule saw it" "$(packets r 100)" 0
 	# what is routed to the port itself
-	if q divertctl status | grep -qE '^ +r2 .*out'; then
-		r ip route add 10.4.0.1 dev r2 src 10.4.0.2
-		r ipfw -q add 300 count udp from any to 10.4.0.1 9 out
-		r ip neigh replace 10.4.0.1 dev r2 lladdr "$(nq s cat /sys/class/net/s0/address)"
-		works "a bridge's port: a datagram" r python3 -c '
-import socket
-socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("10.4.0.1", 9))'
-		is "a bridge's port: out where the stack routes to it" "$(packets r 300)" 1
-	else
-		echo "skip a bridge's port: it is not hooked"
-	fi
+	r ip route add 10.4.0.1 dev r2 src 10.4.0.2
+	r ip neigh replace 10.4.0.1 dev r2 lladdr "$(nq s cat /sys/class/net/s0/address)"
+	r ipfw -q flush
+	r ipfw -q add 100 deny udp from any to 10.4.0.1 9 out
+	r ipfw -q add 200 divert 2000 udp from any to 10.4.0.1 10 out
+	start got s python3 "$HERE/numbered.py" recv 10 "$TMP/got.ready"
+	wait_for 10 "recv" test -s "$TMP/got.ready"
+	reflect back r 2000
+	nq r python3 "$HERE/numbered.py" send 10.4.0.1 9 3 >/dev/null
+	is "a bridge's port, routed to it: denied" "$(packets r 100)" 3
+	nq r python3 "$HERE/numbered.py" send 10.4.0.1 10 3 >/dev/null
+	wait_for 10 "a bridge's port: written back" written 3
+	stop back
+	stop got
+	is "a bridge's port, routed to it: diverted, each once" "$(count back received) $(count back sent)" "3 3"
+	is "a bridge's port, routed to it: and sent" "$(sed -n 's/^received \([0-9]* distinct [0-9]*\) .*/\1/p' "$TMP/got.out")" "3 distinct 3"
 	ip -n "$NS-r" link del br0
 	ip -n "$NS-r" route flush 10.4.0.1 2>/dev/null
 else

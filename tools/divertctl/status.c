@@ -30,8 +30,6 @@ static void print_loaded(const struct engine *e)
 
 static const char *sides(const struct engine_iface *i)
 {
-	if (i->port && i->in)
-		return "in, as a port";
 	if (i->in && i->out)
 		return "in, out";
 	return i->in ? "in only" : i->out ? "out only" : "not hooked";
