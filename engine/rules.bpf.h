@@ -544,8 +544,8 @@ static __always_inline __u32 place_of_dev(struct __sk_buff *skb, int out)
 }
 
 /*
- * The sections of rules that a plain packet of this kind may match: none as a rule, and then it
- * need not be read. Not static: see struct desk.
+ * The sections of rules that a plain packet of this kind may match by its places: none as a rule,
+ * and then it need not be read. Not static: see struct desk.
  */
 __noinline __u64 sections_of(struct __sk_buff *skb, const struct divert_rules_head *head,
 			     __u32 kind, __u32 at)
@@ -553,16 +553,12 @@ __noinline __u64 sections_of(struct __sk_buff *skb, const struct divert_rules_he
 	struct places p = {};
 	__u64 sections;
 
-	if (!head)
-		return 0;
-	sections = head->kind[kind % DIVERT_KIND_ROOM];
-	if (!sections || !head->asks ||
-	    (kind & DIVERT_KIND_V6 ? places6(skb, at, &p) : places4(skb, at, &p)))
-		return sections;
-	sections &= head->index[DIVERT_INDEX_SRC_NET][p.at[DIVERT_INDEX_SRC_NET]] &
-		    head->index[DIVERT_INDEX_SRC_HOST][p.at[DIVERT_INDEX_SRC_HOST]] &
-		    head->index[DIVERT_INDEX_DST_NET][p.at[DIVERT_INDEX_DST_NET]] &
-		    head->index[DIVERT_INDEX_DST_HOST][p.at[DIVERT_INDEX_DST_HOST]];
+	if (!head || (kind & DIVERT_KIND_V6 ? places6(skb, at, &p) : places4(skb, at, &p)))
+		return ~0ull;
+	sections = head->index[DIVERT_INDEX_SRC_NET][p.at[DIVERT_INDEX_SRC_NET]] &
+		   head->index[DIVERT_INDEX_SRC_HOST][p.at[DIVERT_INDEX_SRC_HOST]] &
+		   head->index[DIVERT_INDEX_DST_NET][p.at[DIVERT_INDEX_DST_NET]] &
+		   head->index[DIVERT_INDEX_DST_HOST][p.at[DIVERT_INDEX_DST_HOST]];
 	if (kind % DIVERT_KIND_V6 <= DIVERT_KIND_UDP)
 		sections &= head->index[DIVERT_INDEX_DPORT][p.at[DIVERT_INDEX_DPORT]] &
 			    head->index[DIVERT_INDEX_SPORT][p.at[DIVERT_INDEX_SPORT]];
@@ -604,10 +600,11 @@ static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out
 		return RULES_NONE;
 	glance(skb, version, out, link_len, &g);
 	if (!tag || tag < head->last_rule) {
-		if (g.plain)
-			sections = sections_of(skb, head, g.kind, link_len);
-		else if (rules_any(head, g.kind))
-			sections = ~0ull;
+		sections = head->kind[g.kind % DIVERT_KIND_ROOM];
+		if (!g.plain)
+			sections = rules_any(head, g.kind) ? ~0ull : 0;
+		else if (sections && head->asks)
+			sections &= sections_of(skb, head, g.kind, link_len);
 	}
 	if (sections) {
 		d = desk();
