@@ -23,7 +23,7 @@
 #include "back.bpf.h"
 #include "batch.bpf.h"
 #include "martian.bpf.h"
-#include "rules.bpf.h"
+#include "rules_ask.bpf.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
