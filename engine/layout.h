@@ -618,6 +618,7 @@ struct divert_rules_head {
 	__u32 calls;	    /* some of the instructions are CALL or RETURN */
 	__u32 values_page;  /* where the values of rules that are alike are: struct divert_entry */
 	__u32 asks;	    /* enum divert_index, by bit: those that tell packets apart */
+	__u32 id; /* of the map with it: what is known of a packet from one set says nothing of another */
 	__u32 section[DIVERT_SECTIONS]; /* where each begins, with SKIP */
 	__u64 kind
 		[DIVERT_KIND_ROOM]; /* enum divert_kind: the sections that such a packet may match */

@@ -57,6 +57,7 @@ struct desk {
 	struct fragments fresh;
 
 	__u64 sections; /* of rules that it may match; filled in before it is read */
+	__u32 set;	/* id of the rule set that these are of */
 };
 
 struct {

@@ -428,6 +428,8 @@ static __always_inline int run_rules(struct pass *p, __u32 tag)
 		return TC_ACT_UNSPEC;
 	p->pc = pc & PC_MASK;
 	p->verdict = TC_ACT_SHOT;
+	if (p->desk->set != head->id) /* the rules have changed since: it may match any */
+		p->desk->sections = ~0ull;
 	if (head->calls)
 		calls_begin();
 	p->desk->tag = tag;

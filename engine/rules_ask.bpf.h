@@ -183,8 +183,10 @@ static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out
 	}
 	if (sections) {
 		d = desk();
-		if (d)
+		if (d) {
 			d->sections = sections;
+			d->set = head->id;
+		}
 		return g.kind;
 	}
 	c = bpf_map_lookup_elem(&rule_counters, &counter);

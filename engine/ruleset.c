@@ -62,14 +62,24 @@ static int put_in_place(const struct engine *e, int map)
 	return rc && (map >= 0 || errno != ENOENT) ? -errno : 0;
 }
 
-static bool is_in_place(const struct engine *e, int map)
+static int map_id(int map, uint32_t *id)
 {
 	struct bpf_map_info info = {};
-	uint32_t zero = 0, id, len = sizeof(info);
+	uint32_t len = sizeof(info);
 
-	if (bpf_map_lookup_elem(e->map[ENGINE_RULES], &zero, &id))
+	if (bpf_obj_get_info_by_fd(map, &info, &len))
+		return -errno;
+	*id = info.id;
+	return 0;
+}
+
+static bool is_in_place(const struct engine *e, int map)
+{
+	uint32_t zero = 0, id = 0, there;
+
+	if (bpf_map_lookup_elem(e->map[ENGINE_RULES], &zero, &there))
 		return map < 0 && errno == ENOENT;
-	return map >= 0 && !bpf_obj_get_info_by_fd(map, &info, &len) && info.id == id;
+	return map >= 0 && !map_id(map, &id) && id == there;
 }
 
 /*
@@ -122,10 +132,10 @@ static void lay_out(const struct engine_rules *r, struct indexed *x)
 }
 
 /* A map with it; or -errno. */
-static int make_map(const struct engine_rules *r, const struct indexed *x)
+static int make_map(const struct engine_rules *r, struct indexed *x)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
-	const struct divert_rules_head *head = &x->head;
+	struct divert_rules_head *head = &x->head;
 	const uint32_t pages = head->source_page + pages_for(r->source_len);
 	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rule_pages", sizeof(uint32_t),
 				 sizeof(union divert_page), pages, &opts);
@@ -133,7 +143,9 @@ static int make_map(const struct engine_rules *r, const struct indexed *x)
 
 	if (map < 0)
 		return -errno;
-	rc = put_pages(map, 0, head, sizeof(*head));
+	rc = map_id(map, &head->id);
+	if (!rc)
+		rc = put_pages(map, 0, head, sizeof(*head));
 	if (!rc)
 		rc = put_pages(map, 1, x->insn, x->insns * sizeof(*x->insn));
 	if (!rc)

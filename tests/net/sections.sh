@@ -127,3 +127,24 @@ wait_for 10 "they arrive" counted
 stop count
 is "sets change under traffic: none is lost, none meets a mixture" "$(cut -d' ' -f1-4 "$TMP/count.out")" \
 	"received 60000 distinct 60000"
+
+# ---- nor what is known of a packet from one set, and rules of the other ----
+
+# As each rule is in a section of its own, the same bits mean other rules: in one set those of the
+# second and the third rule let a packet pass, in the other the second would divert it.
+printf 'flush\nadd allow udp from any to any 9\nadd divert 2001 udp from any to any\n' >"$TMP/setA"
+printf 'flush\nadd deny udp from 192.0.2.1 to any\nadd allow udp from any to any 9\nadd divert 2001 udp from any to any\n' \
+	>"$TMP/setB"
+r ipfw -q "$TMP/setA" 2>/dev/null
+floods=()
+for i in 1 2; do
+	start flood$i a python3 "$HERE/numbered.py" send 10.2.0.1 9 250000
+	floods+=("$pid")
+done
+changes=0
+while kill -0 "${floods[@]}" 2>/dev/null; do
+	r ipfw -q "$TMP/setB" 2>/dev/null && r ipfw -q "$TMP/setA" 2>/dev/null && changes=$((changes + 2))
+done
+wait "${floods[@]}"
+works "sets of other sections under traffic: $changes times" [ $changes -ge 20 ]
+is "sets of other sections under traffic: none is taken for another's" "$(stat_of r 2001 no-listener)" 0
