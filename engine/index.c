@@ -110,7 +110,7 @@ static void find_places(const struct alike *a, uint32_t entries, struct place *p
 
 /* ---- the instructions, with a SKIP ahead of each entry ---- */
 
-/* What it is made of. */
+/* An index in the making. */
 struct making {
 	const struct engine_rules *rules;
 	struct walk walk;

@@ -6,7 +6,7 @@
 #include "index.h"
 #include "rules.bpf.h"
 
-/* What there is to say of a packet before it is read. */
+/* A packet, as far as it is known before it is read. */
 struct glance {
 	__u32 kind; /* enum divert_kind */
 	__u32 len;  /* that the packet says it has: for the counter of the default rule */

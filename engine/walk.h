@@ -9,7 +9,7 @@
 
 #include "engine.h"
 
-/* What is known of a packet. */
+/* A packet, as far as it is known. */
 struct known {
 	uint32_t mask, flags; /* enum divert_packet_flags: which of them, and they */
 	int kind;	      /* enum divert_kind, for the protocol; -1 */

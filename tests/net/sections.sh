@@ -130,8 +130,8 @@ is "sets change under traffic: none is lost, none meets a mixture" "$(cut -d' ' 
 
 # ---- nor what is known of a packet from one set, and rules of the other ----
 
-# As each rule is in a section of its own, the same bits mean other rules: in one set those of the
-# second and the third rule let a packet pass, in the other the second would divert it.
+# Each rule is in a section of its own, so the same bits mean other rules in the other set: those of
+# the second and the third rule let a packet pass in one, and in the other the second would divert it.
 printf 'flush\nadd allow udp from any to any 9\nadd divert 2001 udp from any to any\n' >"$TMP/setA"
 printf 'flush\nadd deny udp from 192.0.2.1 to any\nadd allow udp from any to any 9\nadd divert 2001 udp from any to any\n' \
 	>"$TMP/setB"

@@ -45,7 +45,7 @@ static void addf(const char *format, ...)
 	add(line);
 }
 
-/* Of the rules that were added since done(). */
+/* The index of the rules that were added since done(). */
 static void make(void)
 {
 	struct engine_rules r = {0};
@@ -187,7 +187,7 @@ static void test_interfaces(void **state)
 	done();
 }
 
-/* What may be true in another way than by the place that is asked for. */
+/* Blocks and "not" may be true without the place that is asked for. */
 static void test_blocks(void **state)
 {
 	add("divert 1 tcp from any to any { src-port 80 or dst-port 80 }");
