@@ -435,8 +435,8 @@ struct divert_insn {
 		} prefix;
 		struct {
 			__u32 section;
-			__u32 first,
-				n; /* of the run: its values in the list of them; n 0: no run */
+			__u32 first; /* of the run: its values in the list of them */
+			__u32 n;     /* how many; 0: no run */
 		} skip;
 		struct {
 			__u32 action; /* index of the rule's last instruction */
@@ -559,7 +559,10 @@ struct divert_rule_base {
 	__u64 bytes;   /* stable */
 };
 
-/* Where a packet with a tag enters: the first of these above it. Sorted. Also of values. */
+/*
+ * Where a packet with a tag enters: the first of these above it. Sorted. In the list of values, rule is
+ * a value.
+ */
 struct divert_entry {
 	__u32 rule;
 	__u32 insn;
@@ -618,10 +621,9 @@ struct divert_rules_head {
 	__u32 calls;	    /* some of the instructions are CALL or RETURN */
 	__u32 values_page;  /* where the values of rules that are alike are: struct divert_entry */
 	__u32 asks;	    /* enum divert_index, by bit: those that tell packets apart */
-	__u32 id; /* of the map with it: what is known of a packet from one set says nothing of another */
+	__u32 id;	    /* of the map with it: no two sets have the same */
 	__u32 section[DIVERT_SECTIONS]; /* where each begins, with SKIP */
-	__u64 kind
-		[DIVERT_KIND_ROOM]; /* enum divert_kind: the sections that such a packet may match */
+	__u64 kind[DIVERT_KIND_ROOM];	/* enum divert_kind: the sections of such a packet */
 	__u64 index[DIVERT_INDEXES][DIVERT_INDEX_ROOM]; /* the same, by place */
 };
 
@@ -631,5 +633,7 @@ union divert_page {
 	struct divert_entry entry[DIVERT_PAGE_ENTRIES];
 	__u8 byte[DIVERT_PAGE];
 };
+
+_Static_assert(sizeof(union divert_page) == DIVERT_PAGE, "the head fits into its page");
 
 #endif

@@ -174,7 +174,7 @@ static __noinline __u32 call(struct pass *p, const struct divert_insn *in)
 	return next;
 }
 
-/* Of a number with one bit, multiplied by this, the first six bits are another number for each bit. */
+/* A number with one bit, multiplied by this, begins with six bits that are the bit's own. */
 #define ONE_BIT 0x03f79d71b4cb0a89ull
 
 static const __u8 bit_of[64] = {
@@ -183,7 +183,7 @@ static const __u8 bit_of[64] = {
 	44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,	13, 8,	7,  6,
 };
 
-/* The number of the lowest bit; of bits that are not 0. A branch for each would be walked by the verifier. */
+/* The number of the lowest bit; bits is not 0. Without branches, which the verifier would walk. */
 static __always_inline __u32 lowest(__u64 bits)
 {
 	return bit_of[((bits & -bits) * ONE_BIT) >> 58];

@@ -75,7 +75,7 @@ static int wait_for(int set, struct epoll_event *events, int max, const struct t
 
 	again_begin(&again, timeout, mask);
 	do {
-		/* the kernel has that at hand; or not, where EPOLLET or EPOLLONESHOT have told it before */
+		/* the kernel has that at hand, unless EPOLLET or EPOLLONESHOT has told it before */
 		ready = sets_look(set, &due) && !slept;
 		if (!ready)
 			divert_rest();
