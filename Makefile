@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# make                    everything into build/ (V=1: with the commands; WERROR=1: warnings are errors)
-#                         CC, CLANG, AR, CPPFLAGS, CFLAGS and LDFLAGS are heeded (-flto of clang: AR=llvm-ar);
-#                         BPF_CFLAGS are of the kernel half
+# make                    everything into build/ (V=1: with the commands; WERROR=1: warnings are
+#                         errors). It heeds CC, CLANG, AR, CPPFLAGS, CFLAGS and LDFLAGS (clang's
+#                         -flto: AR=llvm-ar). BPF_CFLAGS are for the kernel half
 # make install            PREFIX=/usr/local DESTDIR= and the directories below
 # make uninstall          with the same values: removes what install put there
 # make examples           examples/, against the tree in build/stage
 # make test               toolchain, unit, fuzz (briefly) and, as root, network tests
-# make bench              figures against NFQUEUE (root); bench-quick; bench-plots: from them into docs/
+# make bench              figures against NFQUEUE (root); bench-quick;
+#                         bench-plots: from the figures into docs/
 # make lint               clang-format, shellcheck and mandoc
 
-VERSION := 0.1.0
+VERSION := 0.2.0
 PREFIX ?= /usr/local
 DESTDIR ?=
 DIRS := BINDIR SBINDIR LIBDIR MANDIR UNITDIR UDEVDIR
-# The recipes do not quote them: of "/a b" uninstall would remove what is in /a.
+# The recipes do not quote them: with "/a b", uninstall would remove files in /a.
 $(foreach v,CURDIR DESTDIR PREFIX $(DIRS),$(if $(word 2,$($v)),\
 	$(error $v is '$($v)': take a directory without a space in its name)))
 override PREFIX := $(patsubst %/,%,$(abspath $(PREFIX)))
@@ -34,12 +35,13 @@ B := build
 Q := $(if $(V),,@)
 
 CFLAGS ?= -O2 -g
-# ./check and the test runners set WERROR. A compiler of tomorrow must not fail who only builds.
+# ./check and the test runners set WERROR. A future compiler's warnings must not stop those who only
+# build.
 WERROR ?=
 ERROR := $(if $(WERROR),-Werror)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wno-unused-parameter $(ERROR)
-# The same from any directory: no file says where it was built.
+# The build is the same from any directory: no file contains the path where it was built.
 RELATIVE := -ffile-prefix-map=$(CURDIR)=.
 BASE := -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -DVERSION='"$(VERSION)"' \
 	-I. -Iinclude -I$(B) -MMD -MP $(RELATIVE)
@@ -48,7 +50,8 @@ ALL_LDFLAGS = -pthread $(RELATIVE) $(CFLAGS) $(LDFLAGS) $(SANITIZE)
 
 ENGINE := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard engine/*.c)))
 RULES := $(patsubst %.c,$(B)/obj/%.o,$(wildcard rules/*.c))
-LIB := $(patsubst %.c,$(B)/obj/%.o,$(wildcard lib/*.c))
+RULESET := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ruleset/*.c))
+LIB := $(patsubst %.c,$(B)/obj/%.o,$(wildcard lib/*/*.c))
 INTERPOSE := $(patsubst %.c,$(B)/obj/%.o,$(wildcard interpose/*.c))
 TOOLS_COMMON := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/*.c))
 tool_objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/$(1)/*.c))
@@ -57,13 +60,13 @@ TOOLS := ipfw ipchains divertctl interceptor divert-run
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
 
 .PHONY: all objects examples install install-files uninstall stage test toolchain unit fuzz net \
-	bench bench-quick bench-plots bench-needs warnings lint lint-format lint-shell lint-man clean
+	bench bench-quick bench-plots bench-needs warnings lint lint-format lint-columns lint-shell lint-man clean
 all: $(addprefix $(B)/bin/,$(TOOLS)) $(B)/lib/libdivert.so $(B)/lib/libdivert-socket.so
 
 # ---- kernel half -------------------------------------------------------
 
-# The places of the C compiler's headers: clang, for its target bpf, does not look where <asm/types.h>
-# is for one of several architectures.
+# The directories of the C compiler's headers. For its target bpf, clang does not look where
+# <asm/types.h> is for one of several architectures.
 BPF_INCLUDES ?= $(addprefix -idirafter ,$(shell $(CC) -E -v -x c /dev/null 2>&1 >/dev/null | \
 	sed -n '/^\#include </,/^End/s/^ //p'))
 BPF_CFLAGS ?= -O2 -g
@@ -79,13 +82,14 @@ $(B)/%.skel.h: $(B)/engine/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@.tmp
 	$(Q)mv $@.tmp $@
 
-.SECONDARY: $(B)/engine/divert.bpf.o $(B)/engine/train.bpf.o
-$(ENGINE): $(B)/divert.skel.h $(B)/train.skel.h
+.SECONDARY: $(B)/engine/divert.bpf.o $(B)/engine/bulk.bpf.o
+$(ENGINE): $(B)/divert.skel.h $(B)/bulk.skel.h
 
 # ---- user half ---------------------------------------------------------
 
-# The way from BINDIR to LIBDIR, by which programs find the libraries that were installed with them.
-# None below /usr, where the loader finds them. It is in a file, so that what has it is made anew.
+# The relative path from BINDIR to LIBDIR: by it, programs find the libraries installed with them.
+# It is empty below /usr, where the loader finds them. A file holds it, so that what contains it is
+# built again after a change.
 RPATH := $(if $(filter-out /usr,$(PREFIX)),$(shell realpath -sm --relative-to=$(BINDIR) $(LIBDIR)))
 $(B)/rpath: force
 	@mkdir -p $(@D)
@@ -94,13 +98,14 @@ $(B)/rpath: force
 $(B)/bin/interceptor $(B)/lib/libdivert-socket.so.0 $(B)/obj/tools/divert-run/main.o: $(B)/rpath
 $(B)/obj/tools/divert-run/main.o: BASE += -DLIBRARY_DIR='"$(RPATH)"'
 
-# Thread-local variables of a library that dlopen(3) can load at any time, at hardly any cost where it was
-# loaded first: TLS descriptors, which GCC has to be asked for on x86-64. Before glibc 2.40 the first use of one may
-# change vector registers, so these files use none. Each other compiler's own way is right, too.
+# TLS descriptors for thread-local variables. dlopen(3) can load such a library at any time, and the
+# variables cost hardly anything if it was loaded at the start. On x86-64, GCC needs an option for
+# them. Before glibc 2.40 the first use of one may change vector registers, so these files use none.
+# For other compilers, their default is right, too.
 TLS := $(shell echo 'static __thread int i; int *f(void) { return &i; }' | \
 	$(CC) -mtls-dialect=gnu2 -mgeneral-regs-only -fPIC -x c -c -o /dev/null - 2>/dev/null && \
 	echo -mtls-dialect=gnu2 -mgeneral-regs-only)
-$(B)/obj/lib/bias.o $(B)/obj/lib/iface.o $(B)/obj/lib/train.o: ALL_CFLAGS += $(TLS)
+$(addprefix $(B)/obj/lib/,core/biased_lock.o core/iface.o inject/bulk.o): ALL_CFLAGS += $(TLS)
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -114,14 +119,22 @@ $(B)/librules.a: $(RULES)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-$(B)/lib/libdivert.so.0: $(LIB) $(B)/librules.a $(B)/libengine.a lib/libdivert.map
+$(B)/libruleset.a: $(RULESET)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+# The libraries that read and change rules and put them in place.
+RULE_LIBS := $(B)/libruleset.a $(B)/librules.a $(B)/libengine.a
+
+$(B)/lib/libdivert.so.0: $(LIB) $(RULE_LIBS) lib/libdivert.map
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libdivert.so.0 \
 		-Wl,--version-script=lib/libdivert.map -Wl,-z,defs -Wl,-z,nodelete -o $@ \
-		$(LIB) $(B)/librules.a $(B)/libengine.a -lbpf -lmnl -luring
+		$(LIB) $(RULE_LIBS) -lbpf -lmnl -luring
 
-# What libdivert-socket stands in for. Objects linked with its flags call it by names of its own, wherever it stands
-# in the look-up order: a plugin is loaded into a program that had the C library first.
+# The functions that libdivert-socket replaces. Objects linked with its flags call them by names of
+# its own, wherever it stands in the look-up order: a plugin is loaded into a program that had the C
+# library first.
 WRAPPED := $(filter-out __wrap_*,$(subst ;,,$(shell sed -n '/^global:/,/^local:/s/^	//p' \
 	interpose/libdivert-socket.map)))
 comma := ,
@@ -137,23 +150,20 @@ $(B)/lib/libdivert-socket.so.0: $(INTERPOSE) $(B)/lib/libdivert.so.0 interpose/l
 $(B)/lib/%.so: $(B)/lib/%.so.0
 	$(Q)ln -sf $(<F) $@
 
-CHANGE := $(B)/obj/lib/change.o $(B)/obj/lib/unheard.o
-
-$(B)/bin/ipfw: $(call tool_objects,ipfw) $(TOOLS_COMMON) $(CHANGE) $(B)/librules.a $(B)/libengine.a
+$(B)/bin/ipfw: $(call tool_objects,ipfw) $(TOOLS_COMMON) $(RULE_LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
-$(B)/bin/ipchains: $(call tool_objects,ipchains) $(TOOLS_COMMON) $(CHANGE) \
-		$(B)/obj/lib/chainset.o $(B)/librules.a $(B)/libengine.a
+$(B)/bin/ipchains: $(call tool_objects,ipchains) $(TOOLS_COMMON) $(RULE_LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
-$(B)/bin/divertctl: $(call tool_objects,divertctl) $(TOOLS_COMMON) $(B)/librules.a $(B)/libengine.a
+$(B)/bin/divertctl: $(call tool_objects,divertctl) $(TOOLS_COMMON) $(RULE_LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
-$(B)/bin/interceptor: $(call tool_objects,interceptor) $(TOOLS_COMMON) $(CHANGE) $(B)/librules.a \
-		$(B)/libengine.a $(B)/lib/libdivert.so
+$(B)/bin/interceptor: $(call tool_objects,interceptor) $(TOOLS_COMMON) $(RULE_LIBS) \
+		$(B)/lib/libdivert.so
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(RPATH:%=-Wl,-rpath,'$$ORIGIN/%') -o $@ $(filter-out $(B)/rpath,$^) \
 		-lpcap -lbpf -lmnl
@@ -162,12 +172,12 @@ $(B)/bin/divert-run: $(call tool_objects,divert-run) $(TOOLS_COMMON)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
-# For a C library or a processor whose libbpf, libmnl and liburing are not at hand (tests/toolchain).
-objects: $(ENGINE) $(RULES) $(LIB) $(INTERPOSE) $(TOOLS_COMMON) $(foreach t,$(TOOLS),$(call tool_objects,$(t)))
+# For a C library or an architecture without libbpf, libmnl and liburing at hand (tests/toolchain).
+objects: $(ENGINE) $(RULES) $(RULESET) $(LIB) $(INTERPOSE) $(TOOLS_COMMON) $(foreach t,$(TOOLS),$(call tool_objects,$(t)))
 
 # ---- examples ----------------------------------------------------------
 
-# As their users build them, with the flags of the pkg-config files that are installed.
+# Built as their users build them, with the flags of the installed pkg-config files.
 $(B)/examples/borrow $(B)/examples/events: PACKAGE := libdivert
 $(B)/examples/%: PACKAGE := libdivert-socket
 examples: $(EXAMPLES)
@@ -186,7 +196,7 @@ PLACES = sed 's|@PREFIX@|$(PREFIX)|; s|@SBINDIR@|$(SBINDIR)|; s|@VERSION@|$(VERS
 	s|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|; \
 	s|@RPATH@|$(RPATH:%=-Wl,-rpath,$${libdir} )|; s|@WRAP@|$(WRAP_FLAGS)|'
 
-# Directories of everybody's use, and files that are written here, get the usual modes, too.
+# umask 022: directories for everybody, and files that are written here, get the usual modes, too.
 install: all
 	$(Q)umask 022 && $(MAKE) --no-print-directory install-files
 
@@ -219,9 +229,10 @@ install-files:
 	install -m 644 LICENSE README.md CHANGELOG.md packaging/ipfw.rules $(DOC)
 	install -m 644 examples/* $(DOC)/examples
 
-# What install puts into an empty tree goes from the real one, links only if they lead where ours do: others
-# may have a page of that name, which install left alone. Of directories, those that are
-# ipdivert's own, and, if PREFIX is not one of the system's, those that are empty then.
+# Install into an empty tree, and remove the same files from the real one. A link is removed only if
+# it leads to the same place: others may have a page of that name, which install left alone.
+# Directories are removed if they are ipdivert's own, or empty then, unless PREFIX is one of the
+# system's.
 TREE := $(abspath $(B)/installed)
 uninstall:
 	$(Q)rm -rf $(TREE)
@@ -234,7 +245,7 @@ uninstall:
 		(cd $(abspath $(DESTDIR))/ && xargs -0 -r rmdir --ignore-fail-on-non-empty 2>/dev/null || true)
 	$(Q)rm -rf $(TREE)
 
-# What the tests run: an installed tree.
+# The tests run an installed tree.
 STAGE := $(abspath $(B)/stage)
 stage: all
 	$(Q)$(MAKE) --no-print-directory install DESTDIR= PREFIX=$(STAGE) BINDIR=$(STAGE)/bin \
@@ -263,20 +274,26 @@ bench-plots: bench-needs
 bench-needs:
 	$(Q)bash -c '. packaging/deps.sh && need_packages build bench'
 
-# What the test runners compile with.
+# The flags that the test runners compile with.
 warnings:
 	@echo $(WARN) -Werror
 
-# howto.c is an old program as it was.
+# howto.c is an old program in its own style.
 C_FILES = $(shell find . \( -name build -o -name .git \) -prune -o -name '*.[ch]' \
 	! -path ./tests/net/progs/howto.c -print)
 SCRIPTS = $(shell grep -rlIE --exclude-dir=build --exclude-dir=.git --exclude=Makefile \
 	'^(\#!.*\b(ba)?sh$$|\# shellcheck shell=)' .)
-lint: lint-format lint-shell lint-man
+docs/%.svg: docs/%.dot
+	$(Q)dot -Tsvg $< -o $@
+
+lint: lint-format lint-columns lint-shell lint-man
 lint-format:
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
+# clang-format leaves comments as they are. They, too, have at most 100 columns.
+lint-columns:
+	$(Q)expand $(filter-out ./tests/%,$(C_FILES)) | awk 'length > 100 { print; bad = 1 } END { exit bad }'
 lint-shell:
-	$(Q)shellcheck -x -S warning $(SCRIPTS)
+	$(Q)echo $(SCRIPTS) | xargs -n 10 -P "$$(nproc)" shellcheck -x -S warning
 lint-man:
 	$(Q)mandoc -Tlint -W warning man/*.[1-8]
 

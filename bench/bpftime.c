@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bpftime MILLISECONDS ID...: has the kernel take the time of BPF programs for so long, and prints for
- * each of these: ID runs N ns N. The kernel stops taking it when this ends, however it ends, unless
- * kernel.bpf_stats_enabled was on before.
+ * bpftime MILLISECONDS ID...: makes the kernel measure the run time of BPF programs for that long.
+ * For each ID it prints: ID runs N ns N. The kernel stops measuring when this program ends, however
+ * it ends, unless kernel.bpf_stats_enabled was on before.
  */
 #include <bpf/bpf.h>
 #include <err.h>

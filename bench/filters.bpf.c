@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Filters: the receiving host drops packets as soon as they have been counted; and one that does nothing. */
+/*
+ * Filters. The receiving host uses them to drop packets as soon as they are counted. One does
+ * nothing.
+ */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -12,16 +15,16 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define DISCARD 9 /* the port that background traffic goes to */
+#define DISCARD 9 /* the port that background traffic is sent to */
 
-/* All of them. */
+/* Drops all packets. */
 SEC("tc")
 int drop(struct __sk_buff *skb)
 {
 	return TC_ACT_SHOT;
 }
 
-/* Background traffic. */
+/* Drops background traffic. */
 SEC("tc/background")
 int drop_background(struct __sk_buff *skb)
 {
@@ -36,7 +39,7 @@ int drop_background(struct __sk_buff *skb)
 	return TC_ACT_OK;
 }
 
-/* What any program costs on a hook, whatever it does. */
+/* Does nothing: the cost of any program on a hook. */
 SEC("tc/empty")
 int empty(struct __sk_buff *skb)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The packets of bench/generator: run by BPF_PROG_TEST_RUN, once per packet. With live frames the
- * kernel hands the same pages out again and again, as the last forwarding left them, so all that a
- * router changes is written anew each time. Packets too large for a frame are clones of one.
+ * The packets of bench/generator. BPF_PROG_TEST_RUN runs this once per packet. With live frames the
+ * kernel hands out the same pages again and again, as the last forwarding left them. So this writes
+ * anew all that a router changes. Packets too large for a frame are clones of one packet.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -15,12 +15,12 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define LATE_NS 1000000 /* a paced sender that was held up catches up with no more than this */
+#define LATE_NS 1000000 /* a paced sender that was held up catches up with at most this */
 
 const volatile __u8 mac_to[ETH_ALEN];
 const volatile __u8 mac_from[ETH_ALEN];
 const volatile __u32 header_sum; /* of the IPv4 header's 16-bit words without id and checksum */
-const volatile __u32 flows = 1;	 /* source ports in turn, from first_port */
+const volatile __u32 flows = 1;	 /* number of source ports, in turn, from first_port */
 const volatile __u16 first_port; /* host order */
 const volatile __u8 ttl = 64;
 const volatile __u64 interval_ns; /* between packets; 0: as fast as it goes */
@@ -29,7 +29,7 @@ const volatile __u32 ifindex;	  /* where clones arrive */
 const volatile __u32 frame_len;	  /* of a clone */
 
 __u64 sent;
-__u64 started; /* CLOCK_MONOTONIC, ns: when the first one was sent */
+__u64 started; /* CLOCK_MONOTONIC, ns: when the first packet was sent */
 static __u64 due;
 static __u32 flow;
 
@@ -83,7 +83,7 @@ int generate(struct xdp_md *ctx)
 	sum = (sum & 0xffff) + (sum >> 16);
 	ip->check = bpf_htons((__u16)~sum);
 
-	/* Port and complement cancel out, so that the UDP checksum stays right. */
+	/* The port and its complement cancel out, so the UDP checksum stays right. */
 	if (++flow >= flows)
 		flow = 0;
 	udp->source = bpf_htons(first_port + flow);
@@ -94,8 +94,8 @@ int generate(struct xdp_md *ctx)
 }
 
 /*
- * The packet itself stays as it is: its bytes are those of all clones that are still on their way. At
- * first it is as long as the kernel lets it be; zeros follow.
+ * The packet itself must not change: its bytes are shared by all clones that are still on their
+ * way. At first it is as long as the kernel allows; it is filled up with zeros.
  */
 SEC("tc")
 int generate_clones(struct __sk_buff *skb)
@@ -107,7 +107,7 @@ int generate_clones(struct __sk_buff *skb)
 	return TC_ACT_SHOT;
 }
 
-/* Attached to the interface, for no more than its being there: see generator.c. */
+/* Does nothing: the interface needs some XDP program, see generator.c. */
 SEC("xdp")
 int pass(struct xdp_md *ctx)
 {

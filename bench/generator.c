@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A packet generator that needs no network card: IPv4 UDP packets arrive at an interface of this
- * network namespace as if its peer had sent them, and go through all of the IP stack from the
- * ingress hook on. BPF_PROG_TEST_RUN with live frames; the frames are received in lists, on the
- * processor that this program runs on. What is larger than a frame is received one by one.
+ * A packet generator that needs no network card. IPv4 UDP packets arrive at an interface of this
+ * network namespace as if its peer had sent them, and go through the whole IP stack from the
+ * ingress hook on. It uses BPF_PROG_TEST_RUN with live frames. The kernel receives the frames in
+ * lists, on the CPU that this program runs on. It receives packets larger than a frame one by one.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -34,7 +34,7 @@
 #define SIZE_MAX_LIVE 3000 /* a frame of a live run lies in one page */
 #define SIZE_MOST     9000
 #define BATCH_FULL    64 /* frames received as one list */
-#define BATCH_PACED   8	 /* less, so that a packet does not wait for its list */
+#define BATCH_PACED   8	 /* fewer, so that a packet does not wait for its list */
 #define FIRST_PORT    20000
 #define STOP_POLL_NS  5000000
 
@@ -68,7 +68,7 @@ static const char usage_text[] =
 static volatile sig_atomic_t stop;
 static struct generator_bpf *skel;
 static double time_limit;
-static double stopped; /* when the watcher saw that it is to stop; 0: not yet */
+static double stopped; /* when the watcher saw that the run is to stop; 0: not yet */
 static uint64_t count_limit;
 static pthread_t runner;
 
@@ -92,8 +92,8 @@ static double now_s(void)
 }
 
 /*
- * Only a signal ends a run early, and one that comes just before the system call is lost: so they
- * come until the runner has ended.
+ * Only a signal ends a run early. A signal that arrives just before the system call is lost. So
+ * signals are sent until the runner has ended.
  */
 static void *watch(void *arg)
 {
@@ -113,7 +113,7 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-/* The sum of 16-bit words in network order, a last odd byte counted as if a 0 followed. */
+/* The sum of 16-bit words in network order. A last odd byte counts as if a 0 followed. */
 static uint32_t sum16(const void *data, size_t len)
 {
 	const uint8_t *p = data;
@@ -226,7 +226,7 @@ static void run_frames(const struct config *cfg, uint8_t *frame, size_t len)
 	struct bpf_link *link;
 
 	opts.batch_size = cfg->batch ? (uint32_t)cfg->batch : cfg->pps ? BATCH_PACED : BATCH_FULL;
-	/* A veth has the receive queue that a live run asks for only while it has an XDP program. */
+	/* A live run needs a receive queue. A veth has one only while it has an XDP program. */
 	link = bpf_program__attach_xdp(skel->progs.pass, (int)ctx.ingress_ifindex);
 	if (!link)
 		fail(cfg->dev, errno);
@@ -234,7 +234,7 @@ static void run_frames(const struct config *cfg, uint8_t *frame, size_t len)
 	bpf_link__destroy(link);
 }
 
-/* Nothing is written to a clone: its headers have to be complete. */
+/* Nothing writes to a clone, so its headers must be complete. */
 static void run_clones(uint8_t *frame, size_t len)
 {
 	struct ethhdr *eth = (struct ethhdr *)frame;
@@ -330,7 +330,7 @@ static void parse(struct config *cfg, int argc, char **argv)
 	}
 }
 
-/* The runner's thread only: the watcher may sleep anywhere. */
+/* For the runner's thread only: the watcher may sleep anywhere. */
 static void pin(int cpu)
 {
 	cpu_set_t set;
@@ -367,7 +367,7 @@ int main(int argc, char **argv)
 	err = pthread_create(&watcher, NULL, watch, NULL);
 	if (err)
 		fail("pthread_create", err);
-	/* Those from outside go to the watcher, which takes the time. */
+	/* Signals from outside go to the watcher, which takes the time. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);

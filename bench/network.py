@@ -7,7 +7,7 @@
   | .0.2   |         | .0.1         .1.1 |         |   .1.2 |   10.77.x.x/24
   +--------+         +-------------------+         +--------+
 
-Each is a network namespace of its own, gone when it is closed, with all that runs in it.
+Each box is a network namespace. Closing the network removes it, with all that runs in it.
 """
 
 import json
@@ -29,11 +29,11 @@ READY_SECONDS = 20
 
 
 class Failed(Exception):
-    """A subject or a program did not do what it should; the text says what."""
+    """A subject or a program did not do its work; the text says what went wrong."""
 
 
 def processors():
-    """(generator's, consumer's): two that this process may use."""
+    """(the generator's CPU, the consumer's): two CPUs that this process may use."""
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         raise Failed(f"two processors are needed, here is {len(cpus)}")
@@ -41,7 +41,7 @@ def processors():
 
 
 def call(*words, text=None):
-    """Run a command to its end; its output."""
+    """Run a command to its end and return its output."""
     done = subprocess.run([str(w) for w in words], input=text, capture_output=True, text=True)
     if done.returncode:
         raise Failed(f"{' '.join(map(str, words))}: {(done.stderr or done.stdout).strip()}")
@@ -55,7 +55,7 @@ class Program:
         self.words = [str(w) for w in words]
         self.errors = tempfile.TemporaryFile()
         self.rest = b""
-        # in a session of its own: Ctrl-C is for us, and we end it
+        # in a session of its own: Ctrl-C goes to us, and we end the program
         self.process = subprocess.Popen(
             self.words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True
         )
@@ -89,7 +89,7 @@ class Program:
             self.process.send_signal(number)
 
     def finish(self, seconds):
-        """Until it ends by itself; all that it has said."""
+        """Wait until it ends by itself; return the rest of its output."""
         try:
             out, _ = self.process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -99,7 +99,7 @@ class Program:
         return (self.rest + out).decode()
 
     def end(self):
-        """End it, by force if it has to be; what else it has said."""
+        """End it, by force if necessary; return the rest of its output."""
         self.signal(signal.SIGTERM)
         try:
             out, _ = self.process.communicate(timeout=3)
@@ -114,7 +114,8 @@ BYTES, PACKETS = 0, 1  # columns of /proc/net/dev
 
 
 class Network:
-    """mtu: of all links. drop: None, or the section of filters.bpf.o that drops what arrives at host B."""
+    """mtu: of all links. drop: None, or the section of filters.bpf.o that drops the packets that
+    arrive at host B."""
 
     def __init__(self, mtu=1500, drop=None):
         self.prefix = f"ipdivert-bench-{os.getpid()}"
@@ -142,7 +143,7 @@ class Network:
         for host in "arb":
             call("ip", "netns", "add", self.name(host))
             self.namespaces.append(self.name(host))
-            # not a packet but those measured
+            # no packets but those that are measured
             settings = ["net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"]
             if not os.path.exists("/proc/sys/net/ipv6"):
                 settings = []
@@ -166,7 +167,8 @@ class Network:
             self.filter("b", "b0", ("ingress",), self.drop)
 
     def pass_all(self, host, device):
-        """A program that lets every packet go on, on both hooks: by TCX (Linux 6.6), or as a classic filter."""
+        """Attach to both hooks a program that lets every packet go on: by TCX (Linux 6.6), or as a
+        classic filter."""
         chain = PROGRAMS / "chain"
         looked = subprocess.run(["ip", "netns", "exec", self.name(host), chain, "list", device, "in"])
         if looked.returncode == 77:
@@ -176,7 +178,7 @@ class Network:
             self.call(host, chain, "attach", device, side, "-1")
 
     def filter(self, host, device, sides, section):
-        """A program of filters.bpf.o on a device's hooks."""
+        """Attach a program of filters.bpf.o to a device's hooks."""
         call("tc", "-n", self.name(host), "qdisc", "add", "dev", device, "clsact")
         for side in sides:
             call("tc", "-n", self.name(host), "filter", "add", "dev", device, side, "bpf", "da",
@@ -189,26 +191,26 @@ class Network:
         return call("ip", "netns", "exec", self.name(host), *words, text=text)
 
     def start(self, host, cpu, *words):
-        """A program in the background; cpu: None for any."""
+        """Start a program in the background; cpu: None for any."""
         pin = () if cpu is None else ("taskset", "-c", cpu)
         program = Program(("ip", "netns", "exec", self.name(host), *pin, *words))
         self.programs.append(program)
         return program
 
     def consumer(self, *words):
-        """A program of the subject in the router, on its processor, ready when this returns."""
+        """Start the subject's program in the router, on its CPU; return when it is ready."""
         program = self.start("r", self.consumer_cpu, *words)
         program.wait_for("ready")
         return program
 
     def received(self, column=PACKETS):
-        """(packets, or bytes, that host B has received, when)"""
+        """(packets or bytes that host B has received, when)"""
         if not self.there:
             self.there = self.start("b", None, "sleep", "86400")
         path = f"/proc/{self.there.process.pid}/net/dev"
         end = time.monotonic() + READY_SECONDS
         while time.monotonic() < end:
-            # until the program is in its namespace, it is another's interfaces that are read
+            # Until the program is in its namespace, its /proc shows another one's interfaces.
             with open(path, encoding="ascii") as lines:
                 now = time.monotonic()
                 for line in lines:
@@ -218,9 +220,10 @@ class Network:
         raise Failed("host B has no interface")
 
     def hooks(self):
-        """Ids of the BPF programs that a packet forwarded by the router meets."""
+        """Ids of the router's BPF programs: for incoming packets, and for outgoing ones. lo always
+        has them. Other interfaces have them if a rule can match there."""
         ids = []
-        for device, side, way in (("r0", "ingress", "in"), ("r1", "egress", "out")):
+        for device, side, way in (("lo", "ingress", "in"), ("lo", "egress", "out")):
             chain = subprocess.run(["ip", "netns", "exec", self.name("r"), PROGRAMS / "chain", "list", device, way],
                                    capture_output=True, text=True, check=False).stdout
             ids += [int(line.split()[0]) for line in chain.splitlines()]

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * NFQUEUE at its best: up to 64 packets by one recvmmsg, their verdicts by one send. With the option
- * -p each verdict brings the packet anew, as a program does that changes packets: its bytes go from
- * the receive buffer to the kernel without a copy in between. Without it one verdict accepts all of
- * them as they are. The kernel's packets come as they are (GSO), the socket buffer and the queue are
- * large, and what finds no room there is dropped, not passed by.
+ * NFQUEUE at its best: one recvmmsg receives up to 64 packets, and one send carries their verdicts.
+ *
+ * With the option -p each verdict carries the packet's bytes, as a program does that changes
+ * packets. The bytes go from the receive buffer to the kernel without a copy in between. Without -p
+ * one verdict accepts all of the packets unchanged.
+ *
+ * The packets come as the kernel has them (GSO). The socket buffer and the queue are large. Packets
+ * that do not fit are dropped; they do not bypass the queue.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -26,12 +29,13 @@
 #include "passed.h"
 
 #define MANY	     64
-#define ROOM	     (17 * 4096 + 64) /* the odd line: not all in one set of the cache */
+/* the odd line keeps them from sharing one set of the cache */
+#define ROOM	     (17 * 4096 + 64)
 #define QUEUE_LEN    8192
 #define SOCKET_BYTES (32 << 20)
-#define SEND_BYTES   (256 << 10) /* one send: the kernel copies it once more */
+#define SEND_BYTES   (256 << 10) /* bytes of one send: the kernel copies them once more */
 
-/* All of a verdict but the packet. */
+/* All of a verdict except the packet. */
 struct head {
 	struct nlmsghdr nlh;
 	struct nfgenmsg nfg;
@@ -88,7 +92,7 @@ static void accept_up_to(uint32_t id)
 	send_all(&iov, 1);
 }
 
-/* The sum of 16-bit words as they lie there, on top of another. */
+/* The sum of 16-bit words as they lie in memory, added to another sum. */
 static uint64_t add(uint64_t sum, const uint8_t *p, size_t len)
 {
 	uint32_t word = 0;
@@ -103,8 +107,8 @@ static uint64_t add(uint64_t sum, const uint8_t *p, size_t len)
 }
 
 /*
- * Complete a checksum that the kernel has left to the network card: of a packet that comes back with new
- * bytes it thinks that the program has done so.
+ * Complete a checksum that the kernel has left to the network card. When a packet comes back with
+ * new bytes, the kernel assumes that the program has done so.
  */
 static void complete(uint8_t *packet, size_t len)
 {
@@ -132,10 +136,7 @@ static void complete(uint8_t *packet, size_t len)
 	memcpy(packet + field, &sum, sizeof(sum));
 }
 
-/*
- * Where the packet is in a message, and its id in network order. With whole, its checksum is
- * complete.
- */
+/* Find the packet in a message, and its id in network order. With whole, complete its checksum. */
 static const struct nlattr *parse(const struct mmsghdr *m, uint32_t *id, bool whole)
 {
 	const struct nlmsghdr *nlh = m->msg_hdr.msg_iov->iov_base;
@@ -182,7 +183,7 @@ static void accept_replaced(const struct mmsghdr *msgs, int n)
 		}
 		fill(&heads[i], NFQNL_MSG_VERDICT, id, len);
 		iov[used++] = (struct iovec){.iov_base = &heads[i], .iov_len = sizeof(heads[i])};
-		/* with the bytes behind it up to the next message's place, which are there */
+		/* including the bytes behind it, up to the next message's place; they exist */
 		iov[used++] = (struct iovec){.iov_base = mnl_attr_get_payload(packet),
 					     .iov_len = MNL_ALIGN(len)};
 		bytes += sizeof(heads[i]) + MNL_ALIGN(len);

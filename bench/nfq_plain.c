@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The plain NFQUEUE program: the loop that libnetfilter_queue's documentation shows (its example
- * nf-queue.c), without what it prints for each packet and without the connection mark. One receive
- * and one verdict for each packet, accepted as it is; the packet is copied to this program.
+ * nf-queue.c), without the output for each packet and without the connection mark. Each packet is
+ * copied to this program, takes one receive and one verdict, and is accepted unchanged.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How many packets went through a consumer, said when it gets SIGUSR1 and when it is ended, so that
- * bench/run can tell whether what arrived behind it came through it at all, and how fast one reads
- * that writes nothing back.
+ * Counts how many packets went through a consumer. The consumer prints the count on SIGUSR1 and at
+ * its end. By it bench/run knows whether the packets that arrived came through the consumer at all,
+ * and how fast a consumer reads that writes nothing back.
  */
 #ifndef BENCH_PASSED_H
 #define BENCH_PASSED_H
@@ -14,7 +14,7 @@
 
 #define PASSED_THREADS 32
 
-/* Each thread's own, in a cache line of its own. */
+/* Each thread has one, in a cache line of its own. */
 static struct {
 	volatile unsigned long n;
 } __attribute__((aligned(64))) passed[PASSED_THREADS];
@@ -35,7 +35,7 @@ static void say_passed(int sig)
 		_exit(sig != SIGTERM);
 }
 
-/* Set up: says so on stdout, and counts from now on. */
+/* Set up: print that the consumer is ready, and count from now on. */
 static void ready(void)
 {
 	struct sigaction sa = {.sa_handler = say_passed, .sa_flags = SA_RESTART};

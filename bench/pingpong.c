@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 #define BYTES	    36	      /* 64 with the headers */
-#define LOST_US	    200000    /* a reply that takes longer */
+#define LOST_US	    200000    /* a reply that takes longer is lost */
 #define MOST	    (1 << 24) /* samples */
-#define PATIENCE_MS 5000      /* longer, where there has been no reply at all */
+#define PATIENCE_MS 5000      /* the patience before the first reply */
 
 static uint64_t now_ns(void)
 {
@@ -92,7 +92,7 @@ static uint64_t round_trip(int fd, uint64_t number)
 		if (n < 0)
 			err(1, "recv");
 		memcpy(&got, buf, sizeof(got));
-		if (n == sizeof(buf) && got == number) /* else one that came too late */
+		if (n == sizeof(buf) && got == number) /* else a reply that came too late */
 			return now_ns() - start;
 	}
 }
@@ -120,7 +120,10 @@ static void ask(const struct sockaddr_in *addr, unsigned long rate, unsigned lon
 	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
 		err(1, "connect");
 	while (now_ns() - start < (n ? ms : ms + PATIENCE_MS) * 1000000 && n < MOST) {
-		/* half to one and a half of the pause: no beat with other traffic */
+		/*
+		 * The pause is half to one and a half of its mean, so that it keeps no beat with
+		 * other traffic.
+		 */
 		due += pause / 2 + (uint64_t)rand() % pause;
 		sleep_until(due);
 		ns = round_trip(fd, n + lost);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Plots of the results, by gnuplot, each as SVG and as PNG."""
+"""Plots of the results, drawn by gnuplot, each as SVG and as PNG."""
 
 import subprocess
 
@@ -20,7 +20,8 @@ set style line 1 lw 2
 
 
 class Plot:
-    """script: after the terminal. blocks: data of the script's $names, a list of lines each."""
+    """script: what follows the terminal setting. blocks: data of the script's $names, a list of
+    lines each."""
 
     def __init__(self, name, title, script, blocks, size=(800, 420)):
         self.name, self.title, self.script, self.blocks, self.size = name, title, script, blocks, size
@@ -51,7 +52,7 @@ def colour(name):
 
 
 def bars(results, name, title, unit, rows, scale):
-    """One bar for each (label, colour, spread), from the top, with least and most."""
+    """One bar for each (label, colour, spread), from top to bottom, with minimum and maximum."""
     lines = [f"{-i} {s.median * scale:.6g} {s.least * scale:.6g} {s.most * scale:.6g} {int(c[1:], 16)} {quoted(label)}"
              for i, (label, c, s) in enumerate(rows)]
     script = f"""
@@ -70,7 +71,7 @@ plot $bars using ($2/2):1:($2/2):(0.35):5:ytic(6) with boxxyerror fs solid 0.8 n
 
 
 def bar_plot(results, name, title, unit, suite, case, quantity, scale, base=None):
-    """base: of this subject the figures are subtracted, round by round."""
+    """base: the subject whose figures are subtracted, round by round."""
     labels = results.about["labels"]
     rows = []
     for subject in results.subjects(suite, case):
@@ -84,7 +85,7 @@ def bar_plot(results, name, title, unit, suite, case, quantity, scale, base=None
 
 
 def lines_plot(results, name, title, script, series, legend):
-    """series: for each of legend, (x, spread) of its points."""
+    """series: for each entry of legend, (x, spread) of its points."""
     blocks, parts = {}, []
     for i, (label, points) in enumerate(zip(legend, series)):
         if not points:
@@ -126,7 +127,7 @@ def rules(results):
 
 
 def make(results):
-    """All plots for which there are figures."""
+    """All plots that there are figures for."""
     plots = bar_plot(results, "overload", "Goodput under overload, packets of 64 bytes", "million packets a second",
                      "overload", "64", "goodput", 1e-6)
     plots += sizes(results)

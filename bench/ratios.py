@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The ratios that a run is judged by: what is compared, and how much it has to be at least or at most."""
+"""The ratios that a run is judged by: what each compares, and its lower or upper bound."""
 
 
 class Row:
-    """parts: (name, spread of results, floor, aim). With most, floors are upper bounds."""
+    """parts: (name, spread of results, floor, aim). With most set, the floors are upper bounds."""
 
     def __init__(self, what, parts, most=False):
         self.what, self.parts, self.most = what, parts, most
@@ -26,18 +26,20 @@ def over(suite, case, subject, base, quantity="goodput"):
 
 
 def added(suite, case, subject, quantity, base="nfqueue", none="undiverted"):
-    """What the subject adds to undiverted forwarding, against what the other one adds."""
+    """What one subject adds to undiverted forwarding, divided by what the other adds."""
     return lambda results: results.paired(
         lambda x, y, zero: (x - zero) / (y - zero) if y > zero else None,
         *((suite, case, name, quantity) for name in (subject, base, none)),
     )
 
 
-ALL = 0.98  # of the packets offered: with fewer, processor times are not those of the same load
+# of the packets offered: if fewer arrived, the loads differ and CPU times cannot be compared
+ALL = 0.98
 
 
 def cpu(subject, base="nfqueue", none="undiverted"):
-    """At whatever rate it was measured, in the rounds in which all subjects could do it."""
+    """The ratio at each rate that was measured, from the rounds in which all subjects reached that
+    rate."""
 
     def function(x, y, zero, *arrived):
         return (x - zero) / (y - zero) if y > zero and min(arrived) >= 1 else None
@@ -54,13 +56,13 @@ def cpu(subject, base="nfqueue", none="undiverted"):
 
 
 def in_out(suite, program, base, floors, aims, quantity="goodput"):
-    """Both directions, of packets of 64 bytes."""
+    """Ratios for both directions, with packets of 64 bytes."""
     return [(way, over(suite, "64", f"{program}_{way}", base, quantity), floor, aim)
             for way, floor, aim in zip(("in", "out"), floors, aims)]
 
 
-def flows(subject, base, floor, aim):
-    return [(name, over("tcp", case, subject, base), floor, aim) for case, name in (("1", "1 flow"), ("4", "4 flows"))]
+def flows(subject, base, floor, aim, suite="tcp"):
+    return [(name, over(suite, case, subject, base), floor, aim) for case, name in (("1", "1 flow"), ("4", "4 flows"))]
 
 
 def percentiles(rate, floor, aim):
@@ -84,6 +86,13 @@ ROWS = (
         [("", over("overload", "64", "loaded", "undiverted"), 0.97, 0.99)]),
     Row("TCP: recvfrom/sendto against NFQUEUE's plain loop", flows("divert_in", "nfqueue", 1.5, 3)),
     Row("TCP: DIVERT_GSO and recvmmsg/sendmmsg against undiverted", flows("gso_in", "undiverted", 0.6, 0.85)),
+    Row("64-byte UDP, first 6 packets of each flow, against undiverted",
+        [(name, over("flows", "64", subject, "undiverted"), 0.8, 0.95)
+         for name, subject in (("first 6", "first_in"), ("released", "release_in"))]),
+    Row("TCP, first 6 packets of each flow, against undiverted",
+        [(f"{name}, {part}", spread, floor, aim)
+         for name, subject in (("first 6", "first_in"), ("released", "release_in"), ("DIVERT_GSO", "release_gso"))
+         for part, spread, floor, aim in flows(subject, "undiverted", 0.9, 0.97, "flows_tcp")]),
     Row("added round trip at 1,000 packets/s against NFQUEUE's", percentiles("1000", 1.1, 0.8), most=True),
     Row("added round trip at 50,000 packets/s against NFQUEUE's", percentiles("50000", 0.7, 0.4), most=True),
     Row("processor time a packet against NFQUEUE's plain loop", [("in", cpu("divert_in"), 0.5, 0.3)], most=True),

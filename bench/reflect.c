@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The divert programs that are measured: packets are read and written back as they are, one by one
- * unless an option says otherwise. They know nothing of ipdivert; divert-run gives them the sockets.
+ * The divert programs that are measured. They read packets and write them back unchanged, one by
+ * one unless an option says otherwise. They know nothing of ipdivert; divert-run gives them the
+ * sockets.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -23,7 +24,7 @@
 #define SOL_DIVERT 258
 #define DIVERT_GSO 3
 
-#define MANY 64 /* packets of a recvmmsg */
+#define MANY 64 /* packets in one recvmmsg */
 
 struct reader {
 	unsigned int number;
@@ -104,7 +105,7 @@ static void write_back(const struct reader *r, struct mmsghdr *msgs, int n)
 		sent = sendmmsg(r->fd, msgs, (unsigned int)n, 0);
 		if (sent < 1) {
 			warn("sendmmsg");
-			sent = 1; /* that one is lost */
+			sent = 1; /* the packet is lost; skip it */
 		} else {
 			passed[r->number].n += (unsigned int)sent;
 		}

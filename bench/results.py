@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What was measured: kept by suite, case, subject and quantity, round by round, and written as JSON."""
+"""The results, kept by suite, case, subject and quantity, round by round, and written as JSON."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import time
 
 
 class Spread:
-    """The median of some rounds' figures, and how far they lie apart."""
+    """The median of some rounds' figures, and their minimum and maximum."""
 
     def __init__(self, values):
         self.values = list(values)
@@ -39,7 +39,7 @@ class Results:
         return Spread(self.figures.get(key, {}).values())
 
     def paired(self, function, *keys):
-        """function of the figures of each round that has all of them."""
+        """Apply function to the figures of each round that has all of them."""
         rounds = [self.figures.get(key, {}) for key in keys]
         common = sorted(set(rounds[0]).intersection(*rounds[1:]))
         values = [function(*(r[number] for r in rounds)) for number in common]
@@ -78,7 +78,7 @@ def load(path):
 
 
 def about(mode, settings, version, labels):
-    """What it was measured on, and how."""
+    """The machine and the settings of this run."""
     model = ""
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
         for line in lines:

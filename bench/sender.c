@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * UDP packets at a rate from an ordinary socket, with sleep in between: unlike the generator, which
- * keeps its processor busy at any rate, it leaves what it does not need to others, so that the time
- * that the processors are busy can be compared.
+ * Sends UDP packets at a given rate from an ordinary socket, and sleeps in between. The generator
+ * keeps its CPU busy at any rate. This one leaves the CPU to others while it sleeps, so that the
+ * time that the CPUs are busy can be compared.
  *
  *	sender -r RATE [-b BURST] [-l BYTES] ADDRESS PORT
  *
- * BURST packets are sent at a time; BYTES is the IP packet's length. It goes on until it is ended.
+ * It sends BURST packets at a time. BYTES is the IP packet's length. It goes on until it is ended.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -23,7 +23,7 @@
 #define HEADERS	  28 /* of IPv4 and UDP */
 #define BURST_MAX 64
 #define BYTES_MAX 9000
-#define LATE_NS	  10000000 /* held up for longer, it does not catch up */
+#define LATE_NS	  10000000 /* if it was held up for longer, it does not catch up */
 
 static volatile sig_atomic_t stop;
 
@@ -40,7 +40,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* Until it is to stop; how many were sent. */
+/* Send until told to stop; return how many were sent. */
 static uint64_t run(int fd, unsigned long rate, unsigned int burst, size_t bytes)
 {
 	static char payload[BYTES_MAX];

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is measured: the ways in which the router can be set up.
+"""The subjects: the ways in which the router can be set up.
 
-To add one, add it to SUBJECTS, and to the suites in suites.py that are to have it.
+To add one, add it to SUBJECTS, and to the suites in suites.py that should measure it.
 """
 
 import functools
@@ -17,25 +17,27 @@ DIVERT_RUN = STAGE / "bin/divert-run"
 
 
 class Subject:
-    """Plain forwarding, and what the others add to it."""
+    """Plain forwarding. The others derive from it."""
 
     def __init__(self, label):
         self.label = label
 
     def missing(self):
-        """Why it cannot be run here; None if it can."""
+        """Why it cannot run here; None if it can."""
         return None
 
     def start(self, net, size):
-        """Set it up in the router, for packets of this size; the program that they go through, or None."""
+        """Set it up in the router, for packets of this size. Returns the program that they go
+        through, or None."""
         return None
 
     def stop(self, net):
-        """Take it away again, where that is itself to be tested: all of it goes with the network."""
+        """Take it away again, if that itself should be tested. Everything goes with the network
+        anyway."""
 
 
 class Empty(Subject):
-    """On every hook that the engine has a program that does nothing: what any program costs."""
+    """A program that does nothing, on every hook that the engine has: the cost of any program."""
 
     def start(self, net, size):
         for device in ("r0", "r1"):
@@ -54,7 +56,7 @@ class Nfqueue(Subject):
 
     @functools.cache
     def refused(self):
-        """Why the kernel cannot queue packets, tried in a network of its own; None if it can."""
+        """Why the kernel cannot queue packets, tried in a network made for it; None if it can."""
         try:
             with Network() as net:
                 self.queue(net)
@@ -68,7 +70,8 @@ class Nfqueue(Subject):
         return program
 
     def queue(self, net):
-        """With nft, or else with iptables: a kernel may have been built without nft's queue."""
+        """Add the rule with nft, or else with iptables: a kernel may have been built without nft's
+        queue."""
         rules = "table ip bench { chain forward { type filter hook forward priority 0; queue num 0; }; }\n"
         tries = (
             (("nft", "-f", "-"), rules),
@@ -83,6 +86,19 @@ class Nfqueue(Subject):
             except Failed as reason:
                 reasons.append(str(reason).splitlines()[0])
         raise Failed(f"no queue rule could be made: {'; '.join(reasons)}")
+
+
+class NfqueueFirst(Nfqueue):
+    """The first six packets of each connection only."""
+
+    def queue(self, net):
+        net.call("r", "sysctl", "-qw", "net.netfilter.nf_conntrack_acct=1")
+        first = ("-A", "FORWARD", "-m", "connbytes", "--connbytes", "0:6", "--connbytes-dir", "both",
+                 "--connbytes-mode", "packets", "-j", "NFQUEUE", "--queue-num", "0")
+        try:
+            net.call("r", "iptables", *first)
+        except Failed:
+            net.call("r", "iptables-legacy", *first)
 
 
 class Divert(Subject):
@@ -119,12 +135,12 @@ class Divert(Subject):
 
 
 def divert(label, where, *program, **more):
-    """where: "in", "out", or "" for both: a forwarded packet is then diverted twice."""
+    """where: "in", "out", or "" for both. With "" a forwarded packet is diverted twice."""
     return Divert(label, [f"add 100 divert {PORT} ip from any to any {where}"], *program, **more)
 
 
 def no_match(count):
-    """Rules that no packet here matches."""
+    """Rules that match no packet here."""
     return [
         f"add {100 + i * 10} divert {PORT} udp from 198.51.{i >> 8}.{i & 255} to any"
         if count > 1 else f"add 100 divert {PORT} tcp from 192.0.2.1 to any"
@@ -161,6 +177,10 @@ SUBJECTS = {
     "many_both": divert("divert in and out, recvmmsg/sendmmsg", "", "reflect", "-m"),
     "borrow_in": divert("divert in, borrowed", "in", "borrow", run=False),
     "borrow_out": divert("divert out, borrowed", "out", "borrow", run=False),
+    "first_in": divert("divert in, first 6, recvmmsg/sendmmsg", "in first 6", "reflect", "-m"),
+    "release_in": divert("divert in, released after 6", "in", "borrow", "-r", 6, run=False),
+    "release_gso": divert("divert in, DIVERT_GSO, released after 6", "in", "borrow", "-g", "-r", 6, run=False),
+    "nfqueue_first": NfqueueFirst("NFQUEUE, connbytes 0:6", "nfq_plain"),
     "drop_in": divert("divert in, read and dropped", "in", "reflect", "-d"),
     "drop_many_in": divert("divert in, recvmmsg and dropped", "in", "reflect", "-d", "-m"),
     "group_in": divert("divert in, two sockets in a group", "in", "reflect", "-n", 2),
@@ -171,6 +191,7 @@ SUBJECTS = {
         for n in RULES
     },
     "rules_table": Divert(f"a table of {TABLE:,} addresses that does not match", table_rules()),
+    "keep_state": Divert("a rule with keep-state", ["add 100 allow ip from any to any keep-state"]),
     "sockets_1": Divert("one socket", [], "reflect"),
     "sockets_8": Divert("8 sockets", [], "reflect", "-n", 8),
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is measured of a subject. A suite measures one subject in one case, once, in a network of its
-own that is up already; the runner does so in turn and several times.
+"""The suites: what is measured of a subject.
+
+A suite measures one subject in one case, once, in a network that is up already. The runner calls it
+for each subject in turn, several times.
 """
 
 import json
@@ -13,7 +15,7 @@ import time
 
 import search
 from network import BYTES, HOST_A, HOST_B, PROGRAMS, Failed, call
-from subjects import RULES
+from subjects import DIVERTCTL, RULES
 
 IPERF_PORT, ECHO_PORT, DISCARD_PORT = 5201, 7, 9
 SIZES = (64, 512, 1400, 8900)
@@ -21,19 +23,19 @@ PATIENCE = 10  # seconds until something has to arrive
 
 
 class Suite:
-    """times: of the mode, by name."""
+    """times: the mode's times, by name."""
 
-    drop = "tc"  # what host B does with what arrives
+    drop = "tc"  # how host B drops the packets that arrive
     title = ""
-    subjects = {}  # of each mode
+    subjects = {}  # by mode
 
     def __init__(self, times):
         self.times = times
         self.mode = times["mode"]
 
     def cases(self):
-        """(case, its subjects): those in turn, round after round. A case is the size of packets, if no suite says
-        otherwise."""
+        """(case, its subjects) for each case. The subjects are measured in turn, round after round.
+        A case is the size of packets, unless a suite says otherwise."""
         return [("64", self.subjects[self.mode])]
 
     def mtu(self, case):
@@ -43,12 +45,12 @@ class Suite:
         return 64
 
     def measure(self, net, case, name, program):
-        """{quantity: number}"""
+        """Measure once and return {quantity: number}."""
         raise NotImplementedError
 
     def window(self, sample, start):
-        """What sample() says, (packets, when, ...), at the beginning and at the end of what is measured: it
-        begins when packets arrive, beyond start, and some have to arrive in it."""
+        """Take sample(), (packets, when, ...), at the beginning and at the end of the measurement.
+        It begins when the first packets beyond start have arrived. More must arrive during it."""
         patience = time.monotonic() + PATIENCE
         while sample()[0] == start[0]:
             if time.monotonic() > patience:
@@ -81,7 +83,7 @@ def rate_between(before, after):
 
 
 def sent(said):
-    """What a generator or a sender says at its end: packets, seconds."""
+    """Packets and seconds, as a generator or a sender reports them at its end."""
     for line in said.splitlines():
         words = line.split()
         if words[:1] == ["sent"]:
@@ -90,14 +92,14 @@ def sent(said):
 
 
 def passed(program):
-    """(packets that have gone through it, when), by its own count"""
+    """(packets that have gone through it, when), by its own count."""
     program.signal(signal.SIGUSR1)
     _, count, _, when = program.line().split()
     return int(count), float(when)
 
 
 class Overload(Suite):
-    """As much as the generator can offer: what arrives."""
+    """How much arrives while the generator offers as much as it can."""
 
     name = "overload"
     title = "Goodput under overload, packets a second"
@@ -143,14 +145,14 @@ class Overload(Suite):
 
 
 def check_passed(program, least):
-    """What arrived has come through the program."""
+    """Check that the packets that arrived came through the program."""
     count, _ = passed(program)
     if count < 0.98 * least:
         raise Failed(f"the program passed {count} packets, and {least} arrived")
 
 
 class NoLoss(Suite):
-    """The highest rate at which nothing is lost, as RFC 2544, 26.1, looks for it."""
+    """The highest rate at which nothing is lost, found as RFC 2544, 26.1, describes."""
 
     name = "loss"
     title = "Highest rate without loss, packets a second"
@@ -179,7 +181,7 @@ class NoLoss(Suite):
 
 
 def settled(net, expected):
-    """Packets that host B has received, when no more are on their way."""
+    """How many packets host B has received, when no more are on their way."""
     last, since = net.received()
     while last < expected:
         time.sleep(0.01)
@@ -192,8 +194,8 @@ def settled(net, expected):
 
 
 class Tcp(Suite):
-    """iperf3 from host A to host B; the subject has both directions of each connection. A case is the number of
-    flows, and "_near" where host B's iperf3 has no processor but host A's."""
+    """iperf3 from host A to host B. The subject has both directions of each connection. A case is
+    the number of flows; "_near" is added if host B's iperf3 shares host A's CPU."""
 
     name = "tcp"
     title = "TCP by iperf3, bits a second"
@@ -231,8 +233,42 @@ class Tcp(Suite):
                 "retransmits": said["end"]["sum_sent"].get("retransmits", 0)}
 
 
+FIRST = {
+    "full": ("undiverted", "many_in", "first_in", "release_in", "release_gso", "nfqueue_first"),
+    "quick": (),
+    "smoke": ("undiverted", "first_in", "release_in", "release_gso"),
+}
+
+
+class Flows(Suite):
+    """Overload by long flows, of which the program sees the first six packets."""
+
+    name = "flows"
+    title = "Goodput of flows whose first six packets are diverted, packets a second"
+    subjects = FIRST
+
+    def measure(self, net, case, name, program):
+        start = net.received()
+        generator = self.generator(net, 64, "-r", self.times.get("rate", 0), "-t", 600)
+        before, after = self.window(net.received, start)
+        generator.end()
+        return {"goodput": rate_between(before, after)}
+
+
+class FlowsTcp(Tcp):
+    """The same by iperf3."""
+
+    name = "flows_tcp"
+    title = "TCP whose first six packets are diverted, bits a second"
+    subjects = FIRST
+
+    def cases(self):
+        return [(flows, self.subjects[self.mode]) for flows in (("1",) if self.mode == "smoke" else ("1", "4"))]
+
+
 class Latency(Suite):
-    """A ping-pong of UDP, while other packets pass at some rate; the subject has both directions."""
+    """A ping-pong of UDP datagrams while other packets pass at some rate. The subject has both
+    directions."""
 
     name = "latency"
     title = "Round trip of a UDP ping-pong, ns"
@@ -262,7 +298,7 @@ class Latency(Suite):
 
 
 class Cpu(Suite):
-    """How long the two processors are busy for each packet, at a rate that all subjects can do."""
+    """How long the two CPUs are busy for each packet, at a rate that all subjects reach."""
 
     name = "cpu"
     title = "Processor time a packet, ns: all that the two processors do, sending it included"
@@ -289,7 +325,7 @@ class Cpu(Suite):
 
 
 def processor_times(cpus):
-    """Seconds since the start, of these processors together: user, system, softirq, idle."""
+    """Seconds since the start, of these CPUs together: user, system, softirq, idle."""
     columns = {"user": (1, 2), "system": (3,), "softirq": (6, 7), "idle": (4, 5)}
     times = dict.fromkeys(columns, 0)
     with open("/proc/stat", encoding="ascii") as lines:
@@ -302,8 +338,8 @@ def processor_times(cpus):
 
 
 def idle_seconds(cpus):
-    """How long the processors have been idle. The kernel takes the time of going idle and of waking, so that
-    this is exact but for the clock tick in which it is told."""
+    """How long the CPUs have been idle. The kernel notes the time when a CPU goes idle and when it
+    wakes up, so this is exact, except that it is given in clock ticks."""
     return processor_times(cpus)["idle"]
 
 
@@ -311,13 +347,13 @@ def program_times(net, seconds):
     """(runs, ns) of the engine's program for incoming packets, and of that for outgoing ones."""
     ids = net.hooks()
     if len(ids) != 2:
-        raise Failed("the engine is not at both hooks")
+        raise Failed("the engine is not at both hooks of lo")
     said = net.start("r", None, PROGRAMS / "bpftime", int(seconds * 1000), *ids).finish(seconds + 20)
     return [(int(words[2]), int(words[4])) for words in map(str.split, said.splitlines())]
 
 
 class Stages(Suite):
-    """Where the program's processor spends its time under overload, for each packet that it passes."""
+    """The program's CPU time under overload, for each packet that it passes, by kinds of work."""
 
     name = "stages"
     title = "Where the time goes, ns a packet"
@@ -344,7 +380,7 @@ class Stages(Suite):
         return figures
 
 
-# A kernel function's name says what it is for; the first that fits.
+# The first pattern that fits a kernel function's name gives its group.
 GROUPS = (
     ("programs", r"bpf|htab_|lookup_nulls|xdp_(store|load|adjust)|array_map"),
     ("hooks", r"tcf_|tc_run|nf_hook|nft_|xdp_generic"),
@@ -357,8 +393,9 @@ GROUPS = (
 
 
 class Profile(Suite):
-    """What the processor is busy with under overload that is the busiest: in undiverted the generator's, which does all
-    of it, otherwise the program's. By perf(1), without which there is none."""
+    """The work of the busiest CPU under overload, sampled by perf(1), which must be installed. In
+    undiverted that is the generator's CPU, which does all the work; otherwise it is the
+    program's."""
 
     name = "profile"
     title = "What a packet's time is spent on, by the kernel's functions, ns a packet"
@@ -388,8 +425,8 @@ class Profile(Suite):
 
 
 def shares(report, groups=GROUPS, anywhere=()):
-    """Of perf's report: how much of the time each group took; "user" is what is not the kernel's, but for groups that
-    are to be found anywhere."""
+    """Each group's share of the time in perf's report. "user" is all that is outside the kernel,
+    except for functions of the groups that are looked for anywhere."""
     found = dict.fromkeys(["user", *(group for group, _ in (*anywhere, *groups)), "rest"], 0)
     for line in report.splitlines():
         words = line.split()
@@ -403,7 +440,8 @@ def shares(report, groups=GROUPS, anywhere=()):
 
 
 class TcpProfile(Suite):
-    """What both processors do for 64 KiB that iperf3 moves: the hosts' one and the program's. By perf(1), too."""
+    """The work of both CPUs for 64 KiB that iperf3 moves: the hosts' CPU and the program's. Sampled
+    by perf(1), too."""
 
     name = "tcp_profile"
     title = "What 64 KiB of TCP take, four flows, hosts on one processor, by functions, ns"
@@ -450,7 +488,7 @@ class TcpProfile(Suite):
 
 
 class Rules(Suite):
-    """What rules cost that do not match, on a packet's whole way: on its way in and on its way out."""
+    """The cost of rules that do not match, on a packet's whole path, in and out."""
 
     name = "rules"
     title = "Undiverted forwarding past rules"
@@ -472,7 +510,7 @@ class Rules(Suite):
 
 
 class Memory(Suite):
-    """What a bound socket takes."""
+    """The memory that a bound socket takes."""
 
     name = "memory"
     title = "Memory of a bound socket, bytes"
@@ -504,7 +542,30 @@ class Memory(Suite):
         return {"kernel": locked / sockets, "process": int(status["RssAnon"].split()[0]) * 1024}
 
 
+class States(Suite):
+    """The engine's program alone, on packets of so many flows: the first packet makes the flow's
+    state, the second finds it. A case is the number of flows. Memory is that of the table."""
+
+    name = "states"
+    title = "States of flows: ns a packet to make and to find one, bytes of memory for each"
+    subjects = {"full": ("keep_state",), "quick": (), "smoke": ("keep_state",)}
+
+    def cases(self):
+        counts = ("1024", "65536", "1048576") if self.mode == "full" else ("1024",)
+        return [(count, self.subjects[self.mode]) for count in counts if self.subjects[self.mode]]
+
+    def measure(self, net, case, name, program):
+        net.call("r", DIVERTCTL, "set", "dyn_udp_lifetime", 3600)
+        net.call("r", DIVERTCTL, "set", "dyn_max", case)
+        said = net.start("r", None, PROGRAMS / "flowtime", case, net.hooks()[0]).finish(120).split()
+        shown = json.loads(net.call("r", "bpftool", "-j", "map", "show", "name", "flow_states"))
+        tables = shown if isinstance(shown, list) else [shown]
+        return {"made": float(said[1]), "found": float(said[3]),
+                "bytes": max(table["bytes_memlock"] for table in tables) / int(case)}
+
+
 RINGBUF = "27"  # BPF_MAP_TYPE_RINGBUF
 
 SUITES = {suite.name: suite
-          for suite in (Overload, NoLoss, Tcp, Latency, Cpu, Stages, Profile, TcpProfile, Rules, Memory)}
+          for suite in (Overload, NoLoss, Tcp, Flows, FlowsTcp, Latency, Cpu, Stages, Profile, TcpProfile, Rules, Memory,
+                        States)}

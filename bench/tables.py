@@ -101,9 +101,18 @@ def loss_table(results, case, labels):
     return Table("loss", f"Highest rate without loss, packets of {case} bytes", header, rows)
 
 
-def tcp_table(results, case, labels):
-    header, rows = goodput(results, "tcp", case, labels, "bits a second", form=mega)
-    return Table(f"tcp_{case}", SUITES["tcp"].label(case), header, rows)
+def tcp_table(results, case, labels, suite="tcp"):
+    header, rows = goodput(results, suite, case, labels, "bits a second", form=mega)
+    return Table(f"{suite}_{case}", SUITES[suite].label(case), header, rows)
+
+
+def flows_table(results, case, labels):
+    header, rows = goodput(results, "flows", case, labels, "packets a second")
+    return Table("flows", f"Long flows, packets of {case} bytes", header, rows)
+
+
+def flows_tcp_table(results, case, labels):
+    return tcp_table(results, case, labels, "flows_tcp")
 
 
 def latency_table(results, case, labels):
@@ -183,6 +192,14 @@ def memory_table(results, case, labels):
     return Table("memory", "Memory, bytes", ["", "in the kernel, each socket", "the process's own, in all"], rows)
 
 
-MAKERS = {"overload": overload_table, "loss": loss_table, "tcp": tcp_table, "latency": latency_table,
+def states_table(results, case, labels):
+    names = (("made", "made, ns"), ("found", "found, ns"), ("bytes", "bytes"))
+    rows = [[title, spread(results.of("states", case, "keep_state", quantity), count)] for quantity, title in names]
+    return Table(f"states_{case}", f"States of {int(case):,} flows", ["", "median (least to most)"], rows)
+
+
+MAKERS = {"overload": overload_table, "loss": loss_table, "tcp": tcp_table, "flows": flows_table,
+          "flows_tcp": flows_tcp_table, "latency": latency_table,
           "cpu": cpu_table, "stages": stages_table, "profile": profile_table,
-          "tcp_profile": tcp_profile_table, "rules": rules_table, "memory": memory_table}
+          "tcp_profile": tcp_profile_table, "rules": rules_table, "memory": memory_table,
+          "states": states_table}

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN_MIN	   16 /* as many comparisons as one look-up takes, and more */
+#define RUN_MIN	   16 /* about as many comparisons as cost the same as one lookup, with a margin */
 #define VALUES_MAX 16 /* of one rule */
 
 static const uint8_t field_of[] = {DIVERT_F_SRC4, DIVERT_F_DST4, DIVERT_F_DPORT, DIVERT_F_SPORT};
@@ -16,7 +16,7 @@ static uint32_t start_of(const struct walk *w, uint32_t entry)
 	return w->rules->entry[entry].insn;
 }
 
-/* The fields that have to have one of the values which the entry's rules name, by bit. */
+/* The fields for which the entry's rules only match listed values, as bits. */
 static uint8_t wants(struct walk *w, uint32_t entry)
 {
 	struct known k = {.kind = -1, .index = -1};
@@ -31,7 +31,10 @@ static uint8_t wants(struct walk *w, uint32_t entry)
 	return fields;
 }
 
-/* To the end of the list; how many, or 0: too many. The list has room for VALUES_MAX more. */
+/*
+ * Append the entry's values to the list, which has room for VALUES_MAX more. Returns how many; 0:
+ * too many.
+ */
 static uint32_t add_values(struct alike *a, const struct walk *w, uint32_t entry, int field)
 {
 	const uint32_t before = a->n;
@@ -67,8 +70,8 @@ static uint32_t distinct(const struct divert_entry *e, uint32_t n)
 }
 
 /*
- * One from this entry on that wants the field; false: it is too short, or its values are too
- * few.
+ * Try a run for the field that begins with this entry. false: the run is too short, or has too few
+ * distinct values.
  */
 static bool try_run(struct alike *a, struct walk *w, const uint8_t *want, uint32_t entries,
 		    unsigned int f, struct run *run)
@@ -79,7 +82,7 @@ static bool try_run(struct alike *a, struct walk *w, const uint8_t *want, uint32
 	while (run->end < entries && want[run->end] & 1u << f &&
 	       add_values(a, w, run->end, run->field))
 		run->end++;
-	/* of one with too many values some are there already */
+	/* an entry with too many values may have added some already */
 	while (a->n > run->first && a->list[a->n - 1].insn >= run->end)
 		a->n--;
 	run->n = a->n - run->first;
@@ -95,7 +98,9 @@ static void find(struct alike *a, struct walk *w, const uint8_t *want, uint32_t 
 
 	while (from < entries) {
 		for (f = 0; f < FIELDS; f++) {
-			/* what was too like each other is so from the next one on, too */
+			/*
+			 * a run with too few distinct values would fail from the next entry on, too
+			 */
 			if (from < tried[f])
 				continue;
 			run.from = from;
@@ -113,7 +118,7 @@ static void find(struct alike *a, struct walk *w, const uint8_t *want, uint32_t 
 
 int alike_find(struct alike *a, struct walk *w)
 {
-	const uint32_t entries = w->rules->entries - 1; /* without the default rule's */
+	const uint32_t entries = w->rules->entries - 1; /* all but the default rule's */
 	uint8_t *want = calloc(entries + 1, sizeof(*want));
 	uint32_t e;
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rules that are alike: many that stand together, each of which wants one field to have values
- * of its own, as an address or a port. The kernel half looks up which of them has the packet's.
+ * Runs of similar rules: consecutive rules that test one field, such as an address or a port, for
+ * different values. The kernel half looks up the packet's value instead of testing each rule.
  */
 #ifndef DIVERT_ENGINE_ALIKE_H
 #define DIVERT_ENGINE_ALIKE_H
 
 #include "walk.h"
 
-/* A run of them, by the numbers' places among the entries. */
+/* A run of such rules, by the places of their numbers among the entries. */
 struct run {
 	uint32_t from, end;
 	uint32_t first, n; /* in the list: its values, sorted */
@@ -19,7 +19,7 @@ struct alike {
 	struct run *run; /* in order */
 	uint32_t runs;
 	struct divert_entry
-		*list; /* a value, in the form of the field, and the place of its entry */
+		*list; /* a value, encoded as the field is, and the place of its entry */
 	uint32_t n;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Packets that packet.h reads in the user half: they are in memory. */
+/* packet_load() for packets in memory, so that the user half can compile packet.h. */
 #ifndef DIVERT_ENGINE_BYTES_H
 #define DIVERT_ENGINE_BYTES_H
 

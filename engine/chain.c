@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* libbpf has these calls since 1.3, and the kernel's headers since 6.6; what is here is asked of older ones, too. */
+/*
+ * System calls for TCX. libbpf has them since 1.3 and the kernel headers since 6.6, but we also
+ * build with older ones.
+ */
 #include "chain.h"
 
 #include <errno.h>
@@ -22,7 +25,7 @@ struct attach_attr {
 	uint64_t revision;
 };
 
-/* And for BPF_PROG_QUERY. */
+/* The part of union bpf_attr for BPF_PROG_QUERY. */
 struct query_attr {
 	uint32_t ifindex, type, query_flags, attach_flags;
 	uint64_t ids;
@@ -49,7 +52,7 @@ int chain_list(uint32_t ifindex, enum hook_side side, uint32_t *id, uint32_t max
 				  .count = max};
 	int rc = call(BPF_PROG_QUERY, &attr, sizeof(attr));
 
-	/* none yet: some kernels say so */
+	/* some kernels report an empty chain this way */
 	if (rc == -ENOENT)
 		return 0;
 	return rc ? rc : (int)attr.count;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The rules' counters: what the kernel half has counted, less what it had when they were set to 0. */
+/* Counters of the rules: the kernel half's counts, minus their values at the last reset. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,13 +31,15 @@ static int read_sum(struct engine *e, uint32_t counter, struct divert_rule_count
 	return rc;
 }
 
-/* Differences are right also across a sum that has begun again at 0. */
+/*
+ * Read the count since the last reset. Unsigned differences stay correct when the sum wraps around.
+ */
 static int read_since(struct engine *e, uint32_t counter, struct divert_rule_base *base,
 		      struct divert_rule_counter *sum)
 {
 	int rc;
 
-	/* the base first: one that is put there meanwhile would be above the sum */
+	/* read the base first: a base that is set meanwhile would exceed the sum */
 	if (bpf_map_lookup_elem(e->map[ENGINE_RULE_BASES], &counter, base))
 		return engine_fail_errno(-errno, "counter %u", counter);
 	rc = read_sum(e, counter, sum);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The way out: a packet into the ring of the socket that is bound to a port. */
+/* Delivery: copies a packet into the ring of the socket that is bound to a port. */
 #ifndef DIVERT_ENGINE_DELIVER_BPF_H
 #define DIVERT_ENGINE_DELIVER_BPF_H
 
-#include "pass.bpf.h"
+#include "context.bpf.h"
+#include "owner.bpf.h"
+#include "release.bpf.h"
 
 /*
- * Written back before, how often? tc_index is 16 bits that travel with a packet, also from the
- * way in to the way out and over lo. What another namespace has left there lacks our sign.
+ * How often the packet was reinjected. Stored in tc_index, 16 bits that travel with a packet, also
+ * from ingress to egress and over lo. A value from another namespace lacks our secret.
  */
 #define HOPS_BITS 6
 
@@ -25,14 +27,13 @@ static __always_inline __u8 skb_hops(struct __sk_buff *skb)
 
 enum delivered {
 	DELIVERED,
-	DELIVER_NOBODY, /* no live socket on the port */
-	DELIVER_LOST,	/* counted */
+	DELIVER_PASS, /* no listener, and the rule or the port says bypass: go on */
+	DELIVER_DROP, /* dropped and counted, as where there is no listener */
 };
 
 /*
- * A ring takes records of constant sizes only, so there are a few sizes. For
- * each a function of its own, which the verifier checks with the length as
- * bounded here. cause: of the loss, if it is not 0.
+ * bpf_ringbuf_reserve() takes constant sizes only, so there are a few sizes. Each has a function of
+ * its own, in which the verifier sees the length bounded. Returns the cause of a loss, or 0.
  */
 #define RECORD_COPY(size)                                                                          \
 	static __noinline int record_copy_##size(struct __sk_buff *skb, void *ring,                \
@@ -46,7 +47,7 @@ enum delivered {
                                                                                                    \
 		if (!record)                                                                       \
 			return DIVERT_N_RING_FULL;                                                 \
-		__asm__ volatile("" : "+r"(last)); /* what is checked is what is used */           \
+		__asm__ volatile("" : "+r"(last)); /* use exactly the value we checked */          \
 		if (last >= size) {                                                                \
 			bpf_ringbuf_discard(record, 0);                                            \
 			return DIVERT_N_TOO_LONG;                                                  \
@@ -60,7 +61,7 @@ enum delivered {
 		return 0;                                                                          \
 	}
 
-RECORD_COPY(184) /* 256 with both headers */
+RECORD_COPY(160) /* 256 with both headers */
 RECORD_COPY(1528)
 RECORD_COPY(9216)
 RECORD_COPY(32768)
@@ -69,10 +70,10 @@ RECORD_COPY(133120) /* two segments of lo: TCP sends these, whatever gso_max_siz
 RECORD_COPY(525312) /* BIG TCP */
 
 /*
- * limit: bytes that may wait in the ring; one packet may always. The last eighth is for packets that
- * were written back before: else, where both directions of what is forwarded are diverted and more
- * comes than the program can take, the ring is full of new ones, and what the program has dealt with
- * once is lost on its second visit.
+ * limit: bytes that may wait in the ring; one packet may always. 1/8 of the ring is reserved for
+ * packets that were reinjected before. If both directions of forwarded traffic are diverted and the
+ * program is overloaded, new packets would otherwise fill the ring, and packets that were handled
+ * once would be lost on their second visit.
  */
 static __always_inline int record_copy(struct __sk_buff *skb, void *ring,
 				       struct divert_record *head, __u32 offset, __u32 limit)
@@ -83,8 +84,8 @@ static __always_inline int record_copy(struct __sk_buff *skb, void *ring,
 		limit -= limit / 8;
 	if (waiting && waiting + sizeof(*head) + head->len > limit)
 		return DIVERT_N_RING_FULL;
-	if (head->len <= 184)
-		return record_copy_184(skb, ring, head, offset);
+	if (head->len <= 160)
+		return record_copy_160(skb, ring, head, offset);
 	if (head->len <= 1528)
 		return record_copy_1528(skb, ring, head, offset);
 	if (head->len <= 9216)
@@ -94,13 +95,64 @@ static __always_inline int record_copy(struct __sk_buff *skb, void *ring,
 	if (head->len <= 65535)
 		return record_copy_65536(skb, ring, head, offset);
 	if (head->gso_type & DIVERT_GSO_OTHER)
-		return DIVERT_N_TOO_LONG; /* it cannot be cut */
+		return DIVERT_N_TOO_LONG; /* it cannot be split */
 	if (head->len <= 133120)
 		return record_copy_133120(skb, ring, head, offset);
-	return record_copy_525312(skb, ring, head, offset); /* or longer, which that refuses */
+	return record_copy_525312(skb, ring, head, offset); /* it refuses longer ones itself */
 }
 
-static __always_inline void record_head(struct __sk_buff *skb, const struct desk *d,
+/* Store the addresses of the packet's Ethernet header, or note that it has no link header. */
+static __always_inline void meta_link(struct __sk_buff *skb, const struct packet_context *d,
+				      struct divert_meta *meta)
+{
+	struct net_device *dev = READ(skb_of(skb), dev);
+
+	if (d->link_len < ETH_HLEN || !has_ethernet_header(dev)) {
+		meta->flags |= d->link_len ? 0 : DIVERT_META_DIRECT;
+		return;
+	}
+	/* a VLAN tag in the packet is not kept: on output the packet is routed again */
+	if (d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT && d->link_len != ETH_HLEN)
+		return;
+	if (!skb_load(skb, 0, meta->link, sizeof(meta->link)))
+		meta->flags |= DIVERT_META_LINK;
+}
+
+/* Store the packet's metadata, which its bytes do not contain. */
+static __always_inline void record_meta(struct __sk_buff *skb, const struct packet_context *d,
+					__u32 conf, struct divert_meta *meta)
+{
+	int owner;
+
+	meta->priority = skb->priority;
+	meta_link(skb, d, meta);
+	if (!(d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT)) {
+		if (skb_is_ipsec(skb))
+			meta->flags |= DIVERT_META_IPSEC;
+		if (skb_is_hashed(skb)) {
+			meta->flags |= DIVERT_META_HASH;
+			meta->hash = skb->hash;
+		}
+		return;
+	}
+	meta->when = divert_meta_clock(bpf_ktime_get_coarse_ns());
+	meta->routes = skb_routes(skb);
+	if (skb_is_encap(skb))
+		meta->flags = DIVERT_META_IFACE;
+	else if (skb_is_bound(skb))
+		meta->flags |= DIVERT_META_IFACE;
+	/* examines the socket: only if it is needed */
+	if (d->owned || conf & DIVERT_SOCK_INFO) {
+		owner = owner_of(skb, d, &meta->uid, &meta->gid);
+		if (owner <= 0) {
+			meta->uid = DIVERT_NO_USER;
+			meta->gid = owner ? DIVERT_NOT_KNOWN : DIVERT_NO_USER;
+		}
+		meta->flags |= DIVERT_META_OWNER;
+	}
+}
+
+static __always_inline void record_head(struct __sk_buff *skb, const struct packet_context *d,
 					struct divert_record *r, __u16 tag, int tee)
 {
 	__u32 flags = d->packet.field[DIVERT_F_FLAGS];
@@ -109,7 +161,6 @@ static __always_inline void record_head(struct __sk_buff *skb, const struct desk
 	r->len = d->shape.len;
 	r->tag = tag;
 	r->mark = skb->mark;
-	r->uid = ~0u;
 	r->ifindex = d->recv_ifindex;
 	r->hops = skb_hops(skb);
 	if (flags & DIVERT_IS_OUT) {
@@ -138,15 +189,15 @@ static __always_inline void record_head(struct __sk_buff *skb, const struct desk
 }
 
 /*
- * The count of processes' holds on a map is 0 from the moment that the last
- * one has closed it or died, kill -9 included: nobody listens any more.
+ * The count of processes that hold a map is 0 as soon as the last one has closed it or died, even
+ * by kill -9: then the port has no listener.
  */
 static __always_inline int ring_alive(void *ring)
 {
 	return ((struct bpf_map *)ring)->usercnt.counter > 0;
 }
 
-/* The live socket at this place of the port's table; NULL: there is none. */
+/* The live socket at this index of the port's members; NULL: none. */
 static __always_inline void *member(const struct divert_port *port, __u32 i, __u32 *slot)
 {
 	void *ring;
@@ -159,17 +210,17 @@ static __always_inline void *member(const struct divert_port *port, __u32 i, __u
 	return ring && ring_alive(ring) ? ring : NULL;
 }
 
-static __always_inline __u32 mix(__u32 h)
+static __always_inline __u32 hash_mix(__u32 h)
 {
 	h *= 0x9e3779b1u;
 	return h ^ h >> 15;
 }
 
 /*
- * Of addresses, protocol and ports; the same for both directions. Fragments go by the first
- * three, so that all of a packet meet at one socket.
+ * Flow hash for SO_REUSEPORT: of addresses, protocol and ports, the same for both directions.
+ * Fragments use addresses and protocol only, so that all of a packet reach one socket.
  */
-static __always_inline __u32 flow_hash(const struct desk *d)
+static __always_inline __u32 flow_hash(const struct packet_context *d)
 {
 	const __u64(*w)[2] = d->packet.wide;
 	const __u32 *f = d->packet.field;
@@ -181,11 +232,11 @@ static __always_inline __u32 flow_hash(const struct desk *d)
 		both ^= both >> 32;
 	}
 	if (f[DIVERT_F_SPORT] != DIVERT_ABSENT && !d->shape.fragment)
-		both = mix(both) + (f[DIVERT_F_SPORT] ^ f[DIVERT_F_DPORT]);
-	return mix(mix(both) + f[DIVERT_F_PROTO]);
+		both = hash_mix(both) + (f[DIVERT_F_SPORT] ^ f[DIVERT_F_DPORT]);
+	return hash_mix(hash_mix(both) + f[DIVERT_F_PROTO]);
 }
 
-#define PROBES 96 /* places looked at; with two sockets, one flow in 500 finds none of them so */
+#define PROBES 96 /* random probes, then a linear search: with two sockets, for one flow in 500 */
 
 struct choice {
 	const struct divert_port *port;
@@ -198,14 +249,14 @@ static long choose_step(__u32 i, struct choice *c)
 	__u32 slot;
 
 	c->place = (i < PROBES ? c->hash >> 16 : i) % DIVERT_GROUP_MAX;
-	c->hash = mix(c->hash + 1);
+	c->hash = hash_mix(c->hash + 1);
 	return member(c->port, c->place, &slot) != NULL;
 }
 
 /*
- * Sockets that share a port: the first live one in an order of places that is the flow's own.
- * One that leaves takes only its own flows with it, and they spread over the others.
- * Not static: the verifier then walks it once, and not on each way that leads here.
+ * Choose a socket of a shared port (SO_REUSEPORT): the first live one in a probe order that depends
+ * on the flow's hash. When a socket leaves, only its own flows move, and they spread over the
+ * others. Not static: the verifier then checks it once, not on each path that leads here.
  */
 __noinline __u32 choose(const struct divert_port *port, __u32 hash)
 {
@@ -217,9 +268,9 @@ __noinline __u32 choose(const struct divert_port *port, __u32 hash)
 	return c.place;
 }
 
-/* The socket for the packet on a port; NULL: nobody listens. */
-static __always_inline void *port_ring(const struct desk *d, __u32 key, struct divert_port **port,
-				       __u32 *slot)
+/* The socket that gets the packet on a port; NULL: no listener. */
+static __always_inline void *port_ring(const struct packet_context *d, __u32 key,
+				       struct divert_port **port, __u32 *slot)
 {
 	*port = bpf_map_lookup_elem(&ports, &key);
 	if (!*port || !(*port)->members)
@@ -229,38 +280,39 @@ static __always_inline void *port_ring(const struct desk *d, __u32 key, struct d
 	return member(*port, choose(*port, flow_hash(d)), slot);
 }
 
-static __always_inline void record_info(struct __sk_buff *skb, const struct desk *d,
-					struct divert_record *r, const struct divert_socket *conf)
+static __always_inline void record_info(struct divert_record *r, const struct divert_socket *conf)
 {
-	if (r->flags & DIVERT_REC_OUT && !d->recv_ifindex && skb->sk)
-		r->uid = bpf_get_socket_uid(skb);
 	r->drops = conf->drops;
 	r->tstamp = bpf_ktime_get_ns();
 }
 
 enum deliver_how {
 	DELIVER_TEE = 1 << 0,
-	DELIVER_BYPASS = 1 << 1,  /* nobody listens: the rule says pass */
-	DELIVER_RELEASE = 1 << 2, /* only to show whose its later fragments are not */
+	DELIVER_BYPASS = 1 << 1,    /* without a listener the packet passes: the rule says bypass */
+	DELIVER_GIVE_BACK = 1 << 2, /* only show that its later fragments belong to another rule */
 };
 
-/* The packet to the socket that is bound to the port. Not static: see struct desk. */
+/*
+ * Deliver the packet to the socket that is bound to the port. Not static: see struct
+ * packet_context.
+ */
 __noinline int deliver(struct __sk_buff *skb, __u16 rule, __u16 number, __u32 how)
 {
-	const struct desk *d = desk();
+	struct packet_context *d = context();
 	const struct divert_settings *set;
 	struct divert_port *port = NULL;
 	int tee = how & DELIVER_TEE;
 	struct divert_socket *conf;
-	struct divert_record head;
+	struct divert_record *head;
 	void *ring = NULL;
 	__u32 slot = 0;
 	int cause, bypass;
 	__u64 *n;
 
 	if (!d)
-		return DELIVER_LOST;
-	/* IPv6 goes to an AF_INET6 socket if there is one, else where all goes */
+		return DELIVER_DROP;
+	head = &d->record;
+	/* IPv6 goes to an AF_INET6 socket if there is one, else to an AF_INET socket */
 	if (d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6)
 		ring = port_ring(d, number | DIVERT_KEY_V6, &port, &slot);
 	if (!ring)
@@ -268,15 +320,15 @@ __noinline int deliver(struct __sk_buff *skb, __u16 rule, __u16 number, __u32 ho
 	n = port_counters(port ? port->stats : 0);
 	conf = bpf_map_lookup_elem(&socket_conf, &slot);
 	if (!n || !conf)
-		return DELIVER_LOST;
+		return DELIVER_DROP;
 	/*
-	 * What the host sends to many comes back to itself with its route at hand. Without that,
-	 * as it would be after the way back, the stack takes it for a forgery.
+	 * The host's own multicast or broadcast packets loop back with their route attached. After
+	 * reinjection they would have none, and the stack would drop them as forged.
 	 */
 	if (!tee && skb->pkt_type == PACKET_LOOPBACK &&
 	    !(d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT)) {
 		n[DIVERT_N_PASSED]++;
-		return DELIVER_NOBODY;
+		return DELIVER_PASS;
 	}
 	if (!ring) {
 		slot = 0;
@@ -284,28 +336,44 @@ __noinline int deliver(struct __sk_buff *skb, __u16 rule, __u16 number, __u32 ho
 		bypass = how & DELIVER_BYPASS || (set && set->pass_through) ||
 			 (port && port->flags & DIVERT_PORT_BYPASS);
 		n[!tee && bypass ? DIVERT_N_PASSED : DIVERT_N_NO_LISTENER]++;
-		return bypass ? DELIVER_NOBODY : DELIVER_LOST;
+		return bypass ? DELIVER_PASS : DELIVER_DROP;
 	}
-	record_head(skb, d, &head, rule, tee);
+	if (has_released(port) && !(how & DELIVER_GIVE_BACK)) {
+		switch (d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG
+				? release_later(d, rule, number,
+						!tee && conf->flags & DIVERT_SOCK_REASSEMBLE)
+				: release_find(skb, port, rule)) {
+		case DIVERT_RELEASE_DROPS:
+			if (!tee) {
+				n[DIVERT_N_RELEASED_DROPPED]++;
+				return DELIVER_DROP;
+			} /* fall through */
+		case DIVERT_RELEASE_PASSES:
+			n[DIVERT_N_RELEASED_PASSED]++;
+			return DELIVER_PASS;
+		}
+	}
+	record_head(skb, d, head, rule, tee);
+	record_meta(skb, d, conf->flags, &head->meta);
 	if (d->undecided)
-		head.flags |= DIVERT_REC_UNDECIDED;
-	if (how & DELIVER_RELEASE)
-		head.flags |= DIVERT_REC_RELEASE;
+		head->flags |= DIVERT_REC_UNDECIDED;
+	if (how & DELIVER_GIVE_BACK)
+		head->flags |= DIVERT_REC_GIVE_BACK;
 	if (conf->flags) {
 		if (conf->flags &
-		    (head.flags & DIVERT_REC_OUT ? DIVERT_SOCK_NOT_OUT : DIVERT_SOCK_NOT_IN)) {
+		    (head->flags & DIVERT_REC_OUT ? DIVERT_SOCK_NOT_OUT : DIVERT_SOCK_NOT_IN)) {
 			n[DIVERT_N_PASSED] += !tee;
-			return DELIVER_NOBODY;
+			return DELIVER_PASS;
 		}
 		if (conf->flags & DIVERT_SOCK_INFO)
-			record_info(skb, d, &head, conf);
+			record_info(head, conf);
 	}
-	cause = record_copy(skb, ring, &head, d->link_len, conf->limit);
+	cause = record_copy(skb, ring, head, d->link_len, conf->limit);
 	if (cause == DIVERT_N_RING_FULL)
 		__sync_fetch_and_add(&conf->drops, 1);
-	if (cause || !(how & DELIVER_RELEASE))
+	if (cause || !(how & DELIVER_GIVE_BACK))
 		n[cause ? cause : tee ? DIVERT_N_TEED : DIVERT_N_DIVERTED]++;
-	return cause ? DELIVER_LOST : DELIVERED;
+	return cause ? DELIVER_DROP : DELIVERED;
 }
 
 #endif

@@ -8,7 +8,8 @@
 
 #include <bpf/bpf.h>
 
-#include "back.h"
+#include "port.h"
+#include "reinject.h"
 
 static void set_flag(uint32_t ring_id)
 {
@@ -26,29 +27,32 @@ static void set_flag(uint32_t ring_id)
 	close(fd);
 }
 
-/* Only the kernel half can. A full ring takes no more, but then nobody sleeps. */
+/*
+ * Wake the readers, which only the kernel half can do. A full ring takes no record, but then nobody
+ * sleeps.
+ */
 static void wake(const struct engine *e, uint32_t slot)
 {
 	struct divert_frame frame;
 
-	back_frame(&frame, ETH_P_IP);
-	frame.back.flags |= DIVERT_BACK_SET;
-	frame.back.tag = DIVERT_SET_WAKE;
-	frame.back.ifindex = slot;
+	reinject_frame(&frame, ETH_P_IP);
+	frame.reinject.flags |= DIVERT_REINJECT_SET;
+	frame.reinject.tag = DIVERT_SET_WAKE;
+	frame.reinject.ifindex = slot;
 	(void)send(e->asker, &frame, sizeof(frame), 0);
 }
 
 void engine_down(struct engine *e)
 {
-	uint32_t slot, id;
+	uint32_t slot[DIVERT_SOCKETS_MAX], id, i, n = port_slots(e, false, slot);
 
-	for (slot = 0; slot < DIVERT_SOCKETS_MAX; slot++) {
-		if (bpf_map_lookup_elem(e->map[ENGINE_SOCKETS], &slot, &id))
+	for (i = 0; i < n; i++) {
+		if (bpf_map_lookup_elem(e->map[ENGINE_SOCKETS], &slot[i], &id))
 			continue;
-		/* also if it cannot be told; this opens the asker */
-		if (engine_slot_alive(e, slot)) {
+		/* treat an error as alive, too; this call opens e->asker */
+		if (engine_slot_alive(e, slot[i])) {
 			set_flag(id);
-			wake(e, slot);
+			wake(e, slot[i]);
 		}
 	}
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,14 @@ int engine_fail_errno(int error, const char *format, ...)
 	if (len < ENGINE_ERROR_MAX)
 		engine_reason(error, sentence + len, ENGINE_ERROR_MAX - len);
 	return error;
+}
+
+int engine_fail_privilege(void)
+{
+	char text[ENGINE_ERROR_MAX];
+
+	engine_reason(EPERM, text, sizeof(text));
+	return engine_fail(-EPERM, "%s", text);
 }
 
 const char *engine_error(void)

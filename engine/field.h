@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Fields that few rules ask for, read from the packet when one does; compiled into both
- * halves. packet_read() has been there, and what it checked holds.
+ * Packet fields that few rules test, read only when a rule does; compiled into both halves.
+ * packet_read() has already checked the headers.
  */
 #ifndef DIVERT_ENGINE_FIELD_H
 #define DIVERT_ENGINE_FIELD_H
@@ -9,12 +9,14 @@
 #include "packet.h"
 
 enum {
-	LOAD_OPTION_BYTES = 40, /* of IPv4's options, and of TCP's */
+	LOAD_OPTION_BYTES = 40, /* of IPv4 options, and of TCP options */
 	LOAD_TCP_HEADER = 20,
-	LOAD_TCP_OFFSET = 12, /* where its length stands */
+	LOAD_TCP_OFFSET = 12, /* offset of the data offset field */
 };
 
-/* width bytes at an offset from the IP header, as a number; 0: the packet has no such bytes. */
+/*
+ * Read width bytes, at an offset from the IP header, as a number. 0: the packet has no such bytes.
+ */
 static __always_inline int load_number(void *from, __u32 at, __u32 width, struct divert_packet *p)
 {
 	__be32 four;
@@ -79,9 +81,9 @@ static __always_inline __u32 load_tcp_option(__u8 kind)
 }
 
 /*
- * The options between at and end, as bits; or the MSS, if that is asked for and there.
- * What is collected is kept in the packet: of a number on the stack the verifier would
- * try every value.
+ * The options between `at` and `end`, as bits; or the MSS, if that is asked for and there. The
+ * result is collected in the packet, not on the stack, because the verifier would try every value
+ * of a number on the stack.
  */
 static __always_inline int load_options(void *from, enum divert_load what, __u32 at, __u32 end,
 					struct divert_packet *p)
@@ -131,13 +133,20 @@ static __always_inline int load_tcp(void *from, enum divert_load what, struct di
 	return load_options(from, what, at + LOAD_TCP_HEADER, at + header, p);
 }
 
-/* Fill in LOADED. 0: the packet has none. Owners and chance are not the packet's: not here. */
-static __always_inline int packet_look(void *from, const struct divert_insn *in,
-				       struct divert_packet *p)
+/* The compiler names a source that has no case, although there is a default. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wswitch-enum"
+
+/*
+ * Fill in LOADED. 0: the packet has no such field. Owners and probabilities are not packet fields
+ * and are handled elsewhere.
+ */
+static __always_inline int packet_slow_match(void *from, const struct divert_insn *in,
+					     struct divert_packet *p)
 {
 	__u32 later = p->field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG, at = 0;
 
-	switch (in->field) {
+	switch ((enum divert_load)in->field) {
 	case DIVERT_LOAD_TRANSPORT:
 		if (later)
 			return 0;
@@ -169,6 +178,10 @@ static __always_inline int packet_look(void *from, const struct divert_insn *in,
 	case DIVERT_LOAD_DSCP:
 		p->field[DIVERT_F_LOADED] = p->field[DIVERT_F_TOS] >> 2;
 		break;
+	case DIVERT_LOAD_UID:
+	case DIVERT_LOAD_GID:
+	case DIVERT_LOAD_RANDOM:
+	case DIVERT_LOADS:
 	default:
 		return 0;
 	}
@@ -176,5 +189,7 @@ static __always_inline int packet_look(void *from, const struct divert_insn *in,
 		p->field[DIVERT_F_LOADED] >> (in->load.shift & 31) & in->load.mask;
 	return 1;
 }
+
+#pragma GCC diagnostic pop
 
 #endif

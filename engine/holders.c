@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Which processes hold the engine's sockets: the kernel says so in /proc/PID/fdinfo. */
+/* Which processes hold the engine's rings, from /proc/PID/fdinfo. */
 #include <ctype.h>
 #include <dirent.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ static void list_rings(const struct engine *e, int only, struct rings *rings)
 			rings->id[rings->n++] = id;
 }
 
-/* Reading fdinfo takes ten times as long: only of what is a map. */
+/* Reading fdinfo takes ten times as long, so only do it for maps. */
 static bool is_map(const char *pid, const char *fd)
 {
 	char path[300], to[32];
@@ -41,7 +41,7 @@ static bool is_map(const char *pid, const char *fd)
 	return !strcmp(to, "anon_inode:bpf-map");
 }
 
-/* Is it the descriptor of a ring? */
+/* Is this the descriptor of a ring? */
 static bool look_at(const char *path, struct rings *rings)
 {
 	FILE *f = fopen(path, "re");

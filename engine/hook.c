@@ -13,13 +13,13 @@
 
 #include "chain.h"
 #include "filter.h"
+#include "layout.h"
 
-#define LO_IFINDEX 1
-#define CHAIN_MAX  64 /* programs that the kernel lets into a chain */
+#define CHAIN_MAX 64 /* the kernel's limit for a chain */
 
 /*
- * A classic filter of ours: the first on ingress, so that rules see what was on the wire; the last on egress, for the
- * same reason.
+ * Priorities of our classic filter: first on ingress and last on egress, so that the rules see
+ * packets as they are on the wire.
  */
 #define PRIO_FIRST 1
 #define PRIO_LAST  65535
@@ -29,7 +29,7 @@ struct hooks {
 	int n, room;
 };
 
-/* ---- whose a program is ---- */
+/* ---- identifying programs ---- */
 
 static bool has_rules(const struct bpf_prog_info *info, const uint32_t *id)
 {
@@ -51,7 +51,10 @@ static bool has_rules(const struct bpf_prog_info *info, const uint32_t *id)
 	return found;
 }
 
-/* Name the program; is it an engine's? Its name says so, and a map that both programs of every engine have. */
+/*
+ * Get the program's name, and whether it is an engine's: by its name, and by a map that both
+ * programs of every engine have.
+ */
 static int know_program(struct hook *h, enum hook_side side)
 {
 	uint32_t id[64] = {}, len = sizeof(struct bpf_prog_info);
@@ -72,7 +75,7 @@ static int know_program(struct hook *h, enum hook_side side)
 	return 0;
 }
 
-/* ---- what hangs there ---- */
+/* ---- listing hooks ---- */
 
 static int add(const struct hook *h, void *arg)
 {
@@ -98,7 +101,7 @@ static int add_chain(uint32_t ifindex, enum hook_side side, struct hooks *hooks)
 	int i, n = chain_list(ifindex, side, id, CHAIN_MAX);
 
 	if (n == -EINVAL)
-		return 0; /* this kernel has none */
+		return 0; /* this kernel has no chain */
 	for (i = 0; i < n; i++) {
 		struct hook h = {.prog_id = id[i], .bpf = true, .name = "?"};
 
@@ -108,7 +111,7 @@ static int add_chain(uint32_t ifindex, enum hook_side side, struct hooks *hooks)
 	return n < 0 ? n : 0;
 }
 
-/* List what hangs on one side, by id; without names of programs, and whose they are. */
+/* List the hooks on one side by program id. know_programs() adds names, and marks ours. */
 static int list(uint32_t ifindex, enum hook_side side, struct hooks *hooks)
 {
 	int rc;
@@ -149,7 +152,14 @@ bool hook_has_chain(void)
 	return chain_list(LO_IFINDEX, HOOK_IN, id, CHAIN_MAX) >= 0;
 }
 
-/* Of ours one of the chain, or a classic filter; NULL: there is none. */
+bool hook_is_bare(uint32_t ifindex, enum hook_side side)
+{
+	uint32_t id[CHAIN_MAX];
+
+	return !chain_list(ifindex, side, id, CHAIN_MAX);
+}
+
+/* Our hook in the chain or, with chain false, our classic filter; NULL: none. */
 static const struct hook *find_ours(const struct hooks *hooks, bool chain)
 {
 	int i;
@@ -176,7 +186,7 @@ int hook_query(uint32_t ifindex, enum hook_side side, uint32_t *prog_id)
 
 /* ---- hooking ---- */
 
-/* A program that lets every packet go on. */
+/* A program that passes every packet on. */
 static int load_placeholder(void)
 {
 	const struct bpf_insn insn[] = {
@@ -190,8 +200,9 @@ static int load_placeholder(void)
 }
 
 /*
- * From a classic filter to the chain. To enter the chain takes the kernel some 20 ms, in which packets would meet both,
- * and what a program writes back would be diverted again; to take the place of another there takes none.
+ * Move from a classic filter to the chain. Adding a program to the chain takes the kernel some 20
+ * ms; packets would meet both hooks meanwhile, and reinjected ones would be diverted again.
+ * Replacing a program takes no time, so add a placeholder and replace it.
  */
 static int move_to_chain(uint32_t ifindex, enum hook_side side, int prog_fd)
 {
@@ -225,7 +236,8 @@ static int attach_chain(uint32_t ifindex, enum hook_side side, int prog_fd, cons
 }
 
 /*
- * May a filter of ours have this priority: nothing is there, or filters that can stand beside it? handle: one that is free.
+ * Can our filter have this priority? Yes, if it is unused, or used only by filters that allow
+ * others beside them. handle: a free one.
  */
 static bool is_free(const struct hooks *hooks, uint32_t prio, uint32_t *handle)
 {
@@ -272,7 +284,7 @@ static int detach(uint32_t ifindex, enum hook_side side, const struct hook *h)
 	return rc == -ENOENT ? 0 : rc;
 }
 
-/* Is the program the first of the chain? The usual case, and quick to know. */
+/* Is the program the first of the chain? That is the usual case, and fast to check. */
 static bool is_first(uint32_t ifindex, enum hook_side side, uint32_t prog_id)
 {
 	uint32_t id[CHAIN_MAX];
@@ -296,7 +308,10 @@ int hook_attach(uint32_t ifindex, enum hook_side side, int prog_fd, uint32_t pro
 	else if (!rc && (!old || old->prog_id != prog_id))
 		rc = chain ? attach_chain(ifindex, side, prog_fd, old)
 			   : attach_filter(ifindex, side, prog_fd, &hooks, old);
-	/* an engine of before was hooked the other way; packets of this moment meet both, and so miss no rule */
+	/*
+	 * remove an older engine's other kind of hook; at this moment packets meet both, so none
+	 * misses the rules
+	 */
 	if (!rc && other)
 		rc = detach(ifindex, side, other);
 	list_free(&hooks);

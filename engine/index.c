@@ -83,6 +83,58 @@ static void add_places(struct indexed *x, struct walk *w, uint32_t from, uint32_
 	}
 }
 
+/* ---- tables ---- */
+
+/* The tables that rules ask first for an address: as many as there is room for. */
+static void find_asked(struct indexed *x, const struct engine_rules *r)
+{
+	struct divert_asked *asked = x->head.asked;
+	uint32_t i, n = 0, j;
+
+	for (i = 0; i < r->insns && n < DIVERT_ASKED; i++) {
+		if (!walk_is_asked(&r->insn[i]))
+			continue;
+		asked[n] = (struct divert_asked){.table = r->insn[i].lookup.table,
+						 .key = r->insn[i].lookup.key};
+		for (j = 0; asked[j].table != asked[n].table || asked[j].key != asked[n].key; j++)
+			;
+		n += j == n;
+	}
+	x->asked = n;
+}
+
+/*
+ * Its sections, of which one number's rules, from here to the end, are part. A table that a rule
+ * looks up, and that may match without it, is not asked first: the table may change in between, and
+ * the packet miss either rule.
+ */
+static void add_asked(struct indexed *x, struct walk *w, uint32_t from, uint32_t end, uint64_t bit)
+{
+	struct known k = {.kind = -1, .index = -1, .unequal = -1};
+	uint32_t i;
+
+	for (i = 0; i < x->asked; i++) {
+		k.absent = &x->head.asked[i];
+		if (walk_may_match(w, from, end, &k))
+			x->head.asked[i].sections |=
+				walk_looks_up(w, from, end, k.absent) ? ~0ull : bit;
+	}
+}
+
+/* Until here it says what matches without the table. Tables that rule nothing out are not asked. */
+static void end_asked(struct indexed *x, uint64_t all)
+{
+	struct divert_asked *asked = x->head.asked, *to = asked;
+	uint32_t i;
+
+	for (i = 0; i < x->asked; i++) {
+		asked[i].sections = all & ~asked[i].sections;
+		if (asked[i].sections)
+			*to++ = asked[i];
+	}
+	memset(to, 0, (asked + DIVERT_ASKED - to) * sizeof(*to));
+}
+
 /* ---- sections: each has runs, which are one, and other numbers, as equally as can be ---- */
 
 /* Each entry's section and run. */
@@ -180,20 +232,60 @@ static void count_before(const struct engine_rules *r, uint32_t *before)
 	}
 }
 
+/* ---- the rules that make states: a packet of such a flow goes on at the rule's action ---- */
+
+static uint32_t count_states(const struct engine_rules *r)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < r->insns; i++)
+		n += r->insn[i].op == DIVERT_OP_KEEP || r->insn[i].op == DIVERT_OP_FIRST;
+	return n;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct divert_entry *x = a, *y = b;
+
+	if (x->rule != y->rule)
+		return x->rule < y->rule ? -1 : 1;
+	return x->insn < y->insn ? 1 : -1;
+}
+
+/* FIRST leads nowhere: of a rule that has it, too, what KEEP leads to comes first. */
+static void find_states(struct indexed *x)
+{
+	uint32_t i;
+
+	for (i = 0; i < x->insns; i++) {
+		if (x->insn[i].op == DIVERT_OP_KEEP)
+			x->state[x->states++] = (struct divert_entry){x->insn[i].state.id, i + 1};
+		if (x->insn[i].op == DIVERT_OP_FIRST)
+			x->state[x->states++] = (struct divert_entry){x->insn[i].state.id, 0};
+	}
+	qsort(x->state, x->states, sizeof(*x->state), by_id);
+}
+
 static void fill_in(struct making *m, struct indexed *x)
 {
 	const struct divert_entry *entry = m->rules->entry;
 	const uint32_t entries = m->rules->entries - 1;
 	uint32_t e, section;
+	uint64_t all = 0;
 
+	find_asked(x, m->rules);
 	for (e = 0; e < entries; e++) {
 		section = m->place[e].section;
+		all |= 1ull << section;
 		if (!e || section != m->place[e - 1].section)
 			x->head.section[section] = start_of(m, e);
 		add_kinds(x, &m->walk, entry[e].insn, entry[e + 1].insn, 1ull << section);
 		add_places(x, &m->walk, entry[e].insn, entry[e + 1].insn, 1ull << section);
+		add_asked(x, &m->walk, entry[e].insn, entry[e + 1].insn, 1ull << section);
 	}
+	end_asked(x, all);
 	move(m, x);
+	find_states(x);
 }
 
 static int make(struct making *m, struct indexed *x)
@@ -214,7 +306,8 @@ static int make(struct making *m, struct indexed *x)
 	if (rc)
 		return rc;
 	x->value = calloc(m->alike.n + 1, sizeof(*x->value));
-	if (!x->value)
+	x->state = calloc(count_states(r) + 1, sizeof(*x->state));
+	if (!x->value || !x->state)
 		return -ENOMEM;
 	count_before(r, m->before);
 	find_places(&m->alike, r->entries - 1, m->place);
@@ -245,5 +338,6 @@ void index_free(struct indexed *x)
 	free(x->insn);
 	free(x->entry);
 	free(x->value);
+	free(x->state);
 	memset(x, 0, sizeof(*x));
 }

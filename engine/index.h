@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The places of ports and addresses in the index of a rule set (enum divert_index): of the
- * kernel half, which looks there, and of engine/index.c, which fills it in. All numbers are in
- * host order.
+ * Hash functions for the index of a rule set (enum divert_index): the places of ports, addresses
+ * and interfaces. engine/index.c fills in the index, and the kernel half looks it up. All numbers
+ * are in host order.
  */
 #ifndef DIVERT_ENGINE_INDEX_H
 #define DIVERT_ENGINE_INDEX_H
@@ -11,7 +11,7 @@
 
 #include "layout.h"
 
-/* Numbers that are near each other are apart then. */
+/* Multiplicative hash: spreads adjacent numbers. */
 static inline __u32 index_place(__u32 number)
 {
 	return (__u32)(number * 2654435761u) >> (32 - DIVERT_INDEX_BITS);
@@ -32,7 +32,9 @@ static inline __u32 index_host6(const __u32 *addr)
 	return index_place(addr[0] + 3 * addr[1] + 5 * addr[2] + 7 * addr[3]);
 }
 
-/* By the name, as of enum divert_wide: each direction has half of the places. */
+/*
+ * Hash an interface's name, in words as in enum divert_wide. Each direction has half of the index.
+ */
 static inline __u32 index_iface(const __u32 *name, int out)
 {
 	return index_host6(name) / 2 + (out ? DIVERT_INDEX_ROOM / 2 : 0);

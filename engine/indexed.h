@@ -14,7 +14,10 @@ struct indexed {
 	struct divert_entry *entry; /* as many as before */
 	struct divert_entry *value; /* of rules that are alike: where the SKIP of each value is */
 	uint32_t values;
-	struct divert_rules_head head; /* asks, section, kind and index of it */
+	struct divert_entry *state; /* rules that make states: id and action, by id */
+	uint32_t states;
+	uint32_t asked;		       /* tables, in the making */
+	struct divert_rules_head head; /* asks, section, kind, index and asked of it */
 };
 
 /* 0, and the caller calls index_free(); -ENOMEM. */

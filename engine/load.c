@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Load the kernel half, open it, remove it. */
+/* Loads the kernel half, opens and removes it. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +16,7 @@
 #include "error.h"
 #include "hook.h"
 #include "load.h"
+#include "port.h"
 #include "sysctl.h"
 
 #define BTF_FILE "/sys/kernel/btf/vmlinux"
@@ -31,7 +32,7 @@ int engine_silent(enum libbpf_print_level level, const char *format, va_list arg
 
 /* ---- loading ---- */
 
-/* bpf_fib_lookup() refuses flags that it does not know. */
+/* bpf_fib_lookup() refuses flags that the kernel does not know. */
 static uint32_t fib_flags(void)
 {
 	unsigned int major = 0, minor = 0;
@@ -42,7 +43,10 @@ static uint32_t fib_flags(void)
 	return major * 1000 + minor >= 6010 ? 32u : 0;
 }
 
-/* The cookie of this network namespace, which no other has, before or after; 0: no kernel with a chain is without. */
+/*
+ * The cookie of this network namespace, which is never reused; 0: unsupported, which no kernel with
+ * TCX is.
+ */
 static uint64_t net_cookie(void)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -64,8 +68,8 @@ static int make_secrets(struct divert_identity *id)
 		if (getrandom(random, sizeof(random), 0) != sizeof(random))
 			return engine_fail(-EIO, "no random numbers to be had");
 	} while (!random[0] || !random[1]);
-	if (!id->mark)
-		id->mark = random[0];
+	if (!id->id)
+		id->id = random[0];
 	if (!id->entry_key[0]) {
 		id->entry_key[0] = random[1];
 		id->entry_key[1] = random[2];
@@ -88,7 +92,9 @@ static int reuse_maps(struct divert_bpf *skel, const struct engine *old)
 	return 0;
 }
 
-/* A map is held by the programs that look into it; those that none does are bound to one. */
+/*
+ * A map lives as long as a program that uses it. Maps that neither program uses are bound to one.
+ */
 static int hold_maps(struct divert_bpf *skel)
 {
 	int prog = bpf_program__fd(skel->progs.divert_out);
@@ -120,7 +126,10 @@ static int keep_skeleton(struct engine *e, struct divert_bpf *skel)
 						 : 0;
 }
 
-/* Are there as many descriptors as loading takes? Libbpf takes the lack of one for a lack of the kernel's. */
+/*
+ * Are there enough descriptors for loading? libbpf takes a lack of them for a missing kernel
+ * feature.
+ */
 static int try_files(void)
 {
 	int fd[2 * ENGINE_MAPS + 8], n = 0, rc = 0;
@@ -161,7 +170,7 @@ static int load_failed(int rc)
 			   strerror(-rc));
 }
 
-/* What the programs are told before they are loaded. */
+/* Set constants and map sizes before the programs are loaded. */
 static int prepare(struct divert_bpf *skel, struct engine *e, const struct engine *old)
 {
 	int rc;
@@ -171,7 +180,6 @@ static int prepare(struct divert_bpf *skel, struct engine *e, const struct engin
 	rc = make_secrets(&e->identity);
 	if (rc)
 		return rc;
-	skel->rodata->back_mark = e->identity.mark;
 	skel->rodata->entry_key[0] = e->identity.entry_key[0];
 	skel->rodata->entry_key[1] = e->identity.entry_key[1];
 	skel->rodata->fib_flags = fib_flags();
@@ -184,7 +192,7 @@ static int prepare(struct divert_bpf *skel, struct engine *e, const struct engin
 	}
 	rc = bpf_map__set_max_entries(skel->maps.batches, libbpf_num_possible_cpus());
 	if (rc)
-		return engine_fail_errno(rc, "the number of processors");
+		return engine_fail_errno(rc, "the number of CPUs");
 	return old && old->identity.layout == DIVERT_LAYOUT ? reuse_maps(skel, old) : 0;
 }
 
@@ -227,30 +235,71 @@ int engine_write_identity(struct engine *e)
 	return 0;
 }
 
+/*
+ * Load in steps; the process may be killed after each one. The next command then finds the first
+ * hook, and an identity that contains the previous settings and says that loading is incomplete,
+ * and undoes it.
+ */
+static int load_in_steps(struct engine *e)
+{
+	const uint64_t now = e->identity.loaded;
+	int rc = sysctl_look(e->identity.sysctl_was);
+
+	if (rc)
+		return rc;
+	e->identity.loaded = 0;
+	rc = engine_write_identity(e);
+	if (!rc)
+		rc = engine_attach_first(e);
+	if (!rc)
+		rc = sysctl_set(e->identity.sysctl_was);
+	if (!rc)
+		rc = engine_attach(e, LO_IFINDEX, NULL, NULL);
+	if (rc)
+		return rc;
+	/* divertctl reports an interface that cannot be hooked; the others are still hooked */
+	rc = engine_attach(e, 0, NULL, NULL);
+	if (rc == -ENOMEM)
+		return rc;
+	e->identity.loaded = now;
+	return engine_write_identity(e);
+}
+
 static int load(struct engine *e)
 {
 	int rc = engine_load_programs(e, NULL);
+	char why[ENGINE_ERROR_MAX];
 
-	if (!rc)
-		rc = sysctl_set(e->identity.sysctl_was);
 	if (rc)
 		return rc;
-	rc = engine_write_identity(e);
-	if (rc)
-		goto restore;
-	rc = engine_attach(e, LO_IFINDEX, NULL, NULL);
-	if (rc) {
-		engine_detach(e);
-		if (rc == -ENOENT) /* it has no such qdisc, or no such filter */
-			rc = -EPROTONOSUPPORT;
-		goto restore;
-	}
-	/* an interface that cannot be hooked is for divertctl to tell of, not to stop the others */
-	engine_attach(e, 0, NULL, NULL);
-	return 0;
-restore:
-	sysctl_restore(e->identity.sysctl_was);
-	return rc;
+	rc = load_in_steps(e);
+	if (!rc)
+		return 0;
+	snprintf(why, sizeof(why), "%s", engine_error());
+	engine_detach(e);
+	if (rc == -ENOENT) /* the kernel lacks the qdisc or the filter */
+		rc = -EPROTONOSUPPORT;
+	return engine_fail(rc, "%s", why);
+}
+
+/*
+ * Remove what a killed process left while it loaded or removed the engine. -ENOENT: there is none
+ * now.
+ */
+static int undo(struct engine *e)
+{
+	int rc = engine_detach(e);
+
+	engine_close(e);
+	engine_clear(e);
+	return rc ? rc : engine_find(e);
+}
+
+int engine_find_or_undo(struct engine *e)
+{
+	int rc = engine_find(e);
+
+	return rc == -EINPROGRESS ? undo(e) : rc;
 }
 
 int engine_open(struct engine *e, unsigned int flags)
@@ -259,25 +308,34 @@ int engine_open(struct engine *e, unsigned int flags)
 
 	engine_clear(e);
 	rc = engine_find(e);
-	if (rc && (rc != -ENOENT || !(flags & ENGINE_LOAD))) {
+	if (rc && rc != -EINPROGRESS && (rc != -ENOENT || !(flags & ENGINE_LOAD))) {
 		engine_close(e);
 		return rc;
 	}
 	if (!rc && !(flags & ENGINE_LOCK)) {
-		/* who could not load it gets no socket of a loaded one either, which bind(2) would refuse */
+		/*
+		 * a process that may not load it gets no socket of a loaded one either: bind(2)
+		 * would refuse it
+		 */
 		rc = flags & ENGINE_LOAD ? sysctl_may_lock() : 0;
 		if (rc)
 			engine_close(e);
+		else if (!(flags & ENGINE_SOCKET))
+			engine_sweep(e);
 		return rc;
 	}
-	/* wait for the lock, then look again: somebody may have come or gone meanwhile */
+	/*
+	 * wait for the lock, then look again: the engine may have been loaded or removed meanwhile
+	 */
 	engine_close(e);
+	engine_clear(e);
 	lock = sysctl_lock();
 	if (lock < 0)
 		return lock;
-	rc = engine_find(e);
+	rc = engine_find_or_undo(e);
 	if (rc == -ENOENT && flags & ENGINE_LOAD) {
 		engine_close(e);
+		engine_clear(e);
 		rc = load(e);
 	}
 	if (rc) {
@@ -285,10 +343,13 @@ int engine_open(struct engine *e, unsigned int flags)
 		close(lock);
 		return rc;
 	}
-	if (flags & ENGINE_LOCK)
-		e->lock = lock;
-	else
+	e->lock = lock;
+	if (!(flags & ENGINE_SOCKET))
+		engine_sweep(e);
+	if (!(flags & ENGINE_LOCK)) {
 		close(lock);
+		e->lock = -1;
+	}
 	return 0;
 }
 
@@ -306,14 +367,20 @@ int engine_unload(void)
 	e.lock = rc;
 	rc = engine_find(&e);
 	if (rc == -ENOENT) {
-		/* but an interface may have brought a program along from another namespace */
+		/* an interface may still have brought a program from another namespace */
 		engine_detach(&e);
 		goto out;
 	}
-	if (rc && rc != -EPROTO)
+	if (rc && rc != -EPROTO && rc != -EINPROGRESS)
 		goto out;
+	if (rc != -EINPROGRESS && e.map[ENGINE_IDENTITY] >= 0) {
+		rc = engine_unfinish(&e);
+		if (rc) {
+			engine_fail_errno(rc, "the engine's identity");
+			goto out;
+		}
+	}
 	rc = engine_detach(&e);
-	sysctl_restore(e.identity.sysctl_was);
 out:
 	engine_close(&e);
 	return rc;

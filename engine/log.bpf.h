@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The log of rules that have one: the newest entries, for whoever asks. */
+/* The log of rules with `log`: a ring of the newest entries for user space. */
 #ifndef DIVERT_ENGINE_LOG_BPF_H
 #define DIVERT_ENGINE_LOG_BPF_H
 
-#include "look.bpf.h"
+#include "slow_match.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -19,7 +19,7 @@ struct {
 	__type(value, struct divert_log_head);
 } log_head SEC(".maps");
 
-/* Packets of each rule that were logged, by its counter. */
+/* How many packets of each rule were logged, by the rule's counter. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, DIVERT_RULES_MAX);
@@ -49,10 +49,10 @@ static __always_inline void log_fill(struct __sk_buff *skb, const struct divert_
 	skb_dev_name(skb, e->name);
 }
 
-/* Not static: see struct desk. */
+/* Not static: see struct packet_context. */
 __noinline int log_packet(struct __sk_buff *skb, const struct divert_insn *in)
 {
-	const struct desk *d = desk();
+	const struct packet_context *d = context();
 	struct divert_log_entry *e;
 	struct divert_log_head *head;
 	__u64 *logged, count, serial;
@@ -67,7 +67,7 @@ __noinline int log_packet(struct __sk_buff *skb, const struct divert_insn *in)
 		return 0;
 	count = __sync_fetch_and_add(logged, 1) + 1;
 	if (in->action.log_max && count > in->action.log_max)
-		return 0; /* another processor was faster */
+		return 0; /* another CPU was faster */
 	serial = __sync_fetch_and_add(&head->serial, 1) + 1;
 	at = serial % DIVERT_LOG_ROOM;
 	e = bpf_map_lookup_elem(&log_entries, &at);

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The maps of the kernel half. Their names are those of enum engine_map. */
+/* The maps of the kernel half, named as in enum engine_map. */
 #ifndef DIVERT_ENGINE_MAPS_BPF_H
 #define DIVERT_ENGINE_MAPS_BPF_H
 
+#include "counters.bpf.h"
 #include "layout.h"
-#include "trains.bpf.h"
 
-/* The secrets, chosen when the engine is loaded; constants to the programs. */
-const volatile __u32 back_mark = 0;	/* SO_MARK of frames on their way back */
+/* A secret, chosen when the engine is loaded and constant for the programs. */
 const volatile __u32 entry_key[2] = {}; /* in the cb[] of a packet between lo and its hook */
 
-/* Of bpf_fib_lookup(), as far as the kernel knows them. */
+/* Flags for bpf_fib_lookup() that this kernel knows. */
 const volatile __u32 fib_flags = 0;
-#define FIB_MARK 32u /* 6.10; the mark stands where smac does */
+#define FIB_MARK 32u /* since 6.10; the mark shares its place with smac */
 
 /*
- * Of a program of the chain (engine/chain.h), which an interface takes with it into another namespace: the cookie of
- * the namespace that the engine is of. Classic filters stay behind: 0.
+ * The cookie of the engine's network namespace, for programs of the chain (engine/chain.h): they
+ * move with their interface to another namespace. 0 for classic filters, which stay behind.
  */
 const volatile __u64 chain_net = 0;
 
@@ -26,15 +25,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct divert_identity);
 } identity SEC(".maps");
-
-/* ifindex -> enum divert_iface_flags; only for user space. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32);
-	__type(value, __u32);
-} ifaces SEC(".maps");
 
 struct divert_pages {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -58,7 +48,7 @@ struct {
 	__type(value, struct divert_rule_counter);
 } rule_counters SEC(".maps");
 
-/* For user space, which takes it off what it reads of rule_counters. */
+/* User space subtracts these from what it reads in rule_counters. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, DIVERT_RULES_MAX);
@@ -86,7 +76,7 @@ struct {
 	__array(values, struct divert_ring);
 } sockets SEC(".maps");
 
-/* slot -> what its socket has set */
+/* slot -> settings of its socket */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, DIVERT_SOCKETS_MAX);
@@ -94,7 +84,27 @@ struct {
 	__type(value, struct divert_socket);
 } socket_conf SEC(".maps");
 
-/* Of a packet socket on the way back: why its last frame was refused, an errno. */
+/*
+ * Marks the packet sockets for reinjection. A socket becomes one only through a process that may
+ * open this map, which takes privilege. The mark is stored with the socket itself, so it can be
+ * neither guessed nor forged; the process that uses the socket cannot reach it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct divert_sender);
+} senders SEC(".maps");
+
+/* Per such socket: the header that it sent ahead of a long packet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct divert_ahead);
+} ahead SEC(".maps");
+
+/* Per such socket: why its last frame was refused, an errno. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -18,7 +18,7 @@ static __always_inline int match_prefix(const __u64 *wide, const struct divert_i
 	return !hi && !(lo >> ((128 - bits) & 63));
 }
 
-/* 1: go on at yes, 0: at no. */
+/* 1: continue at `yes`, 0: at `no`. */
 static __always_inline int match_insn(const struct divert_insn *in, const struct divert_packet *p)
 {
 	__u32 v = p->field[in->field & (DIVERT_F_ROOM - 1)];

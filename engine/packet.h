@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reading a packet's headers: the one place where lengths, header lengths,
- * fragments and extension headers are checked. Both halves compile it; the
- * includer says how bytes are had:
+ * Reads a packet's headers. This is the only place that checks lengths, header lengths, fragments
+ * and extension headers. Both halves compile it; the including file defines the access to bytes:
  *
  *	int packet_load(void *from, __u32 offset, void *to, __u32 len)
  *
- * 0, or not 0 where the packet has no such bytes. Offsets are from the IP header.
+ * It returns 0, or another value if the packet has no such bytes. Offsets are from the IP header.
  */
 #ifndef DIVERT_ENGINE_PACKET_H
 #define DIVERT_ENGINE_PACKET_H
 
 #include "layout.h"
 
-/* The headers that would do this have inline assembly, which is nothing for a BPF program. */
+/* The system headers for this contain inline assembly, which a BPF program cannot use. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define packet_u16(be) __builtin_bswap16(be)
 #define packet_u32(be) __builtin_bswap32(be)
@@ -22,22 +21,25 @@
 #define packet_u32(be) ((__u32)(be))
 #endif
 
-/* The same, of what is read of nearly every packet: the kernel half has a quicker way, which is longer. */
+/*
+ * Loads the headers that nearly every packet is read for. The kernel half has a faster way, which
+ * takes more code.
+ */
 #ifndef packet_load_head
 #define packet_load_head packet_load
 #endif
 
 /*
- * Is it a large packet of TCP, yet to be cut into segments? If its header has no length, Linux takes
- * the buffer's. The user half is not shown others without a length.
+ * Is it a GSO packet of TCP? If its IP header has no length, Linux uses the buffer's. The user half
+ * gets no other packets without a length.
  */
 #ifndef packet_is_large
 #define packet_is_large(from) 1
 #endif
 
 /*
- * Follow the extension headers to their end, packet_step() by packet_step(). The kernel half has a
- * loop that the verifier walks once.
+ * Follow the extension headers to their end, by packet_step(). The kernel half replaces this by a
+ * loop that the verifier checks once.
  */
 #ifndef packet_follow
 #define packet_follow(from, p, s)                                                                  \
@@ -61,24 +63,24 @@ enum {
 	PROTO_UDPLITE = 136,
 };
 
-#define PACKET_SHORT 1 /* packet_read() */
+#define PACKET_SHORT 1 /* see packet_read() */
 
-/* What rules look at. */
+/* Fields that rules test. */
 struct divert_packet {
 	__u32 field[DIVERT_F_ROOM];
 	__u64 wide[DIVERT_W_ROOM][2];
 };
 
-/* What else its headers tell. */
+/* Other facts from the headers. */
 struct packet_shape {
-	__u32 len;     /* of the whole packet, by its header */
-	__u32 payload; /* offset of what follows the IP headers */
+	__u32 len;     /* length of the whole packet, from its header */
+	__u32 payload; /* offset of the payload behind the IP headers */
 	__u8 tos;      /* or traffic class */
-	__u8 fragment; /* is one, also the first */
-	__u32 id;      /* of a fragment, as it is in the header */
+	__u8 fragment; /* it is a fragment, the first one included */
+	__u32 id;      /* of a fragment, as in the header */
 };
 
-/* An IPv4 header without options, an IPv6 header, by their bytes: no alignment is assumed. */
+/* An IPv4 header without options and an IPv6 header, as bytes: they need no alignment. */
 struct packet_ip4 {
 	__u8 version_ihl, tos;
 	__be16 len, id, frag;
@@ -99,7 +101,7 @@ static __always_inline __u64 packet_wide(__be32 hi, __be32 lo)
 	return (__u64)packet_u32(hi) << 32 | packet_u32(lo);
 }
 
-/* A header that every packet of the protocol begins with; 0: nothing is asked of it. FreeBSD's ipfw wants as much. */
+/* The least header length of the protocol; 0: not checked. As FreeBSD's ipfw. */
 static __always_inline __u32 packet_transport_len(__u32 proto)
 {
 	switch (proto) {
@@ -110,7 +112,7 @@ static __always_inline __u32 packet_transport_len(__u32 proto)
 	case PROTO_ICMP6:
 		return 8;
 	case PROTO_SCTP:
-	case PROTO_DCCP: /* which FreeBSD's does not know */
+	case PROTO_DCCP: /* not checked by FreeBSD */
 		return 12;
 	case PROTO_ICMP:
 		return 4;
@@ -119,8 +121,8 @@ static __always_inline __u32 packet_transport_len(__u32 proto)
 }
 
 /*
- * The protocol's own fields. A packet that is too short for the header is refused: what is behind
- * its len bytes is padding, or comes in a later fragment, where rules do not look (RFC 1858).
+ * Read the transport protocol's own fields. A packet too short for the header is refused. The bytes
+ * behind its len are padding, or come in a later fragment, where rules do not look (RFC 1858).
  */
 static __always_inline int packet_transport(void *from, __u8 proto, __u32 at, __u32 len,
 					    struct divert_packet *p)
@@ -180,11 +182,14 @@ static __always_inline int packet_read4(void *from, __u32 avail, struct divert_p
 	if (!(frag & 0x1fff))
 		return packet_transport(from, ip.proto, ihl, len, p);
 	p->field[DIVERT_F_FLAGS] |= DIVERT_IS_FRAG;
-	/* the second half of TCP's header, over that of the first fragment (RFC 3128) */
+	/*
+	 * the second half of the TCP header, which could overwrite that of the first fragment (RFC
+	 * 3128)
+	 */
 	return ip.proto == PROTO_TCP && (frag & 0x1fff) == 1 ? PACKET_SHORT : 0;
 }
 
-/* Linux's list. Another number is a protocol to it, and nothing behind it a header. */
+/* Linux's list of extension headers. It takes any other number for a transport protocol. */
 static __always_inline int packet_is_ext(__u32 next)
 {
 	switch (next) {
@@ -216,15 +221,16 @@ static __always_inline __u32 packet_ext(__u8 header, __u8 routing)
 }
 
 /*
- * One extension header: the protocol and the payload's offset move on behind it. 1: it is none, or it is
- * not there. How far the walk has come is in p and s, not on the stack: the verifier would try every value of it.
+ * Step over one extension header: update the protocol and the payload offset. 1: it is no extension
+ * header, or it is incomplete. The position is kept in p and s, not on the stack, because the
+ * verifier would try every value of it.
  */
 static __always_inline int packet_step(void *from, struct divert_packet *p, struct packet_shape *s)
 {
 	__u32 next = p->field[DIVERT_F_PROTO], at = s->payload;
 	__u8 ext[8];
 
-	/* what follows a later fragment's header is the middle of something */
+	/* the header of a later fragment is followed by data from the middle of the packet */
 	if (!packet_is_ext(next) || p->field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG)
 		return 1;
 	if (at + sizeof(ext) > s->len || packet_load(from, at, ext, sizeof(ext)))
@@ -254,7 +260,10 @@ static __always_inline int packet_read6(void *from, __u32 avail, struct divert_p
 	if (packet_load_head(from, 0, &ip, sizeof(ip)))
 		return -1;
 	len = packet_u16(ip.len) + sizeof(ip);
-	/* with options Linux leaves the length to one of them, and to the buffer if there is none such */
+	/*
+	 * with hop-by-hop options, Linux takes the length from the jumbo option, or from the buffer
+	 * if there is none
+	 */
 	if (!ip.len && (ip.next == PROTO_HOPOPTS || packet_is_large(from)))
 		len = avail;
 	if (packet_u32(ip.version_class_flow) >> 28 != 6 || len > avail)
@@ -279,14 +288,14 @@ static __always_inline int packet_read6(void *from, __u32 avail, struct divert_p
 	if (p->field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG)
 		return 0;
 	if (packet_is_ext(p->field[DIVERT_F_PROTO]))
-		return PACKET_SHORT; /* half a header */
+		return PACKET_SHORT; /* the packet ends within the header */
 	return packet_transport(from, p->field[DIVERT_F_PROTO], s->payload, len, p);
 }
 
 /*
- * Fill in p and s from a packet of at most avail bytes. The caller has set
- * flags, mark and names. -1: not an IP packet that any stack would accept. PACKET_SHORT: it
- * is one, and may travel, but ends within the headers that rules look at.
+ * Fill in p and s from a packet of at most avail bytes. The caller has set flags, mark and names.
+ * -1: no IP stack would accept it. PACKET_SHORT: a valid IP packet that may be forwarded, but it
+ * ends within the headers that rules test.
  */
 static __always_inline int packet_read(void *from, int version, __u32 avail,
 				       struct divert_packet *p, struct packet_shape *s)

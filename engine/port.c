@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The table of ports: an entry, and counters, for each that a rule or a socket names. */
+/* The table of ports: an entry and counters for each port that a rule or a socket names. */
 #include "port.h"
 
 #include <errno.h>
@@ -37,12 +37,32 @@ int port_put(struct engine *e, uint32_t key, const struct divert_port *port)
 	return engine_fail_errno(-errno, "port %u", key & 0xffff);
 }
 
-/* ---- a new entry ---- */
+int engine_port_leave(struct engine *e, uint32_t key, uint32_t slot)
+{
+	const struct divert_socket none = {};
+	struct divert_port port;
+	int i, rc = port_get(e, key, &port);
+
+	if (rc)
+		return rc;
+	for (i = 0; i < DIVERT_GROUP_MAX; i++)
+		if (port.members & 1u << i && port.slot[i] == slot)
+			break;
+	if (i == DIVERT_GROUP_MAX)
+		return 0; /* it belongs to another socket by now */
+	port.members &= ~(1u << i);
+	rc = port_put(e, key, &port);
+	bpf_map_delete_elem(e->map[ENGINE_SOCKETS], &slot);
+	bpf_map_update_elem(e->map[ENGINE_SOCKET_CONF], &slot, &none, BPF_ANY);
+	return rc;
+}
+
+/* ---- adding an entry ---- */
 
 enum { WANTED = 1, THERE };
 
 struct table {
-	uint8_t key[KEYS]; /* of those that are to be in it: are they? */
+	uint8_t key[KEYS]; /* by key: WANTED, THERE, or 0 */
 	uint32_t missing;
 	bool taken[DIVERT_PORTS_MAX]; /* by index of counters */
 	uint32_t entries;
@@ -68,8 +88,8 @@ static void survey(struct engine *e, struct table *t)
 }
 
 /*
- * All counters at this index are 0. next: from now on they are another port's, and what still counts for the one
- * before, which minds whose they are, does not count here.
+ * Clear all counters at this index. next: bump the generation in *stats, so that late updates for
+ * the previous port are ignored.
  */
 static int clear_stats(struct engine *e, uint32_t index, bool next, uint32_t *stats)
 {
@@ -113,12 +133,12 @@ static int add(struct engine *e, struct table *t, uint32_t key)
 	return 0;
 }
 
-/* ---- room for it ---- */
+/* ---- making room ---- */
 
 /*
- * 1: no rule leads here and no socket is bound. What table entries lead to is not known; a packet of that port is
- * dropped without an entry as with it, unless the port's sockets have said that it passes. To the entry for IPv6
- * a packet comes only where a socket is bound.
+ * 1: no rule names the port, and no socket is bound. Ports in table entries are not known. Their
+ * packets are dropped with or without a port entry, unless a socket has set the bypass flag. The
+ * IPv6 entry is only used while a socket is bound to it.
  */
 static int is_idle(struct engine *e, const struct table *t, uint32_t key, const struct named *named)
 {
@@ -145,7 +165,10 @@ static int by_stats(const void *a, const void *b)
 	return (x->stats > y->stats) - (x->stats < y->stats);
 }
 
-/* All entries, with those first whose counters have had the fewest ports: mostly the oldest. How many. */
+/*
+ * List all entries, those first whose counters were reused least: mostly the oldest. Returns how
+ * many.
+ */
 static uint32_t list_oldest(struct engine *e, struct candidate *c)
 {
 	uint32_t key, *from = NULL, n = 0;
@@ -160,7 +183,7 @@ static uint32_t list_oldest(struct engine *e, struct candidate *c)
 	return n;
 }
 
-/* Entries that are idle, n at most; how many there are. */
+/* Find up to n idle entries; returns how many. */
 static int find_idle(struct engine *e, const struct table *t, uint32_t *idle, uint32_t n)
 {
 	struct candidate *c = calloc(DIVERT_PORTS_MAX, sizeof(*c));
@@ -185,7 +208,10 @@ out:
 	return rc < 0 ? rc : (int)found;
 }
 
-/* Its counters are told to be another's first, and are 0 for sure when that one begins: see settle(). */
+/*
+ * Bump the counters' generation first; they are certain to be 0 when the next port uses them, see
+ * port_settle().
+ */
 static int forget(struct engine *e, struct table *t, uint32_t key)
 {
 	struct divert_port port;
@@ -194,7 +220,7 @@ static int forget(struct engine *e, struct table *t, uint32_t key)
 
 	for (i = 0; !rc && i < DIVERT_GROUP_MAX; i++)
 		if (port.members & 1u << i)
-			rc = engine_port_release(e, key, port.slot[i]);
+			rc = engine_port_leave(e, key, port.slot[i]);
 	if (!rc)
 		rc = clear_stats(e, port.stats % DIVERT_PORTS_MAX, true, &stats);
 	if (!rc && bpf_map_delete_elem(e->map[ENGINE_PORTS], &key))
@@ -207,36 +233,43 @@ static int forget(struct engine *e, struct table *t, uint32_t key)
 }
 
 /*
- * An entry's memory is at once another's, and a counter that is being added to overwrites a 0. So nothing is put
- * there before no packet can be with what was: the kernel waits for that when a map of maps changes, whichever it is.
+ * Wait until no packet uses the old map contents. A deleted entry's memory may be reused at once,
+ * and a counter that is being incremented overwrites a 0, so nothing new may be stored before. The
+ * kernel waits for that when any map of maps is updated.
  */
-static int settle(struct engine *e, int map)
+int port_settle(struct engine *e, int map)
 {
 	const uint32_t zero = 0;
 
-	return bpf_map_update_elem(map, &zero, &e->map[ENGINE_SETTINGS], BPF_ANY) ? -errno : 0;
+	if (bpf_map_update_elem(map, &zero, &e->map[ENGINE_SETTINGS], BPF_ANY))
+		return engine_fail_errno(-errno, "waiting for packets");
+	return 0;
+}
+
+int port_settle_begin(struct engine *e)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .inner_map_fd = e->map[ENGINE_SETTINGS]);
+	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "settle", sizeof(uint32_t),
+				 sizeof(uint32_t), 1, &opts);
+
+	return map < 0 ? engine_fail_errno(-errno, "a map") : map;
 }
 
 static int forget_all(struct engine *e, struct table *t, const uint32_t *idle, uint32_t n)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .inner_map_fd = e->map[ENGINE_SETTINGS]);
-	int rc = 0, settled, map;
+	int rc = 0, settled, map = port_settle_begin(e);
 	uint32_t i;
 
-	map = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "settle", sizeof(uint32_t),
-			     sizeof(uint32_t), 1, &opts);
 	if (map < 0)
-		return engine_fail_errno(-errno, "a map");
+		return map;
 	for (i = 0; i < n && !rc; i++)
 		rc = forget(e, t, idle[i]);
-	settled = settle(e, map);
+	settled = port_settle(e, map);
 	close(map);
-	if (settled && !rc)
-		rc = engine_fail_errno(settled, "waiting for packets");
-	return rc;
+	return rc ? rc : settled;
 }
 
-/* Ports that nothing leads to go, with their counters, if there is room for the missing ones then. */
+/* Remove idle ports, with their counters, if that makes room for all missing ones. */
 static int make_room(struct engine *e, struct table *t)
 {
 	uint32_t *idle, n;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Ordinary raw sockets with the protocol of divert sockets: their program was not started by divert-run. */
+/*
+ * Finds ordinary raw sockets with a divert protocol number: their programs were not started by
+ * divert-run.
+ */
 #include <ctype.h>
 #include <dirent.h>
 #include <stdio.h>
@@ -12,11 +15,14 @@
 
 struct raws {
 	unsigned long inode[INODES];
-	bool found[INODES]; /* a process has it */
-	int n, left;	    /* not found yet */
+	bool found[INODES]; /* a process holds it */
+	int n, left;	    /* left: not found yet */
 };
 
-/* The kernel takes protocol 258 for any other, and shows it where TCP has its port: "00000000:0102". */
+/*
+ * To the kernel 258 is a protocol like any other. /proc shows it where TCP has its port:
+ * "00000000:0102".
+ */
 static void list(const char *path, struct raws *raws)
 {
 	FILE *f = fopen(path, "re");
@@ -46,7 +52,7 @@ static bool is_one(struct raws *raws, unsigned long inode)
 	return true;
 }
 
-/* All of its descriptors: it may have several of the sockets. */
+/* Check all descriptors of the process: it may hold several of the sockets. */
 static bool has(const char *pid, struct raws *raws)
 {
 	const struct dirent *entry;

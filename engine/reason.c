@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Why a system call failed: errno in words, the limit's value, and the way out. */
+/* Explains a failed system call: errno in words, the limit's value, and how to fix it. */
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 /* ---- privilege ---- */
 
-/* Capabilities that NEEDS can name. */
+/* Capabilities that NEEDS may contain. */
 static const struct {
 	const char *name;
 	unsigned int bit;
@@ -37,7 +37,7 @@ static uint64_t effective(void)
 	if (syscall(SYS_capget, &head, data))
 		return 0;
 	caps = data[0].effective | (uint64_t)data[1].effective << 32;
-	/* it stands for these two, which were once part of it */
+	/* it includes these two, which were split off from it */
 	if (caps >> CAP_SYS_ADMIN & 1)
 		caps |= 1ull << CAP_BPF | 1ull << CAP_PERFMON;
 	return caps;
@@ -52,12 +52,12 @@ static int in_user_namespace(void)
 	if (!f)
 		return 0;
 	if (fscanf(f, "%lu %lu %lu", &first, &to, &n) != 3)
-		n = 0; /* none is mapped yet */
+		n = 0; /* no user is mapped yet */
 	fclose(f);
 	return first || to || n != 4294967295;
 }
 
-/* "CAP_BPF, CAP_PERFMON"; how many. */
+/* List the missing ones: "CAP_BPF, CAP_PERFMON". Returns how many. */
 static unsigned int missing(char *text, size_t size, unsigned int *asked)
 {
 	const uint64_t caps = effective();
@@ -100,15 +100,7 @@ static void privilege(char *text, size_t size)
 		snprintf(text, size, NEEDS);
 }
 
-int engine_fail_privilege(void)
-{
-	char text[ENGINE_ERROR_MAX];
-
-	engine_reason(EPERM, text, sizeof(text));
-	return engine_fail(-EPERM, "%s", text);
-}
-
-/* ---- anything ---- */
+/* ---- other errors ---- */
 
 static void files_of_process(char *text, size_t size)
 {
@@ -123,7 +115,7 @@ static void files_of_process(char *text, size_t size)
 
 static void files_of_host(char *text, size_t size)
 {
-	FILE *f = fopen("/proc/sys/fs/file-max", "re"); /* root has some in reserve */
+	FILE *f = fopen("/proc/sys/fs/file-max", "re"); /* root has a reserve */
 	unsigned long long most = 0;
 
 	if (f && fscanf(f, "%llu", &most) != 1)

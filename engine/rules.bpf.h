@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Running a packet through the rule set. */
+/* Runs a packet through the rule set. */
 #ifndef DIVERT_ENGINE_RULES_BPF_H
 #define DIVERT_ENGINE_RULES_BPF_H
 
-#include "answer.bpf.h"
 #include "fragment.bpf.h"
 #include "log.bpf.h"
+#include "reject.bpf.h"
+#include "state.bpf.h"
 
 static __always_inline union divert_page *page_of(void *pages, __u32 number)
 {
@@ -24,59 +25,67 @@ static __always_inline const struct divert_rules_head *rules_head(void **pages)
 	return page ? &page->head : NULL;
 }
 
-/* Every action begins with it. */
-static __always_inline void count_rule(struct pass *p, const struct divert_insn *in)
+static __always_inline void count_at(struct traversal *p, __u32 index)
 {
-	__u32 index = in->action.counter;
 	struct divert_rule_counter *c = bpf_map_lookup_elem(&rule_counters, &index);
 
 	if (c)
-		count_packet(c, p->desk->shape.len);
+		count_packet(c, p->context->shape.len);
+}
+
+/* Count the rule; every action starts with this. */
+static __always_inline void count_rule(struct traversal *p, const struct divert_insn *in)
+{
+	count_at(p, in->action.counter);
 	if (in->action.flags & DIVERT_ACT_LOG)
 		log_packet(p->skb, in);
 }
 
-/* Names are read when a rule first asks for one: most rule sets never do. */
-static __always_inline void know_name(struct pass *p, __u32 which)
+/* Get an interface's name when a rule first tests it; most rule sets never do. */
+static __always_inline void know_name(struct traversal *p, __u32 which)
 {
 	char name[DIVERT_NAME_LEN] = {};
 	__be32 *word = (__be32 *)name;
 
-	if (p->desk->wide_known & 1u << which)
+	if (p->context->wide_known & 1u << which)
 		return;
-	p->desk->wide_known |= 1u << which;
-	if (which == DIVERT_W_RECV && p->desk->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT) {
-		if (p->desk->recv_ifindex)
-			skb_name_of(p->skb, p->desk->recv_ifindex, name);
+	p->context->wide_known |= 1u << which;
+	if (which == DIVERT_W_RECV && p->context->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT) {
+		if (p->context->recv_ifindex)
+			skb_name_of(p->skb, p->context->recv_ifindex, name);
 	} else {
 		skb_dev_name(p->skb, name);
 	}
 	if (which == DIVERT_W_RECV) {
-		p->desk->packet.wide[DIVERT_W_RECV][0] = packet_wide(word[0], word[1]);
-		p->desk->packet.wide[DIVERT_W_RECV][1] = packet_wide(word[2], word[3]);
+		p->context->packet.wide[DIVERT_W_RECV][0] = packet_wide(word[0], word[1]);
+		p->context->packet.wide[DIVERT_W_RECV][1] = packet_wide(word[2], word[3]);
 	} else {
-		p->desk->packet.wide[DIVERT_W_XMIT][0] = packet_wide(word[0], word[1]);
-		p->desk->packet.wide[DIVERT_W_XMIT][1] = packet_wide(word[2], word[3]);
+		p->context->packet.wide[DIVERT_W_XMIT][0] = packet_wide(word[0], word[1]);
+		p->context->packet.wide[DIVERT_W_XMIT][1] = packet_wide(word[2], word[3]);
 	}
 }
 
 /*
- * Dropped. On the way out the sender is told nothing, as by a cable: the error that it
- * would get, ENOBUFS, means something else to it.
+ * Drop. An outbound packet's sender is not told, as if the cable had lost it: the error it would
+ * get, ENOBUFS, means something else.
  */
-static __always_inline int drop(const struct pass *p)
+static __always_inline int drop(const struct traversal *p)
 {
-	return p->desk->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT ? TC_ACT_STOLEN : TC_ACT_SHOT;
+	return p->context->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT ? TC_ACT_STOLEN
+									: TC_ACT_SHOT;
 }
 
 #define DEFAULT_RULE 65535
 
-/* Binary search for the first rule above the tag. */
+/*
+ * Binary search for the first entry of a higher rule (or value), or of this one with an instruction
+ * not before insn.
+ */
 struct search {
 	void *pages;
-	__u32 first_page, tag;
-	__u32 low, high; /* the answer lies in low..high */
-	__u32 insn;	 /* at the last entry above the tag that was seen */
+	__u32 first_page, rule, insn;
+	__u32 low, high;	      /* the result lies in low..high */
+	__u32 found_rule, found_insn; /* the last entry seen that was not too low */
 };
 
 static long search_step(__u32 i, struct search *s)
@@ -92,37 +101,42 @@ static long search_step(__u32 i, struct search *s)
 	if (!page)
 		return 1;
 	e = &page->entry[mid % DIVERT_PAGE_ENTRIES];
-	if (e->rule > s->tag) {
+	if (e->rule > s->rule || (e->rule == s->rule && e->insn >= s->insn)) {
 		s->high = mid;
-		s->insn = e->insn;
+		s->found_rule = e->rule;
+		s->found_insn = e->insn;
 	} else {
 		s->low = mid + 1;
 	}
 	return 0;
 }
 
-/* ~0: no rule is above the tag. noinline: its stack is not needed any more when the rules run. */
+/*
+ * The first instruction above the tag; ~0: none. noinline: its stack is free again when the rules
+ * run.
+ */
 static __noinline __u32 search_entry(void *pages, const struct divert_rules_head *head, __u32 tag)
 {
 	struct search s = {
 		.pages = pages,
 		.first_page = head->entries_page,
-		.tag = tag,
+		.rule = tag + 1,
 		.high = head->entries,
-		.insn = ~0u,
+		.found_insn = ~0u,
 	};
 
 	bpf_loop(20, search_step, &s, 0);
-	return s.insn;
+	return s.found_insn;
 }
 
 /*
- * Where skipto and call with tablearg lead: as they do with the number, and skipto never
- * backwards, but to the next number. noinline: its stack is not needed by the other instructions.
+ * The target of skipto and call with tablearg: the rule with that number or the next higher one.
+ * skipto never jumps backwards, but to the next number. noinline: other instructions do not need
+ * its stack.
  */
-static __noinline __u32 aim(struct pass *p, const struct divert_insn *in)
+static __noinline __u32 aim(struct traversal *p, const struct divert_insn *in)
 {
-	__u32 to = p->desk->packet.field[DIVERT_F_TABLEARG], next = p->pc + 1;
+	__u32 to = p->context->packet.field[DIVERT_F_TABLEARG], next = p->pc + 1;
 	union divert_page *page = page_of(p->pages, 0);
 
 	if (!page)
@@ -135,13 +149,13 @@ static __noinline __u32 aim(struct pass *p, const struct divert_insn *in)
 }
 
 /*
- * The calls that the packet is in: of the processor, as a program on a hook is not
- * interrupted by another, and the stack has no room for them. The depth is here too:
- * of a number on the stack the verifier would try every value.
+ * The packet's call stack. Per CPU: hooks do not interrupt each other, and the BPF stack has no
+ * room for it. The depth is here, too, because the verifier would try every value of a number on
+ * the stack.
  */
 struct calls {
 	__u32 depth;
-	__u32 back[DIVERT_CALLS_MAX]; /* indexes of instructions */
+	__u32 return_to[DIVERT_CALLS_MAX]; /* instruction indexes */
 };
 
 struct {
@@ -151,8 +165,11 @@ struct {
 	__type(value, struct calls);
 } calls SEC(".maps");
 
-/* CALL and RETURN: where to go on. noinline: its stack is not needed by the other instructions. */
-static __noinline __u32 call(struct pass *p, const struct divert_insn *in)
+/*
+ * CALL and RETURN: returns the next instruction. noinline: other instructions do not need its
+ * stack.
+ */
+static __noinline __u32 call(struct traversal *p, const struct divert_insn *in)
 {
 	__u32 zero = 0, depth, next = in->yes;
 	struct calls *c = bpf_map_lookup_elem(&calls, &zero);
@@ -163,18 +180,18 @@ static __noinline __u32 call(struct pass *p, const struct divert_insn *in)
 	if (in->op == DIVERT_OP_CALL) {
 		if (depth >= DIVERT_CALLS_MAX)
 			return p->pc + 1;
-		c->back[depth] = in->no;
+		c->return_to[depth] = in->no;
 		c->depth = depth + 1;
 		if (in->action.flags & DIVERT_ACT_TABLEARG)
 			next = aim(p, in);
 	} else if (--depth < DIVERT_CALLS_MAX) {
-		next = c->back[depth];
+		next = c->return_to[depth];
 		c->depth = depth;
 	}
 	return next;
 }
 
-/* A number with one bit, multiplied by this, begins with six bits that are the bit's own. */
+/* De Bruijn multiplication: a single bit times this has six leading bits that identify it. */
 #define ONE_BIT 0x03f79d71b4cb0a89ull
 
 static const __u8 bit_of[64] = {
@@ -183,71 +200,46 @@ static const __u8 bit_of[64] = {
 	44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,	13, 8,	7,  6,
 };
 
-/* The number of the lowest bit; bits is not 0. Without branches, which the verifier would walk. */
+/*
+ * The number of the lowest set bit; bits is not 0. Branch-free, because the verifier would walk
+ * each branch.
+ */
 static __always_inline __u32 lowest(__u64 bits)
 {
 	return bit_of[((bits & -bits) * ONE_BIT) >> 58];
 }
 
-/* Binary search for a value in a run, of a rule that is not before this one. */
-struct value_search {
-	void *pages;
-	__u32 first_page, value, from;
-	__u32 low, high;  /* the answer lies in low..high */
-	__u32 seen, insn; /* the last one that was not too low */
-};
-
-static long value_step(__u32 i, struct value_search *s)
-{
-	__u32 mid;
-	union divert_page *page;
-	struct divert_entry *e;
-
-	if (s->low >= s->high)
-		return 1;
-	mid = (s->low + s->high) / 2;
-	page = page_of(s->pages, s->first_page + mid / DIVERT_PAGE_ENTRIES);
-	if (!page)
-		return 1;
-	e = &page->entry[mid % DIVERT_PAGE_ENTRIES];
-	if (e->rule > s->value || (e->rule == s->value && e->insn >= s->from)) {
-		s->high = mid;
-		s->seen = e->rule;
-		s->insn = e->insn;
-	} else {
-		s->low = mid + 1;
-	}
-	return 0;
-}
-
-/* In a run: where to go on. noinline: its stack is not needed by the other instructions. */
-static __noinline __u32 skip_to_value(struct pass *p, const struct divert_insn *in,
+/*
+ * In a run of similar rules: the next instruction. noinline: other instructions do not need its
+ * stack.
+ */
+static __noinline __u32 skip_to_value(struct traversal *p, const struct divert_insn *in,
 				      __u32 values_page)
 {
-	__u32 value = p->desk->packet.field[in->field & (DIVERT_F_ROOM - 1)];
-	struct value_search s = {
+	__u32 value = p->context->packet.field[in->field & (DIVERT_F_ROOM - 1)];
+	struct search s = {
 		.pages = p->pages,
 		.first_page = values_page,
-		.value = value,
-		.from = p->pc,
+		.rule = value,
+		.insn = p->pc,
 		.low = in->skip.first,
 		.high = in->skip.first + in->skip.n,
-		.seen = ~value,
+		.found_rule = ~value,
 	};
 
-	bpf_loop(20, value_step, &s, 0);
-	return s.seen == value ? s.insn + 1 : in->no;
+	bpf_loop(20, search_step, &s, 0);
+	return s.found_rule == value ? s.found_insn + 1 : in->no;
 }
 
-/* SKIP: where to go on. noinline: its stack is not needed by the other instructions. */
-static __noinline __u32 skip(struct pass *p, const struct divert_insn *in)
+/* SKIP: the next instruction. noinline: other instructions do not need its stack. */
+static __noinline __u32 skip(struct traversal *p, const struct divert_insn *in)
 {
 	__u32 section = in->skip.section % DIVERT_SECTIONS;
-	__u64 sections = p->desk->sections >> section;
+	__u64 sections = p->context->sections >> section;
 	union divert_page *page;
 
-	/* a fragment may belong to one that a rule has diverted, whatever it has itself */
-	if (sections & 1 && (!in->skip.n || p->desk->shape.fragment))
+	/* a fragment may belong to a packet that a rule diverted, whatever its own headers say */
+	if (sections & 1 && (!in->skip.n || p->context->shape.fragment))
 		return in->yes;
 	page = page_of(p->pages, 0);
 	if (!page)
@@ -259,7 +251,78 @@ static __noinline __u32 skip(struct pass *p, const struct divert_insn *in)
 	return page->head.section[(section + lowest(sections)) % DIVERT_SECTIONS];
 }
 
-/* noinline: its stack is not needed by the other instructions. */
+/*
+ * Where the rule with this id has its action; 0: the rule is not in this set. noinline: other
+ * instructions do not need its stack.
+ */
+static __noinline __u32 action_of(struct traversal *p, __u32 id)
+{
+	union divert_page *page = page_of(p->pages, 0);
+	struct search s = {.pages = p->pages, .rule = id};
+
+	if (!page)
+		return 0;
+	s.first_page = page->head.states_page;
+	s.high = page->head.states;
+	bpf_loop(20, search_step, &s, 0);
+	return s.found_rule == id ? s.found_insn : 0;
+}
+
+/*
+ * Masks an index, always to the same range: the verifier walks an instruction again whenever it
+ * knows more or less about p than the time before.
+ */
+#define PC_MASK (2 * DIVERT_INSNS_MAX - 1)
+
+/*
+ * Has the packet been at this action? One that was diverted and written back goes on behind its
+ * tag: its state must not lead it to the socket again.
+ */
+static __always_inline int is_done(const struct traversal *p, __u32 pc)
+{
+	const __u32 tag = p->context->tag;
+	const struct divert_insn *in;
+	union divert_page *page;
+
+	if (!tag)
+		return 0;
+	pc &= PC_MASK;
+	page = page_of(p->pages, 1 + pc / DIVERT_PAGE_INSNS);
+	if (!page)
+		return 1;
+	in = &page->insn[pc % DIVERT_PAGE_INSNS];
+	return in->rule <= tag && (in->op == DIVERT_OP_DIVERT || in->op == DIVERT_OP_TEE);
+}
+
+/* STATE: the action of the rule that made the packet's state; 0: there is none. */
+static __noinline __u32 state_action(struct traversal *p, const struct divert_insn *in)
+{
+	__u32 id;
+	const int later = p->context->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG;
+
+	if (later)
+		fragment_state(p);
+	id = state_find(p->skb, in);
+	if (p->context->shape.fragment && !later)
+		fragment_keep(p, id, in->state.name);
+	id = id ? action_of(p, id) : 0;
+	return id && !is_done(p, id) ? id : 0;
+}
+
+/* KEEP: 0; -1: drop the packet. A later fragment follows the first one. */
+static __noinline int state_make(struct traversal *p, const struct divert_insn *in)
+{
+	if (p->context->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG)
+		return 0;
+	if (state_keep(p->skb, in))
+		return -1;
+	if (p->context->shape.fragment &&
+	    in->yes == p->pc + 1) /* its action is for this packet, too */
+		fragment_keep(p, in->state.id, in->state.name);
+	return 0;
+}
+
+/* noinline: other instructions do not need its stack */
 static __noinline int owner_alive(const struct divert_insn *in)
 {
 	__u32 slot = in->mask.value;
@@ -268,14 +331,39 @@ static __noinline int owner_alive(const struct divert_insn *in)
 	return ring && ring_alive(ring);
 }
 
-/*
- * Any index, and what the verifier is always told of one: it walks through an instruction
- * again for each thing that it knows more, or less, of p than the time before.
- */
-#define PC_MASK (2 * DIVERT_INSNS_MAX - 1)
+enum {
+	AT_CHECKSUM = 10, /* in the IPv4 header */
+};
 
-/* A match that needs nothing to be looked up first. */
-static __always_inline int is_plain(const struct pass *p, const struct divert_insn *in)
+/*
+ * CHANGE. Of a large packet the header that its segments will have is changed. Without memory for a
+ * header of its own the packet keeps its TOS, as by nftables. noinline: other instructions do not
+ * need its stack.
+ */
+static __noinline void change(struct traversal *p, const struct divert_insn *in)
+{
+	const __u32 at = p->context->link_len;
+	__u32 *field = p->context->packet.field;
+	union {
+		__u8 byte[2]; /* version and header length, TOS */
+		__u16 word;
+	} was, is;
+
+	field[DIVERT_F_MARK] = (field[DIVERT_F_MARK] & in->change.mark_keep) + in->change.mark_add;
+	p->skb->mark = field[DIVERT_F_MARK];
+	if (!(field[DIVERT_F_FLAGS] & DIVERT_IS_V4) || bpf_skb_load_bytes(p->skb, at, &was, 2))
+		return;
+	is.word = was.word;
+	is.byte[1] = (was.byte[1] & in->change.tos_keep) ^ in->change.tos_flip;
+	if (is.word == was.word ||
+	    bpf_l3_csum_replace(p->skb, at + AT_CHECKSUM, was.word, is.word, 2))
+		return;
+	bpf_skb_store_bytes(p->skb, at, &is, 2, 0);
+	field[DIVERT_F_TOS] = p->context->shape.tos = is.byte[1];
+}
+
+/* A match that needs no lookup first. */
+static __always_inline int is_plain(const struct traversal *p, const struct divert_insn *in)
 {
 	switch (in->op) {
 	case DIVERT_OP_MASK:
@@ -284,26 +372,28 @@ static __always_inline int is_plain(const struct pass *p, const struct divert_in
 		return 1;
 	case DIVERT_OP_PREFIX:
 		return in->field < DIVERT_W_RECV ||
-		       p->desk->wide_known & 1u << (in->field & (DIVERT_W_ROOM - 1));
-	case DIVERT_OP_SKIP: /* that skips nothing */
-		return !in->skip.n && p->desk->sections >> in->skip.section % DIVERT_SECTIONS & 1;
+		       p->context->wide_known & 1u << (in->field & (DIVERT_W_ROOM - 1));
+	case DIVERT_OP_SKIP: /* one that skips nothing */
+		return !in->skip.n &&
+		       p->context->sections >> in->skip.section % DIVERT_SECTIONS & 1;
 	}
 	return 0;
 }
 
-/* Plain matches in one step, in one page: what a step costs beside is shared by them. */
-#define AT_ONCE 32
+/* Plain matches per step, within one page: they share the cost of a step. */
+#define AT_ONCE 16
 
 /*
- * Matches, and the instruction that ends them; 1 ends the run. A damaged program, or an endless one,
+ * Run matches, and the instruction that ends them; 1 ends the run. A damaged or endless program
  * ends in a drop.
  */
-static long step(__u32 i, struct pass *p)
+static long step(__u32 i, struct traversal *p)
 {
 	__u32 pc = p->pc, at = pc / DIVERT_PAGE_INSNS, next, how, port, k;
 	union divert_page *page = page_of(p->pages, 1 + at);
 	const struct divert_insn *in;
 	enum delivered delivered;
+	int yes;
 
 	p->verdict = TC_ACT_SHOT;
 	if (!page)
@@ -312,8 +402,8 @@ static long step(__u32 i, struct pass *p)
 		in = &page->insn[pc % DIVERT_PAGE_INSNS];
 		if (!is_plain(p, in))
 			break;
-		next = in->op == DIVERT_OP_SKIP || match_insn(in, &p->desk->packet) ? in->yes
-										    : in->no;
+		next = in->op == DIVERT_OP_SKIP || match_insn(in, &p->context->packet) ? in->yes
+										       : in->no;
 		if (next <= pc)
 			return 1;
 		pc = next & PC_MASK;
@@ -325,7 +415,7 @@ static long step(__u32 i, struct pass *p)
 	switch (in->op) {
 	case DIVERT_OP_PREFIX:
 		know_name(p, in->field);
-		return 0; /* again, and now it is plain */
+		return 0; /* repeat the instruction: it is plain now */
 	case DIVERT_OP_OWNED:
 		if (!owner_alive(in))
 			next = in->no;
@@ -335,10 +425,15 @@ static long step(__u32 i, struct pass *p)
 			know_name(p, in->field == DIVERT_W_XMIT ? DIVERT_W_XMIT : DIVERT_W_RECV);
 		/* fall through */
 	case DIVERT_OP_LOAD:
-	case DIVERT_OP_OWN:
+	case DIVERT_OP_LOCAL:
 	case DIVERT_OP_IFADDR:
-	case DIVERT_OP_PATH:
-		if (!look(p->skb, in))
+	case DIVERT_OP_RPF:
+		yes = slow_match(p->skb, in);
+		if (yes < 0) {
+			p->verdict = drop(p);
+			return 1;
+		}
+		if (!yes)
 			next = in->no;
 		break;
 	case DIVERT_OP_ALLOW:
@@ -349,10 +444,10 @@ static long step(__u32 i, struct pass *p)
 		count_rule(p, in);
 		p->verdict = drop(p);
 		return 1;
-	case DIVERT_OP_ANSWER:
+	case DIVERT_OP_REJECT:
 		count_rule(p, in);
-		p->desk->answer = in->action.port;
-		p->desk->mtu = in->action.mtu;
+		p->context->reject = in->action.port;
+		p->context->mtu = in->action.mtu;
 		p->verdict = drop(p);
 		return 1;
 	case DIVERT_OP_GO:
@@ -368,11 +463,11 @@ static long step(__u32 i, struct pass *p)
 			how |= DELIVER_BYPASS;
 		port = action_port(p, in);
 		delivered = deliver(p->skb, in->rule, port, how);
-		p->desk->undecided = 0;
-		if (delivered == DELIVER_NOBODY || how & DELIVER_TEE)
+		p->context->undecided = 0;
+		if (delivered == DELIVER_PASS || how & DELIVER_TEE)
 			break;
-		p->desk->rule = in->rule;
-		p->desk->port = port;
+		p->context->rule = in->rule;
+		p->context->port = port;
 		p->verdict = TC_ACT_STOLEN;
 		return 1;
 	case DIVERT_OP_CALL:
@@ -383,20 +478,42 @@ static long step(__u32 i, struct pass *p)
 	case DIVERT_OP_SKIP:
 		next = skip(p, in);
 		break;
+	case DIVERT_OP_STATE:
+		next = state_action(p, in);
+		if (next) { /* the rule may be one before this one */
+			p->pc = next & PC_MASK;
+			return 0;
+		}
+		next = in->no;
+		break;
+	case DIVERT_OP_FIRST:
+		if (!state_first(p->skb, in))
+			next = in->no;
+		break;
+	case DIVERT_OP_KEEP:
+		if (state_make(p, in)) {
+			count_at(p, in->state.counter);
+			p->verdict = drop(p);
+			return 1;
+		}
+		break;
+	case DIVERT_OP_CHANGE:
+		change(p, in);
+		break;
 	case DIVERT_OP_FRAGMENT:
-		if (p->desk->shape.fragment)
+		if (p->context->shape.fragment)
 			next = fragment_ask(p, in);
 		break;
 	default:
 		return 1;
 	}
-	if (next <= pc) /* forward, but for calls: every program without one ends */
+	if (next <= pc) /* only calls go back: a program without them always ends */
 		return 1;
 	p->pc = next & PC_MASK;
 	return 0;
 }
 
-/* The instruction to begin at; ~0: none. */
+/* Where the packet enters the rules: above its tag. Tag 0 runs all rules, divert(4). ~0: none. */
 static __always_inline __u32 entry_of(void *pages, const struct divert_rules_head *head, __u32 tag)
 {
 	if (!tag)
@@ -415,8 +532,8 @@ static __noinline void calls_begin(void)
 		c->depth = 0;
 }
 
-/* The verdict, TC_ACT_..., on the packet of p for the rules above the tag. */
-static __always_inline int run_rules(struct pass *p, __u32 tag)
+/* Run the rules above the tag on p's packet. Returns the verdict, TC_ACT_... */
+static __always_inline int run_rules(struct traversal *p, __u32 tag)
 {
 	const struct divert_rules_head *head = rules_head(&p->pages);
 	__u32 pc;
@@ -428,16 +545,16 @@ static __always_inline int run_rules(struct pass *p, __u32 tag)
 		return TC_ACT_UNSPEC;
 	p->pc = pc & PC_MASK;
 	p->verdict = TC_ACT_SHOT;
-	if (p->desk->set != head->id) /* the rules have changed since: it may match any */
-		p->desk->sections = ~0ull;
+	if (p->context->set != head->id) /* the rules changed: it may match in any section */
+		p->context->sections = ~0ull;
 	if (head->calls)
 		calls_begin();
-	p->desk->tag = tag;
+	p->context->tag = tag;
 	bpf_loop(DIVERT_INSNS_MAX, step, p, 0);
-	if (p->desk->first)
+	if (p->context->first)
 		fragment_tell(p);
-	/* only now: nothing is left of the packet then */
-	return p->desk->answer ? answer(p->skb) : p->verdict;
+	/* last, because it overwrites the packet */
+	return p->context->reject ? reject(p->skb) : p->verdict;
 }
 
 #endif

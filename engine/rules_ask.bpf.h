@@ -8,9 +8,9 @@
 
 /* A packet, as far as it is known before it is read. */
 struct glance {
-	__u32 kind; /* enum divert_kind */
-	__u32 len;  /* that the packet says it has: for the counter of the default rule */
-	__u32 plain; /* it can be read: it is whole, and has a transport header right behind the IP header */
+	__u32 kind;  /* enum divert_kind */
+	__u32 len;   /* that the packet says it has: for the counter of the default rule */
+	__u32 plain; /* whole, with the transport header right behind the IP header */
 };
 
 #define GLANCE_TRANSPORT 20 /* bytes: TCP's header, and enough for any other that is known */
@@ -118,9 +118,56 @@ static __always_inline __u64 sections_at(const struct divert_rules_head *head, _
 	return head->index[index][place % DIVERT_INDEX_ROOM];
 }
 
+/* Is an address of the packet, a plain one, in the table? */
+static __always_inline int is_in_table(struct __sk_buff *skb, const struct divert_asked *asked,
+				       __u32 six, __u32 at)
+{
+	struct divert_table_addr key = {.bits = six ? 160 : 64};
+	const int dst = asked->key == DIVERT_KEY_DST;
+	__u32 kind = table_kind(asked->table, six);
+
+	if (!kind)
+		return 0;
+	key.table = packet_u32(asked->table << 1 | six);
+	if (six)
+		skb_load(skb,
+			 at + (dst ? offsetof(struct packet_ip6, dst)
+				   : offsetof(struct packet_ip6, src)),
+			 key.addr, 16);
+	else
+		skb_load(skb,
+			 at + (dst ? offsetof(struct packet_ip4, dst)
+				   : offsetof(struct packet_ip4, src)),
+			 key.addr, 4);
+	return find_key_addr(&key, kind) != NULL;
+}
+
+/*
+ * Of these sections, those that tables leave: to ask one costs less than to read the packet. Not
+ * static: see struct packet_context.
+ */
+__noinline __u64 sections_in_tables(struct __sk_buff *skb, const struct divert_rules_head *head,
+				    __u64 sections, __u64 where)
+{
+	const struct divert_asked *asked;
+	__u32 six = where >> 32;
+	int i;
+
+	if (!head)
+		return sections;
+	for (i = 0; i < DIVERT_ASKED; i++) {
+		asked = &head->asked[i];
+		if (!asked->sections)
+			break;
+		if (sections & asked->sections && !is_in_table(skb, asked, six, where))
+			sections &= ~asked->sections;
+	}
+	return sections;
+}
+
 /*
  * The sections of rules that a plain packet of this kind may match by its places: none as a rule,
- * and then it need not be read. Not static: see struct desk.
+ * and then it need not be read. Not static: see struct packet_context.
  */
 __noinline __u64 sections_of(struct __sk_buff *skb, const struct divert_rules_head *head,
 			     __u32 kind, __u32 at)
@@ -140,10 +187,15 @@ __noinline __u64 sections_of(struct __sk_buff *skb, const struct divert_rules_he
 	if (sections && head->asks & 1u << DIVERT_INDEX_IFACE)
 		sections &= sections_at(head, DIVERT_INDEX_IFACE,
 					place_of_dev(skb, kind & DIVERT_KIND_OUT));
+	if (sections && head->asked->sections)
+		sections = sections_in_tables(skb, head, sections,
+					      at | (kind & DIVERT_KIND_V6 ? 1ull << 32 : 0));
 	return sections;
 }
 
-/* Is there a rule, but for the default one, for any packet of this one's IP version and direction? */
+/*
+ * Is there a rule, but for the default one, for any packet of this one's IP version and direction?
+ */
 static __always_inline int rules_any(const struct divert_rules_head *head, __u32 kind)
 {
 	const __u64 *sections = &head->kind[kind & (DIVERT_KIND_V6 | DIVERT_KIND_OUT)];
@@ -167,7 +219,7 @@ static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out
 	__u32 counter = 0; /* the default rule's */
 	__u64 sections = 0;
 	struct glance g;
-	struct desk *d;
+	struct packet_context *d;
 	void *pages;
 
 	head = rules_head(&pages);
@@ -178,14 +230,15 @@ static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out
 		sections = head->kind[g.kind % DIVERT_KIND_ROOM];
 		if (!g.plain)
 			sections = rules_any(head, g.kind) ? ~0ull : 0;
-		else if (sections && head->asks)
+		else if (sections && (head->asks || head->asked->sections))
 			sections &= sections_of(skb, head, g.kind, link_len);
 	}
 	if (sections) {
-		d = desk();
+		d = context();
 		if (d) {
 			d->sections = sections;
 			d->set = head->id;
+			d->owned = head->owned;
 		}
 		return g.kind;
 	}

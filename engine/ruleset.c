@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The rule set in place. */
+/* Installs and reads rule sets. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include <bpf/libbpf.h>
 
 #include "error.h"
+#include "flows.h"
 #include "indexed.h"
 #include "port.h"
 
@@ -21,7 +22,7 @@ static uint32_t pages_for(uint32_t bytes)
 	return (bytes + DIVERT_PAGE - 1) / DIVERT_PAGE;
 }
 
-/* Write size bytes, the rest of the last page zero. */
+/* Write size bytes; the rest of the last page is zero. */
 static int put_pages(int map, uint32_t page, const void *data, size_t size)
 {
 	union divert_page buf;
@@ -49,7 +50,23 @@ static bool has_calls(const struct engine_rules *r)
 	return false;
 }
 
-/* map: -1: no map in the slot, packets are not even looked at */
+static bool asks_owner(const struct divert_insn *in)
+{
+	return in->op == DIVERT_OP_LOAD &&
+	       (in->field == DIVERT_LOAD_UID || in->field == DIVERT_LOAD_GID);
+}
+
+static bool has_owners(const struct engine_rules *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < r->insns; i++)
+		if (asks_owner(&r->insn[i]))
+			return true;
+	return false;
+}
+
+/* map -1: empty the slot; packets are not examined at all then */
 static int put_in_place(const struct engine *e, int map)
 {
 	uint32_t zero = 0;
@@ -83,10 +100,10 @@ static bool is_in_place(const struct engine *e, int map)
 }
 
 /*
- * The rules are in place at once, but the kernel keeps whoever put them there until no packet can be
- * with the old ones any more, 10 to 25 ms. A child stays for that: it holds no lock of engine_close()'s
- * and nothing of the caller's that anyone could wait for. (If a packet takes longer than until a new
- * rule has the counter of one of those, it is counted there.)
+ * Install the rules at once, but have a child wait for the kernel: an update of the map returns
+ * only when no packet uses the old rules any more, after 10 to 25 ms. The child holds no lock of
+ * engine_close()'s, and nothing of the caller's that anyone could wait for. (A packet that takes so
+ * long that a new rule has reused a counter is counted there.)
  */
 static int put_in_place_soon(const struct engine *e, int map)
 {
@@ -94,7 +111,10 @@ static int put_in_place_soon(const struct engine *e, int map)
 	pid_t child;
 	int fd, status;
 
-	/* nobody could tell that the child has done it: it might do so when there are rules again */
+	/*
+	 * already done: the child's progress could not be observed, and it might act when there are
+	 * other rules
+	 */
 	if (is_in_place(e, map))
 		return 0;
 	child = fork();
@@ -113,7 +133,7 @@ static int put_in_place_soon(const struct engine *e, int map)
 	return 0;
 }
 
-/* How it lies in the pages. */
+/* Compute the positions in the pages. */
 static void lay_out(const struct engine_rules *r, struct indexed *x)
 {
 	struct divert_rules_head *head = &x->head;
@@ -122,16 +142,19 @@ static void lay_out(const struct engine_rules *r, struct indexed *x)
 	head->entries = r->entries;
 	head->entries_page = 1 + pages_for(x->insns * sizeof(*x->insn));
 	head->values_page = head->entries_page + pages_for(r->entries * sizeof(*x->entry));
-	head->source_page = head->values_page + pages_for(x->values * sizeof(*x->value));
+	head->states_page = head->values_page + pages_for(x->values * sizeof(*x->value));
+	head->states = x->states;
+	head->source_page = head->states_page + pages_for(x->states * sizeof(*x->state));
 	head->source_len = r->source_len;
 	head->calls = has_calls(r);
+	head->owned = has_owners(r);
 	if (r->entries)
 		head->last_insn = x->entry[r->entries - 1].insn;
 	if (r->entries > 1)
 		head->last_rule = x->entry[r->entries - 2].rule;
 }
 
-/* A map with it; or -errno. */
+/* Create a map with the rules; or -errno. */
 static int make_map(const struct engine_rules *r, struct indexed *x)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
@@ -153,68 +176,57 @@ static int make_map(const struct engine_rules *r, struct indexed *x)
 	if (!rc)
 		rc = put_pages(map, head->values_page, x->value, x->values * sizeof(*x->value));
 	if (!rc)
+		rc = put_pages(map, head->states_page, x->state, x->states * sizeof(*x->state));
+	if (!rc)
 		rc = put_pages(map, head->source_page, r->source, r->source_len);
 	if (rc)
 		close(map);
 	return rc ? rc : map;
 }
 
-int engine_rules_set(struct engine *e, const struct engine_rules *r)
+/* Read what put_pages() wrote. */
+static int get_pages(int map, uint32_t page, void *data, size_t size)
 {
-	int (*put)(const struct engine *e, int map) = r->soon ? put_in_place_soon : put_in_place;
-	struct indexed x;
-	int map, rc;
+	union divert_page buf;
+	size_t part;
 
-	if (!r->source_len) {
-		rc = put(e, -1);
-		return rc ? engine_fail_errno(rc, "removing the rules") : 0;
+	for (; size; page++) {
+		part = size < DIVERT_PAGE ? size : DIVERT_PAGE;
+		if (bpf_map_lookup_elem(map, &page, &buf))
+			return -errno;
+		memcpy(data, buf.byte, part);
+		data = (char *)data + part;
+		size -= part;
 	}
-	if (r->insns + r->entries > DIVERT_INSNS_MAX || r->source_len > SOURCE_MAX)
-		return engine_fail(-E2BIG, "the rule set is too large: %u instructions, %u at most",
-				   r->insns + r->entries, DIVERT_INSNS_MAX);
-	rc = index_make(r, &x);
-	if (rc)
-		return engine_fail_errno(rc, "the index of the rules");
-	lay_out(r, &x);
-	map = make_map(r, &x);
-	index_free(&x);
-	if (map < 0)
-		return engine_fail_errno(map, "a map for the rules");
-	rc = put(e, map);
-	close(map);
-	return rc ? engine_fail_errno(rc, "the rules") : 0;
+	return 0;
 }
 
 static int get_source(int map, char **source, uint32_t *len)
 {
-	union divert_page buf;
-	uint32_t at, part, page = 0;
 	struct divert_rules_head head;
+	int rc = get_pages(map, 0, &head, sizeof(head));
 
-	if (bpf_map_lookup_elem(map, &page, &buf))
-		return -errno;
-	head = buf.head;
+	if (rc)
+		return rc;
 	if (head.source_len > SOURCE_MAX)
 		return -EPROTO;
 	*source = malloc(head.source_len + 1);
 	if (!*source)
 		return -ENOMEM;
-	for (at = 0; at < head.source_len; at += part) {
-		page = head.source_page + at / DIVERT_PAGE;
-		part = head.source_len - at < DIVERT_PAGE ? head.source_len - at : DIVERT_PAGE;
-		if (bpf_map_lookup_elem(map, &page, &buf)) {
-			free(*source);
-			*source = NULL;
-			return -errno;
-		}
-		memcpy(*source + at, buf.byte, part);
+	rc = get_pages(map, head.source_page, *source, head.source_len);
+	if (rc) {
+		free(*source);
+		*source = NULL;
+		return rc;
 	}
 	(*source)[head.source_len] = '\0';
 	*len = head.source_len;
 	return 0;
 }
 
-/* The rule set in place: a descriptor; -ENOENT, without a sentence: there is none. */
+/*
+ * Open the installed rule set: a descriptor; -ENOENT, without a sentence for engine_error(): none.
+ */
 static int open_rules(struct engine *e)
 {
 	uint32_t zero = 0, id;
@@ -224,6 +236,72 @@ static int open_rules(struct engine *e)
 		return errno == ENOENT ? -ENOENT : engine_fail_errno(-errno, "the rules");
 	map = bpf_map_get_fd_by_id(id);
 	return map < 0 ? engine_fail_errno(-errno, "the rules") : map;
+}
+
+/* Does the rule set in place make states? */
+static bool makes_states(struct engine *e)
+{
+	struct divert_rules_head head = {};
+	int map = open_rules(e);
+
+	if (map < 0)
+		return false;
+	if (get_pages(map, 0, &head, sizeof(head)))
+		head.states = 0;
+	close(map);
+	return head.states;
+}
+
+/* After a change: states of rules that are gone go, too. */
+static int end_states(struct engine *e, const struct indexed *x)
+{
+	if (x && x->states)
+		return flows_sweep(e, x->state, x->states);
+	flows_end(e, FLOWS_STATES);
+	return 0;
+}
+
+static int put_rules(struct engine *e, const struct engine_rules *r, struct indexed *x)
+{
+	int (*put)(const struct engine *e, int map) = r->soon ? put_in_place_soon : put_in_place;
+	const bool made_states = makes_states(e);
+	int map, rc = x->states ? flows_begin(e, FLOWS_STATES) : 0;
+
+	if (rc)
+		return rc;
+	lay_out(r, x);
+	map = make_map(r, x);
+	if (map < 0)
+		return engine_fail_errno(map, "a map for the rules");
+	rc = put(e, map);
+	close(map);
+	if (rc)
+		return engine_fail_errno(rc, "the rules");
+	return made_states ? end_states(e, x) : 0;
+}
+
+int engine_rules_set(struct engine *e, const struct engine_rules *r)
+{
+	struct indexed x;
+	int rc;
+
+	if (!r->source_len) {
+		const bool made_states = makes_states(e);
+
+		rc = r->soon ? put_in_place_soon(e, -1) : put_in_place(e, -1);
+		if (rc)
+			return engine_fail_errno(rc, "removing the rules");
+		return made_states ? end_states(e, NULL) : 0;
+	}
+	if (r->insns + r->entries > DIVERT_INSNS_MAX || r->source_len > SOURCE_MAX)
+		return engine_fail(-E2BIG, "the rule set is too large: %u instructions, %u at most",
+				   r->insns + r->entries, DIVERT_INSNS_MAX);
+	rc = index_make(r, &x);
+	if (rc)
+		return engine_fail_errno(rc, "the index of the rules");
+	rc = put_rules(e, r, &x);
+	index_free(&x);
+	return rc;
 }
 
 int engine_rules_get(struct engine *e, char **source, uint32_t *len)
@@ -239,6 +317,48 @@ int engine_rules_get(struct engine *e, char **source, uint32_t *len)
 	return rc ? engine_fail_errno(rc, "the rules") : 0;
 }
 
+static int get_code(int map, struct engine_rules *r)
+{
+	struct divert_rules_head head;
+	int rc = get_pages(map, 0, &head, sizeof(head));
+
+	if (rc)
+		return rc;
+	if (head.insns > DIVERT_INSNS_MAX || head.entries > DIVERT_INSNS_MAX)
+		return -EPROTO;
+	r->insn = calloc(head.insns + 1, sizeof(*r->insn));
+	r->entry = calloc(head.entries + 1, sizeof(*r->entry));
+	if (!r->insn || !r->entry)
+		return -ENOMEM;
+	r->insns = head.insns;
+	r->entries = head.entries;
+	rc = get_pages(map, 1, r->insn, r->insns * sizeof(*r->insn));
+	if (!rc)
+		rc = get_pages(map, head.entries_page, r->entry, r->entries * sizeof(*r->entry));
+	return rc;
+}
+
+int ruleset_code(struct engine *e, struct engine_rules *r)
+{
+	int rc, map = open_rules(e);
+
+	*r = (struct engine_rules){};
+	if (map < 0)
+		return map == -ENOENT ? 0 : map;
+	rc = get_code(map, r);
+	close(map);
+	if (rc)
+		ruleset_code_free(r);
+	return rc ? engine_fail_errno(rc, "the rules") : 0;
+}
+
+void ruleset_code_free(struct engine_rules *r)
+{
+	free(r->insn);
+	free(r->entry);
+	*r = (struct engine_rules){};
+}
+
 static void name_port(const struct divert_insn *in, struct named *named)
 {
 	if (in->op != DIVERT_OP_DIVERT && in->op != DIVERT_OP_TEE)
@@ -249,32 +369,14 @@ static void name_port(const struct divert_insn *in, struct named *named)
 		named->port[in->action.port] = true;
 }
 
-static int get_named(int map, struct named *named)
-{
-	union divert_page buf;
-	uint32_t i, insns, page = 0;
-
-	if (bpf_map_lookup_elem(map, &page, &buf))
-		return -errno;
-	insns = buf.head.insns;
-	for (i = 0; i < insns; i++) {
-		if (i % DIVERT_PAGE_INSNS == 0) {
-			page++;
-			if (bpf_map_lookup_elem(map, &page, &buf))
-				return -errno;
-		}
-		name_port(&buf.insn[i % DIVERT_PAGE_INSNS], named);
-	}
-	return 0;
-}
-
 int ruleset_named(struct engine *e, struct named *named)
 {
-	int rc, map = open_rules(e);
+	struct engine_rules r;
+	int rc = ruleset_code(e, &r);
+	uint32_t i;
 
-	if (map < 0)
-		return map == -ENOENT ? 0 : map;
-	rc = get_named(map, named);
-	close(map);
-	return rc ? engine_fail_errno(rc, "the rules") : 0;
+	for (i = 0; i < r.insns; i++)
+		name_port(&r.insn[i], named);
+	ruleset_code_free(&r);
+	return rc;
 }

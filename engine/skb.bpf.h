@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the kernel half reads of a packet beyond its bytes. */
+/* Reads the kernel's metadata of a packet: everything other than its bytes. */
 #ifndef DIVERT_ENGINE_SKB_BPF_H
 #define DIVERT_ENGINE_SKB_BPF_H
 
 #include "kernel.h"
 #include "layout.h"
+
+#define AF_INET	 2
+#define AF_INET6 10
+
+#define ETH_HLEN 14
 
 /* pkt_type, as in <linux/if_packet.h> */
 #define PACKET_HOST	 0
@@ -14,9 +19,8 @@
 #define PACKET_LOOPBACK	 5
 
 /*
- * Linux 6.2 and later let a program read the kernel's structures as memory; before,
- * each look takes a call of a helper. Which it is is known when the program is loaded,
- * and the other half of each READ is gone by then.
+ * Linux 6.2 and later let a program read kernel structures as memory; before, each read is a helper
+ * call. The kernel version is known at load time, and the unused half of each READ is removed then.
  */
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 extern void *bpf_rdonly_cast(const void *at, __u32 type) __ksym __weak;
@@ -24,27 +28,27 @@ extern void *bpf_rdonly_cast(const void *at, __u32 type) __ksym __weak;
 #define CAN_READ	(bpf_cast_to_kern_ctx && bpf_rdonly_cast)
 #define READ(at, field) (CAN_READ ? (at)->field : BPF_CORE_READ(at, field))
 
-/* In the hooks of clsact the context is the sk_buff itself. */
+/* In clsact hooks the context is the sk_buff itself. */
 static __always_inline struct sk_buff *skb_of(struct __sk_buff *ctx)
 {
 	return CAN_READ ? bpf_cast_to_kern_ctx(ctx) : (struct sk_buff *)ctx;
 }
 
-/* An address that was computed, as a pointer that READ takes. */
+/* A computed address as a pointer for READ. */
 #define AS(type, at)                                                                               \
 	((struct type *)(CAN_READ ? bpf_rdonly_cast((void *)(at),                                  \
 						    bpf_core_type_id_kernel(struct type))          \
 				  : (void *)(at)))
 
 /*
- * Bytes of the packet, from its link header on; len is a constant. 0, or -1: it has none such. A
- * helper is called only for those that are not in place.
+ * Load bytes of the packet, from its link header on; len is a constant. 0; -1: it has no such
+ * bytes. Only bytes outside the linear part cost a helper call.
  */
 static __always_inline int skb_load(struct __sk_buff *skb, __u32 offset, void *to, __u32 len)
 {
 	void *at = (void *)(long)skb->data;
 
-	__asm__ volatile("" : "+r"(offset)); /* what is checked is what is used */
+	__asm__ volatile("" : "+r"(offset)); /* use exactly the value we checked */
 	if (offset < 0x8000) {
 		at += offset;
 		if (at + len <= (void *)(long)skb->data_end) {
@@ -56,8 +60,8 @@ static __always_inline int skb_load(struct __sk_buff *skb, __u32 offset, void *t
 }
 
 /*
- * Bytes before the IP header: the link header's, none on tun and the like.
- * Both hooks see the packet from its link header on.
+ * Bytes before the IP header: the link header; none on tun and the like. In both hooks the packet
+ * begins with its link header.
  */
 static __always_inline __u32 skb_link_len(struct __sk_buff *ctx)
 {
@@ -76,30 +80,73 @@ static __always_inline int skb_is_partial(struct __sk_buff *ctx)
 			 : BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed)) == CHECKSUM_PARTIAL;
 }
 
+static __always_inline struct skb_shared_info *skb_shared(struct sk_buff *skb)
+{
+	return (void *)(READ(skb, head) + READ(skb, end));
+}
+
+#define SCTP_SEGMENTS_MAX 4096 /* of 16 bytes each, which fill the longest packet */
+
+struct segments {
+	struct sk_buff *next;
+	__u32 longest;
+};
+
+static long segments_step(__u32 i, struct segments *s)
+{
+	struct sk_buff *skb = s->next;
+	__u32 len;
+
+	if (!skb)
+		return 1;
+	len = BPF_CORE_READ(skb, len);
+	if (len > s->longest)
+		s->longest = len;
+	s->next = BPF_CORE_READ(skb, next);
+	return 0;
+}
+
+/*
+ * The longest segment of an SCTP packet. SCTP does not use gso_size: each segment is a buffer of
+ * its own. It fills them in turn with as many chunks as fit the path, so the longest one determines
+ * where all of them end. noinline: few packets are SCTP.
+ */
+static __noinline __u32 skb_longest_segment(struct __sk_buff *ctx)
+{
+	struct segments s = {};
+
+	s.next = BPF_CORE_READ(skb_shared(skb_of(ctx)), frag_list);
+	bpf_loop(SCTP_SEGMENTS_MAX, segments_step, &s, 0);
+	return s.longest;
+}
+
+/* Store what the sender left to the network card: the checksum and, for SCTP, the segment size. */
 static __always_inline void skb_partial(struct __sk_buff *ctx, struct divert_record *r)
 {
 	struct sk_buff *skb = skb_of(ctx);
 
 	r->csum_start = READ(skb, csum_start) - READ(skb, network_header);
 	r->csum_offset = READ(skb, csum_offset);
+	if (r->gso_type & DIVERT_GSO_SCTP)
+		r->gso_size = skb_longest_segment(ctx);
 }
 
 static __always_inline __u16 skb_gso_type(struct __sk_buff *ctx)
 {
 	const __u32 tcp = SKB_GSO_TCPV4 | SKB_GSO_TCPV6;
 	const __u32 plain = SKB_GSO_DODGY | SKB_GSO_TCP_ECN | SKB_GSO_TCP_ACCECN | SKB_GSO_FRAGLIST;
-	struct sk_buff *skb = skb_of(ctx);
-	struct skb_shared_info *info = (void *)(READ(skb, head) + READ(skb, end));
-	__u32 type = BPF_CORE_READ(info, gso_type);
+	__u32 type = BPF_CORE_READ(skb_shared(skb_of(ctx)), gso_type);
 	__u16 out = 0;
 
 	if (type & tcp)
 		out |= DIVERT_GSO_TCP;
 	if (type & SKB_GSO_UDP_L4)
 		out |= DIVERT_GSO_UDP;
+	if (type & SKB_GSO_SCTP)
+		out |= DIVERT_GSO_SCTP;
 	if (type & SKB_GSO_TCP_FIXEDID)
 		out |= DIVERT_GSO_FIXEDID;
-	if (type & ~(tcp | SKB_GSO_UDP_L4 | SKB_GSO_TCP_FIXEDID | plain))
+	if (type & ~(tcp | SKB_GSO_UDP_L4 | SKB_GSO_SCTP | SKB_GSO_TCP_FIXEDID | plain))
 		out |= DIVERT_GSO_OTHER;
 	return out;
 }
@@ -110,7 +157,7 @@ static __always_inline __u64 dev_private_flags(struct net_device *dev)
 			: BPF_CORE_READ_BITFIELD_PROBED(dev, priv_flags);
 }
 
-/* Is the interface a port of something that carries IP in its stead? */
+/* Is the interface a port of another one (bridge, bond, ...) that carries its IP? */
 static __always_inline int skb_dev_is_port(struct __sk_buff *ctx)
 {
 	struct sk_buff *skb = skb_of(ctx);
@@ -121,14 +168,17 @@ static __always_inline int skb_dev_is_port(struct __sk_buff *ctx)
 		       (IFF_BRIDGE_PORT_BIT | IFF_OVS_DATAPATH_BIT | IFF_TEAM_PORT_BIT);
 }
 
-/* Does a bridge hand a frame to 01:80:c2:00:00:last to IP on the port itself, as it does of its own accord? */
+/*
+ * Does the bridge pass a frame to 01:80:c2:00:00:`last` to IP on the port itself, by its own
+ * settings?
+ */
 static __always_inline int bridge_passes(struct net_device *dev, __u8 last)
 {
 	struct net_bridge_port *port = (void *)READ(dev, rx_handler_data);
 	__u32 forwarded = 0, stp = BRIDGE_NO_STP;
 	struct net_bridge *br;
 
-	/* unless the bridges' module has come after the engine */
+	/* unless the bridge module was loaded after the engine */
 	if (bpf_core_type_exists(struct net_bridge) &&
 	    bpf_core_type_exists(struct net_bridge_port)) {
 		br = BPF_CORE_READ(port, br);
@@ -143,9 +193,9 @@ static __always_inline int bridge_passes(struct net_device *dev, __u8 last)
 }
 
 /*
- * A frame that came in on a port may be IP's on the port itself, if it is to one of the 16 addresses that
- * no bridge is to forward. Of bonds and teams only unused ports do so; those of a used one are seen
- * twice, there and here. noinline: no IP packet has such an address, unless somebody tries something out.
+ * Does IP on the port itself receive this frame? Only if it is sent to one of the 16 addresses that
+ * no bridge forwards. On bonds and teams, only unused ports do that; frames of a used port are seen
+ * twice, on the port and on its master. noinline: no ordinary IP packet has such an address.
  */
 static __noinline int skb_port_passes(struct __sk_buff *ctx)
 {
@@ -162,8 +212,8 @@ static __noinline int skb_port_passes(struct __sk_buff *ctx)
 }
 
 /*
- * A packet that was written back arrives without the addresses that it had. On a bridge's port give it one by
- * which the bridge hands it to IP there, and never forwards it: LACP's, and of a sender that nobody is.
+ * A reinjected packet arrives without its link addresses. On a bridge port, give it a destination
+ * that the bridge passes to IP on the port and never forwards (LACP's), and an unused source.
  */
 static __always_inline void skb_port_arrive(struct __sk_buff *ctx)
 {
@@ -173,7 +223,109 @@ static __always_inline void skb_port_arrive(struct __sk_buff *ctx)
 		bpf_skb_store_bytes(ctx, 0, mac, sizeof(mac), 0);
 }
 
-/* Does the device lie above this one, as a macvlan does? */
+/* Does the route give the packet its encapsulation, as on a tunnel with many endpoints? */
+static __always_inline int skb_is_encap(struct __sk_buff *ctx)
+{
+	unsigned long dst = READ(skb_of(ctx), _skb_refdst) & ~SKB_DST_NOREF;
+
+	return dst && bpf_core_field_exists(((struct dst_entry *)0)->lwtstate) &&
+	       READ(AS(dst_entry, dst), lwtstate);
+}
+
+/* A number that changes whenever a route or a routing rule changes. */
+static __always_inline __u8 skb_routes(struct __sk_buff *ctx)
+{
+	struct net_device *dev = READ(skb_of(ctx), dev);
+	struct net *net = READ(dev, nd_net.net);
+	__u32 n = READ(net, ipv4.rt_genid.counter);
+	struct rt6_statistics *six;
+
+	if (!bpf_core_field_exists(net->ipv6.fib6_sernum))
+		return n;
+	six = READ(net, ipv6.rt6_stats);
+	/*
+	 * every change adds to the sum, a removed IPv6 route, too: changes cannot cancel each other
+	 * out
+	 */
+	return n + READ(net, ipv6.fib6_sernum.counter) * 37 - READ(six, fib_rt_entries) * 7;
+}
+
+/* Did it come through IPsec? */
+static __always_inline int skb_is_ipsec(struct __sk_buff *ctx)
+{
+	struct sk_buff *skb = skb_of(ctx);
+
+	return bpf_core_field_exists(skb->active_extensions) &&
+	       bpf_core_enum_value_exists(enum skb_ext_id, SKB_EXT_SEC_PATH) &&
+	       READ(skb, active_extensions) >>
+			       bpf_core_enum_value(enum skb_ext_id, SKB_EXT_SEC_PATH) &
+		       1;
+}
+
+/* Is its hash one that multipath routes use? */
+static __always_inline int skb_is_hashed(struct __sk_buff *ctx)
+{
+	struct sk_buff *skb = skb_of(ctx);
+
+	return CAN_READ ? BPF_CORE_READ_BITFIELD(skb, l4_hash)
+			: BPF_CORE_READ_BITFIELD_PROBED(skb, l4_hash);
+}
+
+/* Did its sender bind it to this interface (SO_BINDTODEVICE)? */
+static __always_inline int skb_is_bound(struct __sk_buff *ctx)
+{
+	struct sock *sk = READ(skb_of(ctx), sk);
+
+	return sk && READ(sk, __sk_common.skc_bound_dev_if) == (int)ctx->ifindex;
+}
+
+static __always_inline __u16 dev_type(struct net_device *dev)
+{
+	return READ(AS(net_device, dev), type);
+}
+
+static __always_inline int is_ethernet(struct net_device *dev)
+{
+	return dev_type(dev) == ARPHRD_ETHER_TYPE;
+}
+
+static __always_inline int has_ethernet_header(struct net_device *dev)
+{
+	const __u16 type = dev_type(dev);
+
+	return type == ARPHRD_ETHER_TYPE || type == ARPHRD_LOOPBACK_TYPE;
+}
+
+static __always_inline int dev_is_up(struct net_device *dev)
+{
+	return READ(AS(net_device, dev), flags) & IFF_UP_BIT;
+}
+
+/*
+ * Can packets wait and be dropped in the interface's queue? All its queues are usually of one kind.
+ */
+static __always_inline int dev_has_queue(struct net_device *dev)
+{
+	struct netdev_queue *queue = READ(AS(net_device, dev), _tx);
+	struct Qdisc *qdisc = READ(AS(netdev_queue, queue), qdisc);
+
+	return READ(AS(Qdisc, qdisc), enqueue) != NULL;
+}
+
+/* The VRF that the interface is in; 0: none. */
+static __always_inline __u32 dev_vrf(struct net_device *dev)
+{
+	struct netdev_adjacent *upper;
+	void *first;
+
+	if (!(dev_private_flags(AS(net_device, dev)) & IFF_L3MDEV_SLAVE_BIT))
+		return 0;
+	first = BPF_CORE_READ(dev, adj_list.upper.next);
+	upper = first - bpf_core_field_offset(struct netdev_adjacent, list);
+	return BPF_CORE_READ(upper, dev, ifindex);
+}
+
+/* Is the device stacked on the one below, as a macvlan? */
 static __always_inline int dev_is_above(struct net_device *dev, struct net_device *below)
 {
 	void *first = BPF_CORE_READ(dev, adj_list.lower.next);
@@ -183,9 +335,9 @@ static __always_inline int dev_is_above(struct net_device *dev, struct net_devic
 }
 
 /*
- * On the way out: did the IP stack route it, and to this interface? Not so: what a packet socket sends, what tc
- * mirrors or a bridge forwards. Its route may be of another interface if tc has redirected it,
- * and of none if tc has given it a tunnel to go through.
+ * Outbound: did the IP stack route the packet to this interface? Packets of packet sockets, those
+ * that tc mirrors and those that a bridge forwards have no such route. The route may be another
+ * interface's if tc redirected the packet, and may have no interface if tc gave it a tunnel.
  */
 static __always_inline int skb_is_routed(struct __sk_buff *ctx)
 {
@@ -237,7 +389,7 @@ static __always_inline int vlan0_of(struct net_device **eighth)
 	return dev != NULL;
 }
 
-/* Has the interface a VLAN with the id 0? What has a tag of that id is its own, then. */
+/* Does the interface have a VLAN with id 0? Frames tagged with it then belong to that VLAN. */
 static __always_inline int dev_has_vlan0(struct net_device *dev)
 {
 	struct vlan_info *info = NULL;
@@ -253,7 +405,7 @@ static __always_inline int dev_has_vlan0(struct net_device *dev)
 struct tags {
 	struct __sk_buff *skb;
 	__u32 at;	 /* in the packet */
-	__be16 protocol; /* of what stands there */
+	__be16 protocol; /* of the bytes there */
 };
 
 static long tags_step(__u32 i, struct tags *t)
@@ -269,9 +421,9 @@ static long tags_step(__u32 i, struct tags *t)
 }
 
 /*
- * On the way in. Linux takes off a tag that names a priority and no VLAN, its id being 0, and any
- * number of them: the version, and the bytes before the IP header with those that are among them. Other tagged
- * packets are their VLAN device's: 0. noinline: few have such a tag.
+ * Inbound. Linux removes priority tags (id 0), any number of them. Returns the version, and the
+ * bytes before the IP header including these tags. Other tagged packets belong to a VLAN device: 0.
+ * noinline: few packets have such a tag.
  */
 static __noinline int version_tagged(struct __sk_buff *skb, __u32 *link_len)
 {
@@ -290,7 +442,9 @@ static __always_inline int version_in(struct __sk_buff *skb, __u32 *link_len)
 	return skb->vlan_present ? version_tagged(skb, link_len) : version_of(skb->protocol);
 }
 
-/* On the way out. A VLAN device without reorder_hdr puts its tag into the packet, ahead of the IP header. */
+/*
+ * Outbound. A VLAN device without reorder_hdr puts its tag into the packet, ahead of the IP header.
+ */
 static __always_inline int version_out(struct __sk_buff *skb)
 {
 	__be16 protocol = skb->protocol;
@@ -306,7 +460,7 @@ static __always_inline int version_out(struct __sk_buff *skb)
 	return version_of(protocol);
 }
 
-/* In two words, for which no helper is called. */
+/* In two words, which needs no helper call. */
 static __always_inline void dev_name(struct net_device *dev, char *name)
 {
 	const __u64 *half = (const void *)&dev->name;
@@ -321,7 +475,7 @@ static __always_inline void dev_name(struct net_device *dev, char *name)
 	}
 }
 
-/* Name and first IPv4 address of the interface that the packet is on. */
+/* Name of the interface that the packet is on. */
 static __always_inline void skb_dev_name(struct __sk_buff *ctx, char *name)
 {
 	struct sk_buff *skb = skb_of(ctx);
@@ -336,20 +490,19 @@ static __always_inline __be32 skb_dev_addr(struct __sk_buff *ctx)
 	struct in_device *in = READ(dev, ip_ptr);
 	struct in_ifaddr *first = READ(in, ifa_list);
 
-	return READ(first, ifa_local); /* 0 behind a NULL */
+	return READ(first, ifa_local); /* 0 if the interface has none */
 }
 
 /*
- * Is this the broadcast address of a network of the interface's, of its first few addresses?
- * The last bit of such an address is 1: the caller has looked. noinline: few packets get so far.
+ * Is this a broadcast address of the interface? Only its first few addresses are examined. The
+ * caller has checked that the last bit is 1, as in every such address. noinline: few packets get
+ * here.
  */
-static __noinline int skb_dev_broadcast(struct __sk_buff *ctx, __be32 addr)
+static __noinline int dev_broadcast(struct net_device *dev, __be32 addr)
 {
-	struct sk_buff *skb = skb_of(ctx);
-	struct net_device *dev = READ(skb, dev);
-	struct in_device *in = READ(dev, ip_ptr);
+	struct in_device *in = READ(AS(net_device, dev), ip_ptr);
 	struct in_ifaddr *a = READ(in, ifa_list);
-	__be32 host; /* the bits that tell hosts apart: of 31 and 32 none is a broadcast address */
+	__be32 host; /* the host bits; prefixes of 31 and 32 bits have no broadcast address */
 	int i;
 
 	for (i = 0; i < 8 && a; i++) {
@@ -362,35 +515,62 @@ static __noinline int skb_dev_broadcast(struct __sk_buff *ctx, __be32 addr)
 	return 0;
 }
 
-/* The interface of this index in the namespace of the packet's; NULL: there is none. */
-static __noinline struct net_device *skb_find_dev(struct __sk_buff *ctx, __u32 ifindex)
+/* The same for the interface that the packet is on. */
+static __always_inline int skb_dev_broadcast(struct __sk_buff *ctx, __be32 addr)
+{
+	struct sk_buff *skb = skb_of(ctx);
+
+	return dev_broadcast(READ(skb, dev), addr);
+}
+
+/*
+ * A pointer that the kernel stores at this address, as a number: READ would give a pointer, and the
+ * verifier lets no function return one. The type is just one that begins with 8 bytes of number.
+ */
+static __always_inline __u64 pointer_at(const void *at)
+{
+	return READ(AS(timespec64, at), tv_sec);
+}
+
+/*
+ * Address of the interface with this index in the packet's namespace; 0: none. Not static: then the
+ * verifier walks the loop once, and not again at each call.
+ */
+__noinline __u64 skb_dev_at(struct __sk_buff *ctx, __u32 ifindex)
 {
 	struct sk_buff *skb = skb_of(ctx);
 	struct net_device *dev = READ(skb, dev);
 	struct net *net = READ(dev, nd_net.net);
 	void *heads = READ(net, dev_index_head);
-	struct hlist_node *node;
+	__u64 node, at;
 	int i;
 
-	heads += ifindex % HASH_BUCKETS * sizeof(struct hlist_head);
-	node = READ(AS(hlist_head, heads), first);
+	/* both hold the pointer first: struct hlist_head and struct hlist_node */
+	node = pointer_at(heads + ifindex % HASH_BUCKETS * sizeof(struct hlist_head));
 	for (i = 0; i < 64 && node; i++) {
-		dev = AS(net_device,
-			 (void *)node - bpf_core_field_offset(struct net_device, index_hlist));
-		if ((__u32)READ(dev, ifindex) == ifindex)
-			return dev;
-		node = READ(AS(hlist_node, node), next);
+		at = node - bpf_core_field_offset(struct net_device, index_hlist);
+		if ((__u32)READ(AS(net_device, at), ifindex) == ifindex)
+			return at;
+		node = pointer_at((void *)node);
 	}
-	return NULL;
+	return 0;
 }
 
-/* Name of another interface than the one that the packet is on; all zero if it is gone. */
+/* The interface with this index in the packet's namespace; NULL: none. */
+static __always_inline struct net_device *skb_find_dev(struct __sk_buff *ctx, __u32 ifindex)
+{
+	__u64 at = skb_dev_at(ctx, ifindex);
+
+	return at ? AS(net_device, at) : NULL;
+}
+
+/* Name of an interface other than the packet's; all zeros if it is gone. */
 static __always_inline void skb_name_of(struct __sk_buff *ctx, __u32 ifindex, char *name)
 {
 	struct net_device *dev = skb_find_dev(ctx, ifindex);
 
 	if (dev)
-		dev_name(AS(net_device, dev), name);
+		dev_name(dev, name);
 }
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What the ports have counted. */
+/* Reads the counters of the ports. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,11 +38,23 @@ static const struct {
 	[DIVERT_N_FRAG_FULL] = {"frag-full", "fragments for which there was no room"},
 	[DIVERT_N_FRAG_BAD] = {"frag-bad", "fragments that no packet can have"},
 	[DIVERT_N_ENTERED] = {"entered", "written, and past its tag in the rules"},
-	[DIVERT_N_BY_TRAIN] = {"by-train", "written inbound, many at a time"},
+	[DIVERT_N_BY_BULK] = {"by-train", "written inbound, many at a time"},
 	[DIVERT_N_JOINED] = {"joined", "segments written that went as one large packet"},
 	[DIVERT_N_MARTIAN] = {"martian",
 			      "written inbound with a source or destination that no interface "
 			      "takes: dropped by the stack"},
+	[DIVERT_N_IPSEC] = {"ipsec",
+			    "written inbound, came through IPsec: dropped by the stack's policy"},
+	[DIVERT_N_QUEUE_FULL] = {"queue-full", "written outbound, the interface's queue was full"},
+	[DIVERT_N_FLOW_FULL] = {"states-full", "a rule's state had no room: dropped"},
+	[DIVERT_N_FLOW_LIMIT] = {"states-limit", "a rule's limit of states was reached: dropped"},
+	[DIVERT_N_NO_OWNER] = {"no-owner",
+			       "written outbound, and a rule asked for its user, who is not known"},
+	[DIVERT_N_UNREAD] = {"unread", "delivered, and not read before the socket was closed"},
+	[DIVERT_N_RELEASED_PASSED] = {"released-passed", "of a flow that was released: passed on"},
+	[DIVERT_N_RELEASED_DROPPED] = {"released-dropped", "of a flow that was released: dropped"},
+	[DIVERT_N_RELEASES_FULL] = {"releases-full",
+				    "flows that were to be released, without room"},
 	[DIVERT_N_LOST] = {"lost-on-entry",
 			   "written, but lost in the stack (backlog, neighbour), or waiting there"},
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory that each thread has for itself, made at its first need and freed at its end. It is for what is large or
- * seldom needed: thread-local variables are few bytes here, so that dlopen(3) finds room for them.
+ * Memory that each thread has for itself, allocated on first use and freed when the thread ends.
+ * Use it for large or seldom needed data: thread-local variables are kept small here, so that
+ * dlopen(3) finds room for them.
  */
 #ifndef ENGINE_THREAD_H
 #define ENGINE_THREAD_H
@@ -20,7 +21,10 @@ struct thread_memory {
 		.lock = PTHREAD_MUTEX_INITIALIZER                                                  \
 	}
 
-/* size bytes, at first zeros: each time the same size, and the same memory. NULL: there is none. Keeps errno. */
+/*
+ * size bytes, initially zero. Each call must pass the same size, and returns the same memory. NULL:
+ * out of memory. Keeps errno.
+ */
 void *thread_memory(struct thread_memory *m, size_t size);
 
 #endif

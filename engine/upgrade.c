@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The kernel half of this build instead of that of another, without a gap between them. */
+/* Replaces another build's kernel half by this build's, without a gap between them. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,10 @@ _Static_assert(offsetof(struct divert_identity, sysctl_was) == 48 &&
 		       offsetof(struct divert_rules_head, source_len) == 16 && DIVERT_PAGE == 4096,
 	       "what layouts have in common has moved");
 
-/* Of an engine of another layout the first size bytes of an array's value; the rest of ours is 0. */
+/*
+ * Read the first `size` bytes of an array's value, from an engine of another layout; missing bytes
+ * are 0.
+ */
 static int read_stable(int map, uint32_t key, void *ours, size_t size)
 {
 	struct bpf_map_info info = {};
@@ -38,32 +41,8 @@ static int read_stable(int map, uint32_t key, void *ours, size_t size)
 	return rc;
 }
 
-/* Tables, where both have them in the same form. */
-static int copy_table(const struct engine_upgrade *u, enum engine_map which)
-{
-	struct bpf_map_info info = {};
-	struct engine_entry entry = {}, key;
-	__u32 len = sizeof(info);
-	void *from = NULL;
-
-	if (u->old.map[which] < 0)
-		return 0;
-	if (bpf_obj_get_info_by_fd(u->old.map[which], &info, &len))
-		return -errno;
-	if (info.key_size != engine_table_key(which) || info.value_size != sizeof(entry.value))
-		return 0;
-	while (!bpf_map_get_next_key(u->old.map[which], from, &entry.addr)) {
-		key = entry;
-		from = &key.addr;
-		if (!bpf_map_lookup_elem(u->old.map[which], &entry.addr, &entry.value) &&
-		    bpf_map_update_elem(u->new.map[which], &entry.addr, &entry.value, BPF_ANY))
-			return -errno;
-	}
-	return 0;
-}
-
-/* Which interfaces have a qdisc of ours, and pass-through. */
-static int copy_state(const struct engine_upgrade *u)
+/* Copy the settings, the interface flags and the table entries. */
+static int copy_state(struct engine_upgrade *u)
 {
 	struct divert_settings settings = {};
 	uint32_t zero = 0, key, flags, *from = NULL;
@@ -79,15 +58,15 @@ static int copy_state(const struct engine_upgrade *u)
 			rc = -errno;
 	}
 	if (!rc)
-		rc = copy_table(u, ENGINE_TABLE_ADDRS);
+		rc = engine_table_copy(&u->old, &u->new, ENGINE_TABLE_ADDRS);
 	if (!rc)
-		rc = copy_table(u, ENGINE_TABLE_KEYS);
+		rc = engine_table_copy(&u->old, &u->new, ENGINE_TABLE_KEYS);
 	if (!rc)
-		rc = copy_table(u, ENGINE_TABLE_FLOWS);
+		rc = engine_table_copy(&u->old, &u->new, ENGINE_TABLE_FLOWS);
 	return rc ? engine_fail_errno(rc, "taking over the settings") : 0;
 }
 
-/* What a layout before 9 has not is 0. */
+/* Layouts before 9 have no bases: 0. */
 static int read_base(const struct engine_upgrade *u, uint32_t key, struct divert_rule_base *base)
 {
 	int map = u->old.map[ENGINE_RULE_BASES];
@@ -96,7 +75,7 @@ static int read_base(const struct engine_upgrade *u, uint32_t key, struct divert
 	return map < 0 ? 0 : read_stable(map, key, base, sizeof(*base));
 }
 
-/* Rules keep their slots. Each processor's value has room that is a multiple of 8 bytes. */
+/* Rules keep their counters. The value for each CPU is padded to a multiple of 8 bytes. */
 static int copy_counters(const struct engine_upgrade *u)
 {
 	int i, rc = 0, n = libbpf_num_possible_cpus();
@@ -151,7 +130,7 @@ static int lock_and_find(struct engine *old)
 
 	if (lock < 0)
 		return lock;
-	rc = engine_find(old);
+	rc = engine_find_or_undo(old);
 	old->lock = lock;
 	if (rc == -EPROTO && old->identity.layout != DIVERT_LAYOUT && has_stable(old))
 		return 0;
@@ -187,17 +166,25 @@ int engine_upgrade_finish(struct engine_upgrade *u,
 			  void (*tell)(const char *name, const char *why, void *arg), void *arg)
 {
 	uint8_t was[8], *kept = u->new.identity.sysctl_was;
-	/* as late as can be: what the old engine counts from here on is lost */
+	/* as late as possible: counts of the old engine after this are lost */
 	int i, rc = u->keeps_maps ? 0 : copy_counters(u);
 
+	if (!rc)
+		rc = sysctl_look(was);
 	if (!rc)
 		rc = sysctl_set(was);
 	if (rc)
 		return rc;
-	/* what was before the first engine is to come back with the last */
+	/* keep the settings from before the first engine, for the last one to restore */
 	for (i = 0; i < 8; i++)
 		kept[i] = kept[i] == 0xff ? was[i] : kept[i];
-	/* lo is where an engine is found: its hooks first, and the identity with them */
+	/* reinjection must expect the old engine's hooks until each is replaced */
+	rc = engine_attach_noted(&u->new);
+	if (rc) {
+		sysctl_restore(was);
+		return engine_fail_errno(rc, "the hooks of the engine before");
+	}
+	/* lo first, with the identity: it is where an engine is found */
 	rc = engine_attach(&u->new, LO_IFINDEX, NULL, NULL);
 	if (!rc)
 		rc = engine_write_identity(&u->new);
@@ -213,5 +200,5 @@ int engine_upgrade_finish(struct engine_upgrade *u,
 void engine_upgrade_close(struct engine_upgrade *u)
 {
 	engine_close(&u->new);
-	engine_close(&u->old); /* with the lock */
+	engine_close(&u->old); /* and unlock */
 }

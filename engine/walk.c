@@ -6,7 +6,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "bytes.h"
 #include "index.h"
+#include "match.h"
 
 /* Is the protocol this one, in packets of this kind? 1, 0, or -1: it may be. */
 static int is_proto(uint32_t kind, uint32_t proto)
@@ -141,6 +143,41 @@ unsigned int walk_values(const struct divert_insn *in, int field, uint32_t value
 	return n;
 }
 
+/* Does it ask for the name of the interface that the packet is on? */
+static bool asks_name(const struct divert_insn *in, const struct known *k)
+{
+	return k->name && in->op == DIVERT_OP_PREFIX &&
+	       in->field == (k->flags & DIVERT_IS_OUT ? DIVERT_W_XMIT : DIVERT_W_RECV);
+}
+
+static int name_is(const struct divert_insn *in, const uint32_t *name)
+{
+	const __u64 wide[2] = {
+		(__u64)name[0] << 32 | name[1],
+		(__u64)name[2] << 32 | name[3],
+	};
+
+	return match_prefix(wide, in);
+}
+
+bool walk_is_asked(const struct divert_insn *in)
+{
+	return in->op == DIVERT_OP_LOOKUP && in->lookup.key <= DIVERT_KEY_DST;
+}
+
+static bool looks_up(const struct divert_insn *in, const struct divert_asked *a)
+{
+	return walk_is_asked(in) && in->lookup.table == a->table && in->lookup.key == a->key;
+}
+
+bool walk_looks_up(const struct walk *w, uint32_t from, uint32_t end, const struct divert_asked *a)
+{
+	while (from < end)
+		if (looks_up(&w->rules->insn[from++], a))
+			return true;
+	return false;
+}
+
 /* Does it match? 1, 0, or -1: it may. */
 static int test(const struct divert_insn *in, const struct known *k)
 {
@@ -148,6 +185,10 @@ static int test(const struct divert_insn *in, const struct known *k)
 
 	if (k->unequal >= 0 && walk_values(in, k->unequal, value))
 		return 0;
+	if (k->absent && looks_up(in, k->absent))
+		return 0;
+	if (asks_name(in, k))
+		return name_is(in, k->name);
 	if (asks(in, k))
 		return test_place(in, k);
 	if (in->op != DIVERT_OP_MASK)
@@ -161,8 +202,9 @@ static int test(const struct divert_insn *in, const struct known *k)
 
 static bool is_action(const struct divert_insn *in)
 {
+	/* STATE may lead to any rule's action; KEEP may be all that a rule does to the packet */
 	return (in->op >= DIVERT_OP_GO && in->op < DIVERT_OP_FRAGMENT) ||
-	       in->op == DIVERT_OP_ANSWER;
+	       in->op == DIVERT_OP_REJECT || in->op == DIVERT_OP_STATE || in->op == DIVERT_OP_KEEP;
 }
 
 static void reach(struct walk *w, uint32_t pc, uint32_t end)

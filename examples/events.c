@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Events: a loop that waits for several descriptors, here a divert socket for each family and the terminal, by
- * libdivert's own calls. poll(2) says that a divert socket is readable when anything has come, also a fragment of a
- * packet that is not complete yet: divert_ready() says whether there is a packet. A line on the standard input
- * is answered with what has passed; its end ends the program. This is for Linux only: <divert.h> and
+ * Events: a loop that waits for several descriptors, here a divert socket for each family and the
+ * terminal, by libdivert's own calls. poll(2) says that a divert socket is readable when anything
+ * has come, also a fragment of a packet that is not complete yet: divert_ready() says whether there
+ * is a packet. A line on the standard input is answered with what has passed; its end ends the
+ * program. This is for Linux only: <divert.h> and
  *
  *	cc events.c $(pkg-config --cflags --libs libdivert)
  *

@@ -61,7 +61,9 @@ int main(int argc, char **argv)
 	where.sin_family = AF_INET;
 	where.sin_port = 0; /* the tag: all rules are to see it */
 	if (argc == 6) {
-		/* any address but 0 says inbound; the name says where, and has room for 7 letters */
+		/*
+		 * any address but 0 says inbound; the name says where, and has room for 7 letters
+		 */
 		where.sin_addr.s_addr = INADDR_BROADCAST;
 		if (strlen(argv[5]) >= sizeof(where.sin_zero))
 			errx(2, "%s: too long a name; give its index, as ':12'", argv[5]);

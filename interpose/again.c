@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #define SECOND 1000000000ll
-#define LONG   (1ll << 32) /* seconds: from there on it is for ever */
+#define LONG   (1ll << 32) /* seconds; longer timeouts count as infinite */
 
 static int64_t now_ns(void)
 {
@@ -16,7 +16,7 @@ static int64_t now_ns(void)
 	return t.tv_sec * SECOND + t.tv_nsec;
 }
 
-/* The others are the kernel's to refuse. */
+/* The kernel rejects invalid ones. */
 static bool is_valid(const struct timespec *t)
 {
 	return t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < SECOND;
@@ -29,7 +29,7 @@ void again_begin(struct again *a, const struct timespec *timeout, const sigset_t
 	a->blocked = false;
 	a->end = INT64_MAX;
 	if (timeout && (!is_valid(timeout) || (!timeout->tv_sec && !timeout->tv_nsec)))
-		a->end = 0; /* no second time */
+		a->end = 0; /* do not wait a second time */
 	else if (timeout && timeout->tv_sec < LONG)
 		a->end = now_ns() + timeout->tv_sec * SECOND + timeout->tv_nsec;
 }
@@ -55,8 +55,8 @@ const struct timespec *again_time(struct again *a, int look)
 }
 
 /*
- * From now on signals are let in by the kernel's wait only: one that came between two waits would have its
- * handler called, and the next wait would know nothing of it.
+ * From now on, let signals in only during the kernel's wait. A signal between two waits would have
+ * its handler called, but would not end the next wait.
  */
 static void block(struct again *a)
 {
@@ -78,7 +78,10 @@ bool again_more(struct again *a, int *found)
 	if (!a->end || (a->end != INT64_MAX && now_ns() >= a->end))
 		return false;
 	block(a);
-	/* a wait that finds descriptors ready leaves signals alone, and there may always be fragments */
+	/*
+	 * a wait that finds ready descriptors delivers no signals, and fragments may keep them
+	 * ready
+	 */
 	*found = NEXT(ppoll)(NULL, 0, &none, a->mask);
 	return !*found;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ualarm(3) of a second and more, as the BSDs take it: natd gives itself ten seconds to end. glibc refuses that.
+ * ualarm(3) of a second or more. The BSDs accept it, and natd uses it to give itself ten seconds to
+ * end; glibc refuses it.
  */
 #include "interpose/next.h"
 

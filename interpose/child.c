@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Between vfork(2) and exec(3) a program (Python's subprocess, a shell) closes and copies
- * descriptors. That touches the child's descriptors only, but what libdivert remembers about
- * them is in memory that is the parent's. So we must know where we are: the process id in a page
- * that fork(2) empties, and vfork(2) shares.
+ * Between vfork(2) and exec(3), programs such as Python's subprocess or a shell close and copy
+ * descriptors. That changes the child's descriptors only, but what libdivert knows about them is in
+ * memory shared with the parent. So we must detect such a child. We keep the process id in a page
+ * that fork(2) clears and vfork(2) shares.
  */
 #include "interpose/child.h"
 #include "interpose/next.h"
@@ -14,7 +14,7 @@
 
 static pid_t *owner;
 
-/* Not left to the page alone: a child of fork(2) may call vfork(2) before it closes anything. */
+/* The page does not suffice: a child of fork(2) may call vfork(2) before it closes anything. */
 static void forked(void)
 {
 	__atomic_store_n(owner, getpid(), __ATOMIC_RELAXED);
@@ -28,7 +28,10 @@ static void make_page(void)
 	page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
 		return;
-	/* For clone(2) and _Fork(3), which run no handlers. Without it they look like vfork(2). */
+	/*
+	 * For clone(2) and _Fork(3), which run no fork handlers. Without this, they look like
+	 * vfork(2).
+	 */
 	(void)madvise(page, size, MADV_WIPEONFORK);
 	*(pid_t *)page = getpid();
 	__atomic_store_n(&owner, page, __ATOMIC_RELEASE);

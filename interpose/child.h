@@ -4,22 +4,28 @@
 
 #include <stdbool.h>
 
-/* A divert socket was made here: from now on vfork(2) matters. */
+/* This process has made a divert socket: watch for vfork(2) from now on. */
 void watch_children(void);
 
 /* Has this process made a divert socket? */
 bool children_watched(void);
 
-/* Is this a child of vfork(2), with the memory of its parent but descriptors of its own? Keeps errno. */
+/*
+ * Is this a child of vfork(2), which has its parent's memory but its own descriptors? Preserves
+ * errno.
+ */
 bool in_vfork_child(void);
 
-/* Has this process divert sockets that a call here is about: made here, and not the parent's of vfork(2)? */
+/*
+ * Does this process have divert sockets that its calls can concern? False in a child of vfork(2),
+ * whose parent has them.
+ */
 bool has_sockets(void);
 
-/* A filter of system calls is about to be set up: nothing waits to be sent any more (interpose/filter.c). */
+/* A seccomp(2) filter is about to be installed: stop coalescing (interpose/filter.c). */
 void before_filter(void);
 
-/* What waits to be sent goes: this process, or its program, ends (interpose/exit.c). */
+/* Send the waiting packets, because this process or its program ends (interpose/exit.c). */
 void let_packets_go(void);
 
 #endif

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Closing and copying descriptors. libdivert must hear of each copy of a divert socket and of
- * each end, and the descriptors that it uses inside must survive programs that close everything.
+ * Close and copy descriptors. libdivert must learn of each copy and each close of a divert socket,
+ * and its inner descriptors must survive programs that close everything.
  */
 #include "interpose/next.h"
 
 #include "interpose/child.h"
 
+#include <divert-interposer.h>
 #include <divert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
-/* A child of vfork(2) may do with its descriptors what it likes. */
+/* A child of vfork(2) may do with its own descriptors what it likes. */
 static bool is_socket(int fd)
 {
 	return divert_is(fd) && !in_vfork_child();
@@ -36,7 +37,7 @@ PUBLIC int close(int fd)
 	return NEXT(close)(fd);
 }
 
-/* The first from fd to last that is ours; -1: there is none. */
+/* Our first descriptor from fd to last; -1: none. */
 static int next_ours(unsigned int fd, unsigned int last)
 {
 	const int found = fd <= INT_MAX ? divert_next((int)fd) : -1;
@@ -49,7 +50,7 @@ static int close_around_inner(unsigned int first, unsigned int last)
 	unsigned int start = first;
 	int ret = 0, fd;
 
-	/* First these: libdivert then closes by itself what it needs no more. */
+	/* Sockets first: libdivert then closes the inner descriptors that it no longer needs. */
 	for (fd = next_ours(first, last); fd >= 0; fd = next_ours((unsigned int)fd + 1, last))
 		if (divert_is(fd))
 			(void)divert_close(fd);
@@ -66,8 +67,8 @@ static int close_around_inner(unsigned int first, unsigned int last)
 PUBLIC int close_range(unsigned int first, unsigned int last, int flags)
 {
 	/*
-	 * CLOSE_RANGE_CLOEXEC closes nothing now. CLOSE_RANGE_UNSHARE first gives this thread
-	 * descriptors of its own, as vfork(2) does. Any other flag is the kernel's to refuse.
+	 * CLOSE_RANGE_CLOEXEC closes nothing now. CLOSE_RANGE_UNSHARE first gives this thread its
+	 * own descriptors, like vfork(2). The kernel rejects other flags.
 	 */
 	if (flags || first > last || !has_sockets())
 		return NEXT(close_range)(first, last, flags);
@@ -82,7 +83,7 @@ PUBLIC void closefrom(int low)
 		NEXT(closefrom)(low);
 }
 
-/* newfd has just become a copy of the divert socket oldfd, or is -1. */
+/* newfd is a new copy of the divert socket oldfd, or -1. */
 static int remember(int oldfd, int newfd)
 {
 	int error;
@@ -104,8 +105,8 @@ PUBLIC int dup(int fd)
 }
 
 /*
- * Free newfd for a copy of oldfd. The kernel would close and copy in one step; here another
- * thread can get the number in between if newfd was a divert socket.
+ * Free newfd for a copy of oldfd. The kernel would close and copy in one step. We do not if newfd
+ * is a divert socket, so another thread can get the number in between.
  */
 static int make_way(int oldfd, int newfd)
 {
@@ -113,7 +114,7 @@ static int make_way(int oldfd, int newfd)
 
 	if (!socket_there && !inner_there)
 		return 0;
-	/* A copy of nothing fails, and leaves newfd as it was. */
+	/* if oldfd is not open, dup2(2) fails and leaves newfd as it was */
 	if (NEXT(fcntl)(oldfd, F_GETFD) < 0)
 		return -1;
 	if (inner_there)

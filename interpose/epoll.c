@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * epoll(7) goes on in the kernel, which takes a fragment for something to read, and where a divert socket's
- * descriptor never is ready for writing. Events that come of fragments are taken out again (interpose/sets.h).
- * The packet socket by which libdivert writes is ready when there is room: it goes into the set for
- * that half, with the same data. So what is ready for both is told twice.
+ * The kernel does epoll(7), but it takes a fragment for something to read, and never finds a divert
+ * socket ready for writing. Events that come from fragments are removed (interpose/sets.h). For
+ * writing we add libdivert's packet socket, which is ready when there is room, to the set with the
+ * same data. So a socket that is ready for both is reported twice.
  */
 #include "interpose/next.h"
 
@@ -17,13 +17,19 @@
 #include <stdbool.h>
 #include <sys/epoll.h>
 
-/* What writing is concerned with. EPOLLONESHOT cannot be had for two: then it is as without us. */
+/*
+ * Does the program ask for write events? EPOLLONESHOT cannot cover two descriptors; then we add
+ * nothing.
+ */
 static bool asks_to_write(const struct epoll_event *event)
 {
 	return event->events & (EPOLLOUT | EPOLLWRNORM) && !(event->events & EPOLLONESHOT);
 }
 
-/* The half for writing, as it is asked for now. Where it cannot be had it is as without us. */
+/*
+ * Set the packet socket's events to what the program asks for now. If that fails, the set is as it
+ * would be without us.
+ */
 static void set_writing(int set, int fd, const struct epoll_event *event)
 {
 	const int writer = divert_writer(fd), saved = errno;
@@ -32,7 +38,7 @@ static void set_writing(int set, int fd, const struct epoll_event *event)
 	if (event && asks_to_write(event)) {
 		half = *event;
 		half.events &= EPOLLOUT | EPOLLWRNORM | EPOLLET;
-		/* there already: until now, or by a copy of the descriptor */
+		/* it is in the set already, from before or through a copy of the descriptor */
 		if (NEXT(epoll_ctl)(set, EPOLL_CTL_ADD, writer, &half) && errno == EEXIST)
 			(void)NEXT(epoll_ctl)(set, EPOLL_CTL_MOD, writer, &half);
 	} else {
@@ -54,7 +60,7 @@ PUBLIC int epoll_ctl(int set, int op, int fd, struct epoll_event *event)
 	return ret;
 }
 
-/* Milliseconds, rounded up as epoll_wait(2) rounds. */
+/* In milliseconds, rounded up like epoll_wait(2) does. */
 static int ms_of(const struct timespec *t)
 {
 	if (!t)
@@ -64,7 +70,7 @@ static int ms_of(const struct timespec *t)
 	return (int)(t->tv_sec * 1000 + (t->tv_nsec + 999999) / 1000000);
 }
 
-/* precise: by epoll_pwait2(2), which older kernels have not. */
+/* precise: use epoll_pwait2(2), which older kernels lack. */
 static int wait_for(int set, struct epoll_event *events, int max, const struct timespec *timeout,
 		    const sigset_t *mask, bool precise)
 {
@@ -75,7 +81,10 @@ static int wait_for(int set, struct epoll_event *events, int max, const struct t
 
 	again_begin(&again, timeout, mask);
 	do {
-		/* the kernel has that at hand, unless EPOLLET or EPOLLONESHOT has told it before */
+		/*
+		 * the kernel returns these events now, unless EPOLLET or EPOLLONESHOT has reported
+		 * them before
+		 */
 		ready = sets_look(set, &due) && !slept;
 		if (!ready)
 			divert_rest();
@@ -91,8 +100,8 @@ static int wait_for(int set, struct epoll_event *events, int max, const struct t
 }
 
 /*
- * Are there divert sockets in the set? If not, a sleep in it is not to end because libdivert has the
- * kernel send for this thread, either.
+ * Does the set have divert sockets? If not, make sure that a sleep in it does not end because the
+ * kernel sends coalesced packets for this thread.
  */
 static bool may_have(int set)
 {

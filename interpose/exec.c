@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Another program in this process: what this one has written goes before. */
+/* exec(3): send the waiting packets before another program takes over the process. */
 #include "interpose/child.h"
 #include "interpose/next.h"
 
@@ -34,9 +34,9 @@ PUBLIC int fexecve(int fd, char *const argv[], char *const envp[])
 	return NEXT(fexecve)(fd, argv, envp);
 }
 
-/* ---- the words as arguments ---- */
+/* ---- arguments as a list ---- */
 
-/* On the stack, as it may be called from a signal handler. */
+/* argv is on the stack, because this may be called in a signal handler. */
 static int run(int (*exec)(const char *file, char *const argv[], char *const envp[]),
 	       const char *file, const char *first, va_list args, bool has_env)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The end of a process that exit(3) has no part in: what it has written goes before it does. */
+/* Ends of a process that bypass exit(3): send the waiting packets first. */
 #include "interpose/child.h"
 #include "interpose/next.h"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A filter of system calls, seccomp(2), that does not know io_uring(7) may end the process at one
- * that libdivert makes of its own accord. So from then on it makes only those that the program
- * asks for. What asks for a filter is prctl(2), or syscall(2), as seccomp(2) has no function: interpose/syscall.c.
+ * A seccomp(2) filter that does not know io_uring(7) may kill the process at a system call that
+ * libdivert makes on its own. So once a filter is installed, libdivert makes only the calls that
+ * the program asks for. Filters are installed by prctl(2), or by syscall(2), since seccomp(2) has
+ * no function: interpose/syscall.c.
  */
 #include "interpose/child.h"
 #include "interpose/next.h"
@@ -13,7 +14,9 @@
 
 void before_filter(void)
 {
-	/* a child of vfork(2) has the memory of its parent, which the filter does not concern */
+	/*
+	 * a child of vfork(2) has its parent's memory, but the filter does not apply to the parent
+	 */
 	if (!in_vfork_child())
 		divert_at_once();
 }

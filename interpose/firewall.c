@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Firewall rules the Linux 2.2 way, as the Divert Sockets mini-HOWTO's example with -DFIREWALL
- * enters its own: setsockopt(2) on a raw socket, at level IPPROTO_IP.
+ * Firewall rules as on Linux 2.2: setsockopt(2) on a raw socket, at level IPPROTO_IP. The Divert
+ * Sockets mini-HOWTO's example adds its own this way if built with -DFIREWALL.
  */
 #include "interpose/firewall.h"
 #include "interpose/next.h"
@@ -11,10 +11,10 @@
 #include <fcntl.h>
 #include <stddef.h>
 
-/* In those libdivert that have the rules; NULL elsewhere, and the option goes to the kernel. */
+/* NULL in a libdivert without rules; then the option goes to the kernel. */
 __attribute__((weak)) int divert_firewall(int name, const void *value, socklen_t len);
 
-/* The length tells these from iptables' options, whose numbers begin at 64 as well. */
+/* The length distinguishes these from iptables' options, whose numbers begin at 64, too. */
 static const socklen_t lengths[] = {
 	[IP_FW_APPEND - IP_FW_BASE_CTL] = sizeof(struct ip_fwchange),
 	[IP_FW_REPLACE - IP_FW_BASE_CTL] = sizeof(struct ip_fwnew),
@@ -40,7 +40,7 @@ bool is_firewall_option(int level, int name, socklen_t len)
 
 int set_firewall_option(int fd, int name, const void *value, socklen_t len)
 {
-	/* EBADF comes first */
+	/* EBADF takes precedence */
 	if (NEXT(fcntl)(fd, F_GETFD) < 0)
 		return -1;
 	return divert_firewall(name, value, len);

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-/* Is this setsockopt(2) one of Linux 2.2's on firewall rules, and can libdivert do it? */
+/* Is this a firewall option of Linux 2.2 that libdivert can handle? */
 bool is_firewall_option(int level, int name, socklen_t len);
 
-/* Do it. -1 and errno as of Linux 2.2. */
+/* Handle it. Returns -1 and errno as Linux 2.2 did. */
 int set_firewall_option(int fd, int name, const void *value, socklen_t len);
 
 #endif

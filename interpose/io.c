@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Reading and writing packets. */
+/* Read and write packets. */
 #include "interpose/next.h"
 
 #include <divert.h>
@@ -39,7 +39,7 @@ PUBLIC int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, mmsg_flags fla
 	return NEXT(recvmmsg)(fd, msgs, n, flags, timeout);
 }
 
-/* Unlike recv(2), read(2) of nothing takes no packet from a socket. */
+/* Unlike recv(2), read(2) of 0 bytes takes no packet from a socket. */
 static ssize_t read_packet(int fd, void *buf, size_t len)
 {
 	return len ? divert_recv(fd, buf, len, 0) : 0;
@@ -52,7 +52,7 @@ PUBLIC ssize_t read(int fd, void *buf, size_t len)
 	return NEXT(read)(fd, buf, len);
 }
 
-/* As the kernel checks it for readv(2) and writev(2). */
+/* Check a vector like the kernel does for readv(2) and writev(2). */
 static bool vector_fits(const struct iovec *iov, int n, size_t *sum)
 {
 	int i;
@@ -131,7 +131,10 @@ PUBLIC ssize_t writev(int fd, const struct iovec *iov, int n)
 	return vector_fits(iov, n, &sum) ? divert_sendmsg(fd, &msg, 0) : -1;
 }
 
-/* The fortified forms: a length above the buffer's size is the next function's to die of. */
+/*
+ * Fortified functions: if the length exceeds the buffer's size, the next function aborts the
+ * program.
+ */
 
 PUBLIC ssize_t __read_chk(int fd, void *buf, size_t len, size_t size)
 {
@@ -155,7 +158,7 @@ PUBLIC ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int fl
 	return NEXT(__recvfrom_chk)(fd, buf, len, size, flags, from, fromlen);
 }
 
-/* The kernel answers the other requests, FIONBIO foremost, for the descriptor itself. */
+/* The kernel handles other requests, above all FIONBIO, on the descriptor itself. */
 PUBLIC int ioctl(int fd, ioctl_request request, ...)
 {
 	va_list args;
@@ -168,7 +171,7 @@ PUBLIC int ioctl(int fd, ioctl_request request, ...)
 	if ((request != FIONREAD && request != FIOASYNC) || !divert_is(fd))
 		return NEXT(ioctl)(fd, request, arg);
 	if (request == FIOASYNC)
-		return 0; /* sockets have it; this one sends no signals */
+		return 0; /* sockets accept it; a divert socket sends no signals */
 	n = divert_nread(fd);
 	if (n < 0)
 		return -1;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * BSD's /etc/services has natd's port, 8668 of "divert", and its /etc/protocols has "divert", 258. Programs look
- * them up by these names; where the files here do not have them they are answered so. Files that have them win.
+ * On the BSDs /etc/services has natd's port, 8668 of "divert", and /etc/protocols has "divert",
+ * 258. Programs look these names up, so we supply what the files here lack. Entries in the files
+ * take precedence.
  */
 #include "interpose/next.h"
 
@@ -32,7 +33,7 @@ static bool is_protocol(const char *name)
 	return name && (!strcmp(name, name_divert) || !strcmp(name, "DIVERT"));
 }
 
-/* A list without entries, in the caller's room. NULL: there is none for it. */
+/* An empty list in the caller's buffer. NULL: no room. */
 static char **no_names(char *buf, size_t size)
 {
 	const size_t skip = -(uintptr_t)buf % sizeof(char *);
@@ -69,7 +70,7 @@ static int answer_protocol(struct protoent *p, char *buf, size_t size, struct pr
 	return 0;
 }
 
-/* The calls without _r have memory of their own, which the next call may change. */
+/* The calls without _r return static memory, which the next call may overwrite. */
 static struct servent *own_service(void)
 {
 	static struct servent service;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Until our constructor has run, and for names that the C library has not, the next function is
- * the bare system call. So a call that comes early (from another library's constructor, from a
- * memory allocator, from dlsym() itself) needs no look-up, no lock and no memory.
+ * Until our constructor has run, and for names that the C library lacks, the next function is the
+ * bare system call. So an early call (from another library's constructor, a memory allocator or
+ * dlsym() itself) needs no symbol lookup, no lock and no memory.
  */
 #include "interpose/next.h"
 
@@ -59,7 +59,7 @@ static int raw_prctl(int option, ...)
 	return (int)syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
 }
 
-/* Without the search: nobody executes programs by their names that early. */
+/* Does not search PATH: nobody executes programs by name so early. */
 static int raw_execvpe(const char *file, char *const argv[], char *const envp[])
 {
 	return raw_execve(file, argv, envp);
@@ -70,7 +70,7 @@ static void raw_closefrom(int low)
 	syscall(SYS_close_range, low < 0 ? 0 : low, ~0U, 0);
 }
 
-/* The kernel writes what is left of the time; POSIX keeps it. */
+/* The kernel stores the time left in the timeout; the POSIX function does not. */
 static int raw_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 		     const sigset_t *mask)
 {
@@ -124,7 +124,7 @@ static int raw_select(int n, fd_set *in, fd_set *out, fd_set *except, struct tim
 	return raw_pselect(n, in, out, except, &t, NULL);
 }
 
-/* Files of names: nobody looks into them that early. */
+/* Name databases: nobody looks into them so early. */
 static struct servent *raw_getservbyname(const char *name, const char *proto)
 {
 	return NULL;
@@ -182,7 +182,7 @@ __attribute__((constructor)) static void find_next(void)
 {
 	void *found;
 
-	/* dlsym() answers with an object pointer, which POSIX lets one turn into a function's. */
+	/* dlsym() returns an object pointer; POSIX allows its conversion to a function pointer. */
 #define FIND(result, name, ...)                                                                    \
 	found = dlsym(RTLD_NEXT, #name);                                                           \
 	if (found)                                                                                 \

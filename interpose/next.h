@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The functions that would have been called without us: the C library's, or those of an
- * interposer behind us. NEXT(read)(fd, buf, len) calls one.
+ * The functions that would be called without us: the C library's, or those of an interposer after
+ * us. NEXT(read)(fd, buf, len) calls one.
  */
 #ifndef INTERPOSE_NEXT_H
 #define INTERPOSE_NEXT_H
 
-/* We define the very names that these would make inline functions or aliases of. */
+/* With these macros the headers would make inline functions or aliases of names that we define. */
 #undef _FORTIFY_SOURCE
 #undef _FILE_OFFSET_BITS
 #undef _TIME_BITS
@@ -26,7 +26,7 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 
-/* What <bits/unistd.h> and its like call in programs built with _FORTIFY_SOURCE. */
+/* <bits/unistd.h> and others call these in programs built with _FORTIFY_SOURCE. */
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from,
@@ -43,7 +43,7 @@ int getprotobyname_r(const char *name, struct protoent *p, char *buf, size_t siz
 int getprotobynumber_r(int number, struct protoent *p, char *buf, size_t size,
 		       struct protoent **result);
 
-/* The types of glibc differ from POSIX's here, which other C libraries have. */
+/* glibc's types differ here from POSIX's, which other C libraries use. */
 #ifdef __GLIBC__
 typedef int mmsg_flags;
 typedef unsigned long ioctl_request;
@@ -52,7 +52,7 @@ typedef unsigned int mmsg_flags;
 typedef int ioctl_request;
 #endif
 
-/* Newer than some C libraries that this builds with. */
+/* Newer than some C libraries that we build with. */
 int close_range(unsigned int first, unsigned int last, int flags);
 int epoll_pwait2(int set, struct epoll_event *events, int max, const struct timespec *timeout,
 		 const sigset_t *mask);
@@ -65,10 +65,10 @@ void closefrom(int low);
 #endif
 
 #ifndef SYS_epoll_pwait2
-#define SYS_epoll_pwait2 441 /* everywhere */
+#define SYS_epoll_pwait2 441 /* on all architectures */
 #endif
 
-/* X(result, name, parameters, the same as a system call) */
+/* X(result, name, parameters, equivalent system call) */
 #define NEXT_PLAIN(X)                                                                              \
 	X(int, socket, (int domain, int type, int protocol), (SYS_socket, domain, type, protocol)) \
 	X(int, bind, (int fd, const struct sockaddr *addr, socklen_t len),                         \
@@ -144,7 +144,10 @@ void closefrom(int low);
 	X(int, fexecve, (int fd, char *const argv[], char *const envp[]),                          \
 	  (SYS_execveat, fd, "", argv, envp, AT_EMPTY_PATH))
 
-/* syscall(2) is left to the C library where we could not do without it for a moment. */
+/*
+ * We interpose syscall(2) only where raw_syscall() can replace it until the C library's is looked
+ * up.
+ */
 #if defined(__x86_64__) || defined(__aarch64__)
 #define OWN_SYSCALL 1
 long raw_syscall(long number, ...);
@@ -154,7 +157,9 @@ long raw_syscall(long number, ...);
 #define NEXT_SYSCALL(X)
 #endif
 
-/* X(result, name, parameters): those that are no plain system call have it in next.c */
+/*
+ * X(result, name, parameters): functions that are no plain system call; next.c has their raw forms
+ */
 #define NEXT_OTHER(X)                                                                              \
 	NEXT_SYSCALL(X)                                                                            \
 	X(int, prctl, (int option, ...))                                                           \
@@ -199,7 +204,7 @@ struct next_functions {
 
 extern struct next_functions next_functions;
 
-/* A thread that an earlier constructor started may look while ours writes. */
+/* A thread that an earlier constructor started may read this while our constructor writes it. */
 #define NEXT(name) __atomic_load_n(&next_functions.name, __ATOMIC_RELAXED)
 
 #endif

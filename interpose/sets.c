@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * epoll_wait(2) names no descriptor, only the data that the program gave with it. So both are kept here.
- * The set itself keeps them, too, and those of all other descriptors: /proc/self/fdinfo, which is looked at when an
- * event is about to be dropped, in case others have the same data.
- * A number that has become another set's does no harm: whatever is put there with the same data is seen.
+ * epoll_wait(2) reports no descriptor, only the data that the program stored with it. So we keep
+ * both. /proc/self/fdinfo shows them, too, for all descriptors of the set. We read it before we
+ * drop an event, in case another descriptor has the same data. A set's number that is reused does
+ * no harm: we see whatever is added with the same data.
  */
 #include "interpose/sets.h"
 
 #include "interpose/again.h"
 #include "interpose/next.h"
 
+#include <divert-interposer.h>
 #include <divert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -50,7 +51,10 @@ static void watch_forks(void)
 	(void)pthread_atfork(before_fork, after_fork, after_fork);
 }
 
-/* Of those from *at on, the next one in the set; NULL: there is none. Locked, as what follows. */
+/*
+ * The next of our sockets in the set, from *at on; NULL: none. Called with the lock held, like the
+ * next functions.
+ */
 static struct member *next_in(int set, unsigned int *at)
 {
 	while (*at < count)
@@ -59,7 +63,7 @@ static struct member *next_in(int set, unsigned int *at)
 	return NULL;
 }
 
-/* And with this data. */
+/* The same with this data. */
 static struct member *next_with(int set, uint64_t data, unsigned int *at)
 {
 	struct member *m;
@@ -160,7 +164,10 @@ bool sets_has(int set)
 	return has;
 }
 
-/* Has another descriptor in the set the same data as this one? Where nobody can say it has if it is 0. */
+/*
+ * Does another descriptor in the set have the same data? If that cannot be found out, assume so if
+ * the data is 0.
+ */
 static bool others_have(const struct member *m)
 {
 	const uint64_t data = m->event.data.u64;
@@ -181,7 +188,7 @@ static bool others_have(const struct member *m)
 	return have;
 }
 
-/* Is the event that a member's descriptor has told its own, for sure? */
+/* Is an event with this member's data certainly its own? */
 static bool is_its_own(struct member *m)
 {
 	const int saved = errno;
@@ -192,7 +199,7 @@ static bool is_its_own(struct member *m)
 	return m->data == ITS_OWN;
 }
 
-/* EPOLLONESHOT: what is dropped has not been told. What it did to the set is undone. */
+/* If we drop an EPOLLONESHOT event, undo what it did to the set, since it was not reported. */
 static void arm_again(const struct member *m)
 {
 	struct epoll_event event = m->event;
@@ -203,7 +210,7 @@ static void arm_again(const struct member *m)
 	errno = saved;
 }
 
-/* Is this event, which says that something is readable, for the program? */
+/* Should the program see this read event? */
 static bool is_true(int set, uint64_t data)
 {
 	unsigned int at = 0;
@@ -239,7 +246,7 @@ int sets_keep(int set, struct epoll_event *events, int n)
 	return kept;
 }
 
-/* One after the other: the lock is not held while libdivert is asked. */
+/* One at a time, so that the lock is not held while libdivert is asked. */
 static int next_fd(int set, unsigned int *at)
 {
 	struct member *m;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Making a divert socket, its addresses and its options. */
+/* Create divert sockets; their addresses and options. */
 #include "interpose/next.h"
 
 #include "include/compat/sys/socket.h"
@@ -20,7 +20,10 @@ static int fail(int error)
 	return -1;
 }
 
-/* The forms of FreeBSD before 14, OpenBSD, macOS and Linux 2.2, and that of FreeBSD since 14. */
+/*
+ * The arguments used on FreeBSD before 14, OpenBSD, macOS and Linux 2.2, and those of FreeBSD since
+ * 14.
+ */
 static bool asks_for_divert(int domain, int type, int protocol)
 {
 	if ((type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) != SOCK_RAW)
@@ -31,7 +34,10 @@ static bool asks_for_divert(int domain, int type, int protocol)
 	       (protocol == IPPROTO_DIVERT || protocol == IPPROTO_DIVERT_OLD);
 }
 
-/* Programs print errno, if anything; who asks for it (divert-run -v) gets the sentence, too. Keeps errno. */
+/*
+ * Programs print errno at most. If DIVERT_VERBOSE is set (divert-run -v), print the whole message,
+ * too. Preserves errno.
+ */
 static void tell(const char *call)
 {
 	const char *verbose = secure_getenv("DIVERT_VERBOSE");
@@ -68,7 +74,7 @@ PUBLIC int bind(int fd, const struct sockaddr *addr, socklen_t len)
 	return rc;
 }
 
-/* As on FreeBSD, a divert socket has no peer: the address says which way each packet goes. */
+/* As on FreeBSD, a divert socket has no peer: the address gives each packet's direction. */
 PUBLIC int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	if (divert_is(fd))

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Waiting. A divert socket's descriptor tells by itself when something has come, but that may be a fragment that
- * nobody can receive yet: then the wait goes on. It knows nothing of writing: here it is always writable, as a
- * raw socket is. Whether there is something to read libdivert knows without a system call: a program that asks
- * before each packet need not pay for one. For epoll(7) see interpose/epoll.c.
+ * poll(2) and select(2); for epoll(7) see interpose/epoll.c. A divert socket's descriptor is
+ * readable when a record has come, but that may be a fragment of an incomplete packet: then we go
+ * on waiting. The descriptor is never writable, so we report it always writable, like a raw socket.
+ * libdivert knows without a system call whether there is a packet, so polling before each packet is
+ * cheap.
  */
 #include "interpose/next.h"
 
 #include "interpose/again.h"
 #include "interpose/child.h"
 
+#include <divert-interposer.h>
 #include <divert.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/select.h>
 
-/* glibc says of poll()'s array that it is only written to, which is so of revents. */
+/* glibc declares poll()'s array write-only, but only revents is. */
 #ifndef __clang__
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
@@ -24,7 +26,7 @@
 #define READABLE (POLLIN | POLLRDNORM)
 #define WRITABLE (POLLOUT | POLLWRNORM)
 
-/* Where there are others beside divert sockets, they are asked after at least each so many times. */
+/* With other descriptors beside divert sockets, ask the kernel at least once in so many calls. */
 #define OTHERS 16
 
 static bool asks_to_write(const struct pollfd *p)
@@ -38,15 +40,15 @@ static bool asks_to_read(const struct pollfd *p)
 }
 
 /*
- * Does it ask after a divert socket? Programs without them do not pay for the look at each. But libdivert itself
- * waits so, too, for whatever comes: it alone knows of descriptors that are used inside.
+ * Does the call concern divert sockets? Without them it must not cost a look at each. libdivert
+ * itself waits with this function, too, for any record: only its calls have inner descriptors.
  */
 static bool concerns(const struct pollfd *fds, nfds_t n)
 {
 	bool does = false;
 	nfds_t i;
 
-	if (!children_watched() || !fds) /* NULL: the kernel says what it is */
+	if (!children_watched() || !fds) /* NULL: let the kernel report it */
 		return false;
 	for (i = 0; i < n && !divert_is_inner(fds[i].fd); i++)
 		does |= asks_to_write(&fds[i]) || asks_to_read(&fds[i]);
@@ -63,7 +65,10 @@ static bool any_asks_to_write(const struct pollfd *fds, nfds_t n)
 	return false;
 }
 
-/* ready: what the kernel has found. Divert sockets that have nothing to receive are not, and are looked at. */
+/*
+ * ready: the kernel's result. Checks all divert sockets, and clears read events of those that have
+ * nothing to receive.
+ */
 static int keep_true(struct pollfd *fds, nfds_t n, int ready)
 {
 	nfds_t i;
@@ -89,7 +94,7 @@ static int due(const struct pollfd *fds, nfds_t n)
 	return ms;
 }
 
-/* ready: what the kernel has found. */
+/* ready: the kernel's result. */
 static int add_writable(struct pollfd *fds, nfds_t n, int ready)
 {
 	nfds_t i;
@@ -106,7 +111,7 @@ static int add_writable(struct pollfd *fds, nfds_t n, int ready)
 	return ready;
 }
 
-/* Are the others to be asked after, too? Threads may count into each other's turns. */
+/* Is it time to ask about the other descriptors, too? Threads share the counter. */
 static bool others_turn(void)
 {
 	static unsigned int calls;
@@ -115,8 +120,8 @@ static bool others_turn(void)
 }
 
 /*
- * What divert sockets have at hand: how many are ready, filled in; 0: the kernel is to be asked, of
- * their reading, too. wait: look for a while.
+ * Fill in what libdivert knows without the kernel. Returns how many are ready; 0: ask the kernel,
+ * also about reading. wait: poll the ring for a while.
  */
 static int at_hand(struct pollfd *fds, nfds_t n, bool wait)
 {
@@ -142,7 +147,7 @@ static int at_hand(struct pollfd *fds, nfds_t n, bool wait)
 	return ready && ((nfds_t)ours == n || !others_turn()) ? ready : 0;
 }
 
-/* ppoll(2) that knows divert sockets. */
+/* ppoll(2) with divert sockets. */
 static int wait_for(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 		    const sigset_t *mask)
 {
@@ -174,7 +179,7 @@ PUBLIC int poll(struct pollfd *fds, nfds_t n, int timeout)
 
 PUBLIC int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
 {
-	/* with a mask it is called for signals, too */
+	/* with a mask, the call must let signals in, too */
 	int ready = at_hand(fds, n, !mask && (!timeout || timeout->tv_sec || timeout->tv_nsec));
 
 	if (ready && !mask)
@@ -204,7 +209,7 @@ static bool has(const fd_set *set, int fd)
 	return set && FD_ISSET(fd, set);
 }
 
-/* Leave fd in the set if it was there and is ready; is it? */
+/* Keep fd in the set only if it is ready. Returns whether it is in there. */
 static int keep(fd_set *set, int fd, bool ready)
 {
 	if (!has(set, fd))
@@ -214,7 +219,7 @@ static int keep(fd_set *set, int fd, bool ready)
 	return ready;
 }
 
-/* The same for sets. */
+/* at_hand() for select(2). */
 static int at_hand_in(int n, fd_set *in, fd_set *out, fd_set *except, bool wait)
 {
 	struct pollfd fds[FD_SETSIZE];
@@ -239,7 +244,7 @@ static int at_hand_in(int n, fd_set *in, fd_set *out, fd_set *except, bool wait)
 	return ready;
 }
 
-/* Does it ask after a divert socket? Sets larger than the type are left alone. */
+/* Does the call concern divert sockets? Sets larger than fd_set are left alone. */
 static bool concerns_in(int n, const fd_set *in, const fd_set *out)
 {
 	int fd;
@@ -252,7 +257,7 @@ static bool concerns_in(int n, const fd_set *in, const fd_set *out)
 	return false;
 }
 
-/* Move the divert sockets out of the set; how many. */
+/* Move the divert sockets out of the set. Returns how many. */
 static int take_writable(int n, fd_set *from, fd_set *to)
 {
 	int fd, taken = 0;
@@ -303,13 +308,13 @@ static int due_in(int n, const fd_set *in)
 	return ms;
 }
 
-/* Copies the part of a set that select(2) looks at. */
+/* Bytes of a set that select(2) looks at. */
 static size_t bytes_of(int n)
 {
 	return (size_t)(n + NFDBITS - 1) / NFDBITS * sizeof(fd_mask);
 }
 
-/* pselect(2) that knows divert sockets. */
+/* pselect(2) with divert sockets. */
 static int select_for(int n, fd_set *in, fd_set *out, fd_set *except, struct again *again)
 {
 	fd_set *const set[] = {in, out, except};
@@ -351,7 +356,7 @@ PUBLIC int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval
 	}
 	again_begin(&again, timeout ? &t : NULL, NULL);
 	ready = select_for(n, in, out, except, &again);
-	/* as Linux has it: what is left of the time */
+	/* like Linux, store the time left */
 	if (timeout && again_left(&again, &t)) {
 		timeout->tv_sec = t.tv_sec;
 		timeout->tv_usec = t.tv_nsec / 1000;
@@ -365,7 +370,7 @@ PUBLIC int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct 
 	struct again again;
 	int ready = 0;
 
-	if (!mask) /* with one it is called for signals, too */
+	if (!mask) /* with a mask, the call must let signals in, too */
 		ready = at_hand_in(n, in, out, except,
 				   !timeout || timeout->tv_sec || timeout->tv_nsec);
 	if (ready)

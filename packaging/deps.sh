@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What building and testing need, and how to get it; sourced by quickstart and check.
+# The packages that building and testing need, and how to get them. quickstart and check source it.
 #
-#	need_packages GROUP...		install what is missing, or name it and fail
+#	need_packages GROUP...		installs missing packages, or names them and fails
 #
-# Each line: group, what shows that it is there, Debian's and Ubuntu's package.
-#	cmd:NAME	a command		h:FILE	a header		run:NAME	a function
-# Several packages separated by "|": the first that the release has.
+# Each line has a group, a probe, and the package of Debian and Ubuntu. The probes:
+#	cmd:NAME	a command	h:FILE	a header	run:NAME	a function
+# If "|" separates several packages, the first one that the release has is installed.
 DEPS='
 build	cmd:make		make
 build	cmd:cc			gcc
@@ -51,6 +51,7 @@ test	cmd:original-awk	original-awk
 test	cmd:musl-gcc		musl-tools
 test	cmd:setpriv		util-linux
 test	cmd:valgrind		valgrind
+test	cmd:strace		strace
 test	cmd:zsh			zsh
 test	cmd:gnuplot		gnuplot-nox
 test	h:event2/event.h	libevent-dev
@@ -70,7 +71,7 @@ bench	h:libnetfilter_queue/libnetfilter_queue.h	libnetfilter-queue-dev
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
-# Ubuntu's bpftool is a script that wants one of the running kernel's version; any will do.
+# Ubuntu's bpftool is a script that insists on one for the running kernel. Any version will do.
 has_bpftool() {
 	local f
 
@@ -83,7 +84,7 @@ has_bpftool() {
 	return 1
 }
 
-# cmocka.h wants others before it
+# cmocka.h needs other headers before it
 has_cmocka() {
 	printf '#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h cmocka.h |
 		${CC:-cc} -fsyntax-only -x c - 2>/dev/null
@@ -94,7 +95,7 @@ has_fuzzer() {
 		clang -fsanitize=fuzzer,address,undefined -x c - -o /dev/null 2>/dev/null
 }
 
-# is_there PROBE
+# is_there PROBE: whether it is installed
 is_there() {
 	case $1 in
 	cmd:*) command -v "${1#cmd:}" >/dev/null ;;
@@ -103,7 +104,7 @@ is_there() {
 	esac
 }
 
-# missing GROUP...: packages, one a line
+# missing GROUP...: the missing packages, one a line
 missing() {
 	local group probe package
 

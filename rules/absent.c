@@ -1,24 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What ipfw(8) has and ipdivert does not: refused by name, never half done. */
+/*
+ * Words of ipfw(8) that ipdivert does not have. They are refused by name, never half implemented.
+ */
 #include <stddef.h>
 #include <string.h>
 
 #include "parse.h"
 
-/* instead "": nothing */
+/* instead "": no alternative */
 struct absent {
 	const char *name, *instead;
 };
 
-#define NFT_STATE "use nftables' conntrack (ct state)"
-#define NFT_NAT	  "use nftables' nat, or divert to a natd"
-#define NFT_LINK  "ipdivert sees IP packets only; use nftables' ether and bridge"
-#define TC_SHAPE  "use tc(8) to shape traffic"
+#define NFT_NAT "use nftables' nat, or divert to a natd"
+#define NFT_LINK                                                                                   \
+	"rules meet packets at the IP layer, without a link header: use nftables' ether saddr, "   \
+	"daddr and type, and fwmark here"
+#define NO_LAYER2                                                                                  \
+	"rules meet packets at the IP layer only: leave out 'not layer2', which always holds, "    \
+	"and rules for layer2, or use nftables' families bridge and netdev for them"
+#define TC_SHAPE "use tc(8) to shape traffic"
 
 static const struct absent actions[] = {
 	{"abort", "use deny"},
 	{"abort6", "use deny"},
-	{"check-state", NFT_STATE},
 	{"nat", NFT_NAT},
 	{"nat64lsn", NFT_NAT},
 	{"nat64stl", NFT_NAT},
@@ -44,15 +49,9 @@ static const struct absent options[] = {
 	{"src-mac", NFT_LINK},
 	{"dst-mac", NFT_LINK},
 	{"mac-type", NFT_LINK},
-	{"layer2", NFT_LINK},
-	{"bridged", NFT_LINK},
-	{"keep-state", NFT_STATE},
-	{"record-state", NFT_STATE},
-	{"check-state", NFT_STATE},
-	{"limit", "use nftables' ct count"},
-	{"set-limit", "use nftables' ct count"},
-	{"defer-immediate-action", NFT_STATE},
-	{"defer-action", NFT_STATE},
+	{"ether-type", NFT_LINK},
+	{"layer2", NO_LAYER2},
+	{"bridged", NO_LAYER2},
 	{"tag", "use nftables' meta mark set, and fwmark here"},
 	{"untag", "use nftables' meta mark set, and fwmark here"},
 	{"tagged", "use nftables' meta mark set, and fwmark here"},

@@ -20,7 +20,7 @@ static bool prefix4(struct rule_addr *a, const char *s)
 	return true;
 }
 
-/* How many bits are set from the first one on, behind which none is; -1: it is no prefix. */
+/* The length of the prefix; -1: not a prefix. */
 static int prefix6(const struct in6_addr *mask)
 {
 	unsigned int i, bits = 0;
@@ -59,7 +59,7 @@ static bool parse_mask6(struct rule_addr *a, const char *word)
 	return true;
 }
 
-/* "1,5-9": last bytes, each of the network. */
+/* "1,5-9": last bytes, which must be in the network. */
 static bool parse_set(struct rule_addr *a, char *list)
 {
 	uint32_t last = ntohl(a->ip.s_addr) & 255, host = ~ntohl(a->mask.s_addr), lo, hi;
@@ -110,7 +110,7 @@ static bool parse_four(struct rule_addr *a, char *item)
 	return ntohl(a->mask.s_addr) >= 0xffffff00 && parse_set(a, set);
 }
 
-/* The address in item, which is cut up. */
+/* Parse the address in item, which is modified. */
 static bool parse_one(char *item, struct rule_addr *a)
 {
 	char *slash = strchr(item, '/');
@@ -147,62 +147,6 @@ int parse_address(struct rule_addr *a, const char *word)
 		return -1;
 	strcpy(copy, word);
 	return parse_one(copy, a) && (a->kind == RULE_ADDR_4 || a->kind == RULE_ADDR_6) ? 0 : -1;
-}
-
-/* ---- tables ---- */
-
-bool is_table(const char *word)
-{
-	return !strncmp(word, "table(", 6);
-}
-
-bool rules_table_name(const char *name)
-{
-	const char *c;
-
-	for (c = name; *c; c++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-",
-			    *c))
-			return false;
-	return *name && strlen(name) <= RULES_TABLE_NAME_MAX && strcmp(name, "all");
-}
-
-/* "table(name)", "table(name,value)", or behind lookup only "name". */
-int parse_table(struct parser *p, struct rule_table **to, const char *word)
-{
-	struct rule_table *t = calloc(1, sizeof(*t));
-	char name[RULES_TABLE_NAME_MAX + 16], *comma;
-	size_t len = strlen(word);
-
-	*to = t;
-	if (!t)
-		return rules_fail(p->err, EX_OSERR, "out of memory");
-	if (len >= sizeof(name))
-		goto bad;
-	if (is_table(word)) {
-		if (word[len - 1] != ')')
-			goto bad;
-		memcpy(name, word + 6, len - 7);
-		name[len - 7] = 0;
-	} else {
-		strcpy(name, word);
-	}
-	comma = strchr(name, ',');
-	if (comma) {
-		*comma++ = 0;
-		t->has_value = true;
-		if (rules_value_parse(comma, &t->value, p->err))
-			return -1;
-	}
-	if (!rules_table_name(name))
-		goto bad;
-	strcpy(t->name, name);
-	return 0;
-bad:
-	return rules_fail(p->err, EX_DATAERR,
-			  "%s: not a table: expected table(NAME) or table(NAME,VALUE), the name of "
-			  "letters, digits, '.', '_' and '-'",
-			  word);
 }
 
 /* ---- lists ---- */
@@ -262,7 +206,7 @@ int parse_addresses(struct parser *p, struct rule_match *m, const char *word)
 	if (!copy || !m->addr)
 		rc = rules_fail(p->err, EX_OSERR, "out of memory");
 	while (!rc && (item = list_item(&rest))) {
-		m->n++; /* also of one that fails: its table is freed */
+		m->n++; /* count also one that fails, so that its table is freed */
 		rc = parse_item(p, &m->addr[m->n - 1], item, word);
 	}
 	free(copy);

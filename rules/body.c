@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* "proto from SRC [ports] to DST [ports]", of which each may be a block, "{ a or b }". */
+/* Parses "proto from SRC [ports] to DST [ports]". Each part may be a block, "{ a or b }". */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static int expect(struct parser *p, const char *keyword)
 	return 0;
 }
 
-/* What reads one place of the body, with or without a block. */
+/* Parses one place of the body, inside or outside a block. */
 typedef int (*parse_place)(struct parser *p, enum rule_match_type type, bool negate,
 			   const char *word);
 
@@ -48,7 +48,7 @@ static int place_ports(struct parser *p, enum rule_match_type type, bool negate,
 
 	if (!strcmp(word, "any"))
 		return 0;
-	/* those of the destination are printed as the option that they could have been */
+	/* ports of the destination are printed as the option dst-port */
 	m = match_new(p, type, negate, type == RULE_SPORT);
 	return m ? parse_ports(p, m, word) : -1;
 }
@@ -90,7 +90,10 @@ static int parse_at(struct parser *p, enum rule_match_type type, parse_place pla
 	return word ? place(p, type, negate, word) : -1;
 }
 
-/* A word that can only be ports: of a service that is not known, the message is about options. */
+/*
+ * Can the word only be ports? An unknown service name is not taken for ports, so that the message
+ * is about options.
+ */
 static bool is_ports(const char *word)
 {
 	struct rule_match probe = {.type = RULE_SPORT};
@@ -101,7 +104,7 @@ static bool is_ports(const char *word)
 	return !rc;
 }
 
-/* Ports may follow an address. Behind the second one, so may options. */
+/* Do ports follow? They may after either address; after the second one options may follow, too. */
 static bool ports_follow(const struct parser *p, enum rule_match_type type)
 {
 	unsigned int at = p->at;
@@ -129,7 +132,7 @@ static int parse_end(struct parser *p, enum rule_match_type addr, enum rule_matc
 	return ports_follow(p, port) ? parse_at(p, port, place_ports, "ports") : 0;
 }
 
-/* Options only? */
+/* Does the rule have only options? */
 static bool is_bare(const struct parser *p)
 {
 	unsigned int at = p->at;
@@ -139,7 +142,8 @@ static bool is_bare(const struct parser *p)
 		word = p->word[++at];
 	if (word && !strcmp(word, "not"))
 		word = p->word[++at];
-	return word && (is_option(word) || absent_option(word, NULL)) && !is_protocol(word);
+	return word && (is_option(word) || is_state(word) || absent_option(word, NULL)) &&
+	       !is_protocol(word);
 }
 
 int parse_body(struct parser *p)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Chains: which there are, and the rules in them. */
+/* The chains, and the rules in them. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -195,7 +195,7 @@ int chain_policy(struct chain *chain, const char *policy, struct rules_error *er
 
 /* ---- rules ---- */
 
-/* Each chain is looked into once. */
+/* Visits each chain once. */
 static bool search(const struct chains *c, struct chain *from, const struct chain *to)
 {
 	struct chain *next;
@@ -250,7 +250,7 @@ static bool any_range(const uint16_t range[2])
 	return !range[0] && range[1] == CHAIN_PORTS_LAST;
 }
 
-/* Types and codes, where ports are. */
+/* ICMP types and codes, which use the port fields. */
 static int check_icmp(const struct chain_spec *s, struct rules_error *err)
 {
 	if (s->proto != IPPROTO_ICMP || s->inverse & CHAIN_NOT_PROTO)
@@ -292,7 +292,7 @@ static int check_ports(const struct chain_spec *s, struct rules_error *err)
 	return 0;
 }
 
-/* An inverse of what is not asked for says nothing, except that it never matches. */
+/* Refuse inverses that can never match, and clear those of flags that are not tested. */
 static int check_inverse(struct chain_spec *s, struct rules_error *err)
 {
 	if (s->inverse & CHAIN_NOT_SRC && !s->src_mask.s_addr)
@@ -337,6 +337,12 @@ int chain_spec_check(const struct chain *chain, struct chain_spec *s, struct rul
 		s->flags &= ~CHAIN_WILD;
 	if (s->proto > 255)
 		return rules_fail(err, EINVAL, "protocol %u: above 255", s->proto);
+	/* as ipchains(8), which names RFC 1349; the bit is one of ECN's today */
+	if ((s->tos_clear | s->tos_flip) & 1)
+		return rules_fail(err, EINVAL,
+				  "-t %02x %02x: changes the lowest bit of the TOS, which must "
+				  "stay as it is",
+				  (uint8_t)~s->tos_clear, s->tos_flip);
 	if (check_iface(s, err) || check_ports(s, err) || check_inverse(s, err))
 		return -1;
 	if (!strcmp(s->target, "DIVERT")) {
@@ -438,6 +444,7 @@ static bool same(const struct chain_spec *a, const struct chain_spec *b)
 	       a->proto == b->proto && a->flags == b->flags && a->inverse == b->inverse &&
 	       !memcmp(a->sport, b->sport, sizeof(a->sport)) &&
 	       !memcmp(a->dport, b->dport, sizeof(a->dport)) && a->port == b->port &&
+	       a->mark == b->mark && a->tos_clear == b->tos_clear && a->tos_flip == b->tos_flip &&
 	       !strcmp(a->iface, b->iface) && !strcmp(a->target, b->target);
 }
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Chains as Linux 2.2's ipchains(8) had them, as a part of the rule set: each chain's rules
- * become numbered rules, so that they are evaluated and counted as ipfw's are.
+ * Chains of Linux 2.2's ipchains(8), as a part of the rule set. The rules of each chain become
+ * numbered rules, so that they are evaluated and counted as ipfw's are.
  *
  *	50001 to 54998	input	what arrives		54999	its policy
  *	55001 to 59998	forward	what is forwarded	59999	its policy
  *	60001 to 64998	output	what leaves		64999	its policy
  *
- * A user chain stands in each place where a rule leads to it, so that a packet that is
- * diverted there goes on there. Only IPv4 is concerned.
+ * A user chain is copied to each place where a rule leads to it, so that a packet that is
+ * diverted there continues there. Chains only see IPv4.
  *
- * Functions answer 0 or -1 with the error filled in, unless they say otherwise; err->status
- * is an errno of Linux 2.2's setsockopt(2).
+ * Functions return 0, or -1 with the error filled in, unless stated otherwise. err->status is an
+ * errno as Linux 2.2's setsockopt(2) returned it.
  */
 #ifndef DIVERT_CHAINS_H
 #define DIVERT_CHAINS_H
@@ -21,7 +21,7 @@
 #define CHAIN_NAME_MAX	 8
 #define CHAIN_RULES_MAX	 4998 /* numbered rules that a built-in chain can become */
 #define CHAIN_FIRST	 50000
-#define CHAIN_STEP	 5000 /* from one built-in chain's numbers to the next one's */
+#define CHAIN_STEP	 5000 /* distance between the numbers of built-in chains */
 #define CHAIN_ADDRS_MAX	 64   /* of one host name */
 #define CHAIN_PORTS_LAST 65535
 #define CHAIN_ICMP_LAST	 255
@@ -33,15 +33,16 @@ enum chain_kind {
 	CHAIN_USER,
 };
 
-/* As in struct ip_fw of Linux 2.2: fw_flg. */
+/* As fw_flg in struct ip_fw of Linux 2.2. */
 enum chain_flags {
 	CHAIN_LOG = 0x01,
 	CHAIN_SYN = 0x02,  /* SYN without ACK and FIN */
 	CHAIN_FRAG = 0x04, /* second and further fragments */
-	CHAIN_WILD = 0x10, /* iface is the beginning of a name */
+	CHAIN_MARK = 0x08, /* mark is set; without it, it is added */
+	CHAIN_WILD = 0x10, /* iface is a prefix of names */
 };
 
-/* fw_invflg: matches where the field does not. */
+/* As fw_invflg: the field must not match. */
 enum chain_inverse {
 	CHAIN_NOT_SRC = 0x01,
 	CHAIN_NOT_DST = 0x02,
@@ -54,21 +55,23 @@ enum chain_inverse {
 	CHAIN_NOT_ALL = 0xff,
 };
 
-/* What a rule matches, and where that leads. */
+/* The conditions of a rule, and its target. */
 struct chain_spec {
 	struct in_addr src, src_mask, dst, dst_mask; /* no bits outside the mask */
 	uint16_t proto;				     /* 0: any */
 	uint16_t flags;				     /* enum chain_flags */
 	uint16_t inverse;			     /* enum chain_inverse */
-	uint16_t sport[2], dport[2];		     /* host order; of ICMP: type, code */
-	uint16_t port;				     /* of DIVERT */
-	char iface[DIVERT_NAME_LEN];		     /* "": any */
-	char target[CHAIN_NAME_MAX + 1];	     /* "": none, the rule counts */
+	uint16_t sport[2], dport[2];		     /* host order; for ICMP: type, code */
+	uint16_t port;				     /* for DIVERT */
+	uint32_t mark;
+	uint8_t tos_clear, tos_flip;	 /* bits of the TOS: those that -t ANDs away, and XORs */
+	char iface[DIVERT_NAME_LEN];	 /* "": any */
+	char target[CHAIN_NAME_MAX + 1]; /* "": none; the rule only counts */
 };
 
 struct chain_rule {
 	struct chain_spec spec;
-	uint32_t *slot; /* counters: one for each place where the rule stands */
+	uint32_t *slot; /* counters: one for each copy of the rule */
 	unsigned int slots, given;
 };
 
@@ -76,36 +79,37 @@ struct chain {
 	struct chain *next;
 	char name[CHAIN_NAME_MAX + 1];
 	enum chain_kind kind;
-	char policy[CHAIN_NAME_MAX + 1]; /* ACCEPT, DENY, REJECT; "" of a user chain */
+	char policy[CHAIN_NAME_MAX + 1]; /* ACCEPT, DENY, REJECT; "" for a user chain */
 	struct chain_rule **rule;
 	unsigned int n;
 	struct chain_rule end; /* the policy's counter */
-	unsigned int size;     /* numbered rules that it becomes; 0: not known */
-	bool seen;	       /* in a search */
+	unsigned int size;     /* numbered rules that it becomes; 0: not computed yet */
+	bool seen;	       /* visited by a search */
 };
 
 struct chains {
-	struct chain *first; /* input, forward, output, then the user's */
+	struct chain *first; /* input, forward, output, then user chains */
 };
 
 /* ---- the model (rules/chains.c) ---- */
 
-/* The three built-in chains. -1: no memory. */
+/* Create the three built-in chains. -1: no memory. */
 int chains_init(struct chains *c, struct rules_error *err);
 void chains_free(struct chains *c);
 
-/* ENOENT. */
+/* Error: ENOENT. */
 struct chain *chains_find(const struct chains *c, const char *name, struct rules_error *err);
 unsigned int chain_references(const struct chains *c, const struct chain *chain);
 
 int chains_new(struct chains *c, const char *name, struct rules_error *err);
-/* ENOTEMPTY, EBUSY (rules lead to it), EINVAL (built in). */
+/* ENOTEMPTY, EBUSY (rules lead to it), EINVAL (built-in). */
 int chains_delete(struct chains *c, struct chain *chain, struct rules_error *err);
 int chain_policy(struct chain *chain, const char *policy, struct rules_error *err);
 
 /*
- * Put a rule before the one that has the number (from 1; beyond the last: at the end), or in its
- * place. ENOENT: no such target; ELOOP; E2BIG: no such number; EOPNOTSUPP: what ipdivert has not.
+ * Insert a rule before the one with this number (from 1; number of rules + 1: at the end), or
+ * replace that one. ENOENT: no such target; ELOOP; E2BIG: no such number; EOPNOTSUPP: ipdivert does
+ * not have it.
  */
 int chain_insert(struct chains *c, struct chain *chain, unsigned int number,
 		 const struct chain_spec *spec, struct rules_error *err);
@@ -114,54 +118,54 @@ int chain_replace(struct chains *c, struct chain *chain, unsigned int number,
 #define CHAIN_END (~0u)
 
 int chain_delete(struct chain *chain, unsigned int number, struct rules_error *err);
-/* The first that is the same. EINVAL: none is. */
+/* Delete the first equal rule. EINVAL: there is none. */
 int chain_delete_same(struct chain *chain, const struct chain_spec *spec, struct rules_error *err);
 void chain_flush(struct chain *chain);
 
-/* Whether the rule can stand in the chain; its form is made the one that is compared. */
+/* Check that the rule is valid in the chain, and normalise it for comparisons. */
 int chain_spec_check(const struct chain *chain, struct chain_spec *spec, struct rules_error *err);
-bool chain_is_target(const char *name); /* one of those that are always there */
+bool chain_is_target(const char *name); /* a built-in target */
 
 /* ---- as numbered rules (rules/chains_apply.c) ---- */
 
-/* The chains of a rule set, and which counters their rules have. */
+/* Load the chains of a rule set, with the counters of their rules. */
 int chains_load(struct chains *c, const struct rules *s, struct rules_error *err);
 
 /*
- * Have the rule set's chains be these. Rules that were there keep their counters; fresh gets a mark for
- * each counter that is new, and is to be set to 0. On failure the rule set is to be thrown away.
+ * Replace the rule set's chains by these. Existing rules keep their counters. fresh marks the new
+ * counters, which the caller must reset. On failure the rule set must be discarded.
  */
 int chains_apply(struct chains *c, struct rules *s, uint8_t fresh[DIVERT_RULES_MAX],
 		 struct rules_error *err);
 
 /*
- * A chain by itself as a rule set, for chain_test(): of a built-in one with its policy, and
- * what is not decided is left to the default rule.
+ * Make a rule set of one chain, for chain_test(): with its policy if it is built-in. The default
+ * rule gets packets that the chain does not decide.
  */
 int chain_alone(struct chains *c, struct chain *chain, struct rules *s, struct rules_error *err);
 
-/* ---- as text (rules/chains_text.c): what ipchains-save writes ---- */
+/* ---- as text (rules/chains_text.c): the format of ipchains-save ---- */
 
 /* ":input ACCEPT", ":user -"; malloc'ed; NULL: no memory. */
 char *chain_head_text(const struct chain *chain);
 /* "-A input -s 0.0.0.0/0.0.0.0 ..." */
 char *chain_rule_text(const struct chain *chain, const struct chain_spec *spec);
-/* All of them, heads first; NULL and 0 where nothing differs from the beginning; -1: no memory. */
+/* All chains, heads first; NULL and 0 if they are in their initial state; -1: no memory. */
 int chains_text(const struct chains *c, char **text);
-/* One line of such a text. EINVAL. */
+/* Parse one line of such a text. EINVAL. */
 int chains_read_line(struct chains *c, const char *line, struct rules_error *err);
 
 /* ---- the command line (rules/chains_words.c) ---- */
 
-/* Where names come from. */
+/* Resolves names. */
 struct chain_names {
-	/* How many addresses of the host, at most max; 0: it has none. */
+	/* Get up to max addresses of the host. Returns how many; 0: none. */
 	int (*host)(const char *name, struct in_addr *addr, int max);
 };
 
 struct chain_command {
-	char op;			/* the flag: A, C, D, R, I, L, F, Z, N, X, P, h, V */
-	bool zero;			/* -L with -Z */
+	char op;   /* the command's flag: A, C, D, R, I, L, F, Z, N, X, P, h, V */
+	bool zero; /* -L with -Z */
 	char chain[CHAIN_NAME_MAX + 1]; /* "": all */
 	char policy[CHAIN_NAME_MAX + 1];
 	bool has_number, has_spec;
@@ -169,18 +173,18 @@ struct chain_command {
 	struct chain_spec *spec; /* n of them; the caller frees them */
 	unsigned int n;
 	bool numeric, verbose, exact, lines, icmp_help;
-	bool no_address; /* -s or -d stood without one */
+	bool no_address; /* -s or -d was given without an address */
 };
 
 /*
- * Read the words of a command line, without the program's name. Nothing is looked up
- * where names is NULL. EINVAL: what is wrong is named.
+ * Parse the words of a command line, without the program's name. names NULL: names are not
+ * resolved. EINVAL: the error names the wrong word.
  */
 int chain_command_read(struct chain_command *c, unsigned int n, const char *const *word,
 		       const struct chain_names *names, struct rules_error *err);
 void chain_command_free(struct chain_command *c);
 
-/* Do it, except for L, C, Z, h and V: then the model is as it was. */
+/* Run the command, except L, C, Z, h and V, which leave the model as it is. */
 int chain_command_run(struct chains *chains, const struct chain_command *c,
 		      struct rules_error *err);
 
@@ -201,7 +205,7 @@ struct chain_verdict {
 	uint16_t port; /* of CHAIN_DIVERTED */
 };
 
-/* The bytes of a packet, from its IP header on. EINVAL: it is none. */
+/* packet: from its IP header on. EINVAL: not a packet. */
 int chain_test(struct chains *c, struct chain *chain, const void *packet, uint32_t len,
 	       const char *iface, struct chain_verdict *v, struct rules_error *err);
 

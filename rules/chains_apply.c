@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Chains out of a rule set, and into it: which of its rules are theirs, and who has which counter. */
+/*
+ * Converts between chains and a rule set: which rules belong to chains, and which counters they
+ * have.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +28,7 @@ static int add_slot(struct chain_rule *r, uint32_t slot)
 	return 0;
 }
 
-/* The rules of the set, by number, to those that it must have been made of. */
+/* Assign the set's counters to the chain rules that its numbered rules were made from. */
 static int find_slots(struct chains *c, const struct rules *s, struct rules_error *err)
 {
 	struct maker m = {.chains = c, .err = err};
@@ -81,7 +84,7 @@ static int add(struct rules *s, const struct made *made, uint8_t *fresh, struct 
 	}
 	r->number = made->number;
 	r->chain = true;
-	r->set = RULES_SET_RESERVED; /* which cannot be disabled, moved or swapped */
+	r->set = RULES_SET_RESERVED; /* cannot be disabled, moved or swapped */
 	if (rules_add(s, r, err)) {
 		rule_free(r);
 		if (err)
@@ -104,7 +107,7 @@ static bool is_old(const struct rule *r, void *arg)
 	return r->chain;
 }
 
-/* Counters that rules of a chain have stay with them: nobody else gets one. */
+/* Reserve the counters of existing chain rules, so that no other rule gets them. */
 static void hold_slots(struct maker *m, struct rules *s)
 {
 	struct chain_rule *r;

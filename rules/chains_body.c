@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a rule of a chain matches, in the words of ipfw(8). */
+/* Prints the conditions of a chain's rule in the words of ipfw(8). */
 #include <arpa/inet.h>
 #include <stdio.h>
 
 #include "chains_make.h"
+#include "parse.h"
 
 static void put_address(FILE *f, struct in_addr ip, struct in_addr mask, bool negate)
 {
@@ -33,8 +34,8 @@ static void put_range(FILE *f, char *comma, unsigned int lo, unsigned int hi)
 }
 
 /*
- * Those that are not in the range: the others. A plain "not" would also match fragments, which have
- * no ports, and in Linux 2.2 those match no rule about ports.
+ * For "not", print the rest of the range. A plain "not" would also match fragments, which have no
+ * ports; in Linux 2.2 these match no rule about ports.
  */
 static void put_ranges(FILE *f, const uint16_t range[2], unsigned int max, bool negate)
 {
@@ -61,7 +62,7 @@ static void put_ports(FILE *f, const uint16_t range[2], bool negate)
 		put_ranges(f, range, CHAIN_PORTS_LAST, negate);
 }
 
-/* Of types, ipfw(8) has no ranges. */
+/* ipfw(8) has no ranges of types. */
 static void put_types(FILE *f, const uint16_t range[2], bool negate)
 {
 	unsigned int i;
@@ -98,6 +99,19 @@ static void put_direction(FILE *f, enum chain_kind kind)
 	};
 
 	fputs(words[kind], f);
+}
+
+void chain_put_change(FILE *f, const struct chain_spec *s)
+{
+	struct rule_change change = {
+		.mark = s->flags & CHAIN_MARK || s->mark,
+		.relative = !(s->flags & CHAIN_MARK),
+		.value = s->mark,
+		.tos_clear = s->tos_clear,
+		.tos_flip = s->tos_flip,
+	};
+
+	print_change(f, &change);
 }
 
 void chain_put_body(FILE *f, const struct chain_spec *s, enum chain_kind kind)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The flags of ipchains(8), and what each of them reads. */
+/* The flags of ipchains(8), and the functions that parse their arguments. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "chains_read.h"
 #include "parse.h"
 
-/* ---- what a word is ---- */
+/* ---- words ---- */
 
 bool reading_is_flag(const char *word)
 {
@@ -29,7 +29,7 @@ const char *reading_argument(struct reading *r)
 	return word;
 }
 
-/* The argument behind an argument: "80", "! 80". NULL: there is none. */
+/* A second argument, as "80" or "! 80". NULL: none. */
 static const char *second(struct reading *r, bool *inverse)
 {
 	const char *word = reading_argument(r);
@@ -212,7 +212,7 @@ static int read_target(struct reading *r, const char *word)
 		return 0;
 	port = reading_argument(r);
 	if (!port && !strcmp(word, "REDIRECT"))
-		return 0; /* which is refused later, by name */
+		return 0; /* refused later, by name */
 	if (!port)
 		return rules_fail(r->err, EINVAL, "%s: port missing", word);
 	if (!parse_number(port, 65535, &v) || !v)
@@ -228,6 +228,8 @@ static int read_tos(struct reading *r, const char *word)
 	char *end1, *end2;
 	unsigned long a, x;
 
+	if (once(r, &r->had_tos, "-t"))
+		return -1;
 	if (!xor)
 		return rules_fail(r->err, EINVAL, "-t: expected two hexadecimal bytes");
 	a = strtoul(word, &end1, 16);
@@ -235,10 +237,32 @@ static int read_tos(struct reading *r, const char *word)
 	if (*end1 || *end2 || a > 0xff || x > 0xff)
 		return rules_fail(r->err, EINVAL, "-t %s %s: expected two hexadecimal bytes", word,
 				  xor);
-	if (a == 0xff && !x)
-		return 0; /* changes nothing */
-	return rules_fail(r->err, EOPNOTSUPP,
-			  "-t: ipdivert does not change a packet's TOS: use nftables' ip dscp set");
+	r->spec.tos_clear = ~a;
+	r->spec.tos_flip = x;
+	return 0;
+}
+
+/* "5", "0x5": the mark. "+5", "-5": what is added to the one that the packet has. */
+static int read_mark(struct reading *r, const char *word)
+{
+	bool relative = *word == '+' || *word == '-';
+	const char *digits = word + relative;
+	unsigned long v;
+	char *end;
+
+	if (once(r, &r->had_mark, "-m"))
+		return -1;
+	errno = 0;
+	v = strtoul(digits, &end, 0);
+	if (*digits < '0' || *digits > '9' || *end || errno || v > ~0u)
+		return rules_fail(r->err, EINVAL,
+				  "%.64s: not a mark: expected 0 to 4294967295, + or - before it "
+				  "to add it",
+				  word);
+	r->spec.mark = *word == '-' ? -v : v;
+	if (!relative)
+		r->spec.flags |= CHAIN_MARK;
+	return 0;
 }
 
 static int read_flag(struct reading *r, const char *word)
@@ -274,7 +298,6 @@ static int read_flag(struct reading *r, const char *word)
 	return 0;
 }
 
-#define NO_MARK	   "ipdivert does not mark packets: use nftables' meta mark set"
 #define NO_NETLINK "ipdivert copies packets to divert sockets only: use ipfw tee"
 #define NO_MASQ	   "ipdivert does not masquerade: use nftables' masquerade"
 
@@ -309,7 +332,7 @@ static const struct reading_flag flags[] = {
 	{'i', "interface", FOLLOWS_WORD, false, true, read_iface, NULL},
 	{'j', "jump", FOLLOWS_WORD, false, false, read_target, NULL},
 	{'j', "target", FOLLOWS_WORD, false, false, read_target, NULL},
-	{'m', "mark", FOLLOWS_NOTHING, false, false, NULL, NO_MARK},
+	{'m', "mark", FOLLOWS_SIGNED, false, false, read_mark, NULL},
 	{'o', "output", FOLLOWS_NOTHING, false, false, NULL, NO_NETLINK},
 	{'t', "TOS", FOLLOWS_WORD, false, false, read_tos, NULL},
 	{'f', "fragment", FOLLOWS_NOTHING, false, true, read_flag, NULL},
@@ -335,7 +358,7 @@ const struct reading_flag *reading_flag_short(char c)
 	return NULL;
 }
 
-/* As getopt_long(3): the beginning of a name does if it is nobody else's. */
+/* As getopt_long(3): an unambiguous prefix of a name is accepted. */
 const struct reading_flag *reading_flag_long(const char *name, size_t len, struct rules_error *err)
 {
 	const struct reading_flag *found = NULL;

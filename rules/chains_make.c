@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Chains as numbered rules. A rule that leads to a user chain becomes a skipto into a copy of
- * that chain, which follows, and a skipto past the copy for packets that the rule is not for:
+ * Converts chains to numbered rules. A rule that leads to a user chain becomes two rules in front
+ * of a copy of that chain: a skipto into the copy, and a skipto past it for other packets:
  *
  *	50001 skipto 50003 tcp ... in	// input 1
  *	50002 skipto 50005 ip4 ... in	// input 1: else
@@ -38,7 +38,7 @@ static bool is_open(const struct chain_spec *s)
 	       !(s->flags & CHAIN_FRAG);
 }
 
-/* path: what is said of it behind "//". NULL spec: any packet of the chain. */
+/* path: for the comment behind "//". spec NULL: all packets of the chain. */
 static int make(struct maker *m, unsigned int number, struct chain_rule *from,
 		const struct chain_spec *spec, const char *path, const char *action, ...)
 {
@@ -67,6 +67,8 @@ static int make(struct maker *m, unsigned int number, struct chain_rule *from,
 	va_end(ap);
 	if (spec && spec->flags & CHAIN_LOG)
 		fputs(" log", f);
+	if (spec)
+		chain_put_change(f, spec);
 	chain_put_body(f, spec ? spec : &any, m->kind);
 	fprintf(f, " // %.60s", path);
 	if (fclose(f)) {
@@ -87,7 +89,7 @@ static struct chain *branch_of(const struct maker *m, const struct chain_spec *s
 	return to && to->n ? to : NULL;
 }
 
-/* How many numbers the chain takes; more than there are: CHAIN_RULES_MAX + 1. */
+/* How many numbers the chain takes; CHAIN_RULES_MAX + 1 if that is more than there are. */
 static unsigned int size_of(struct maker *m, struct chain *chain)
 {
 	unsigned int i, size = 0;
@@ -107,7 +109,9 @@ static unsigned int size_of(struct maker *m, struct chain *chain)
 	return size;
 }
 
-/* The action of DENY and REJECT; NULL: it is neither. Linux 2.2 told the sender: port unreachable. */
+/*
+ * The action for DENY and REJECT; NULL: another target. Linux 2.2's REJECT sent port unreachable.
+ */
 static const char *drop_of(const char *target)
 {
 	if (!strcmp(target, "REJECT"))
@@ -149,7 +153,7 @@ static int make_branch(struct maker *m, struct chain *to, struct chain_rule *r, 
 	return make_chain(m, to, prefix, number, back);
 }
 
-/* back: where RETURN goes */
+/* back: the target of RETURN */
 static int make_rule(struct maker *m, struct chain_rule *r, const char *path, unsigned int *number,
 		     unsigned int back)
 {
@@ -208,7 +212,7 @@ static int make_all_of(struct maker *m, struct chain *chain)
 				  chain->name, CHAIN_RULES_MAX);
 	if (make_chain(m, chain, "", &number, end_of(kind)))
 		return -1;
-	/* a chain that does nothing costs nothing, and counts nothing */
+	/* a chain without effect gets no rules, and counts nothing */
 	if (chain->kind == CHAIN_USER || (!chain->n && !strcmp(chain->policy, "ACCEPT")))
 		return 0;
 	return make_policy(m, chain);

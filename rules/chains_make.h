@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Chains while they become numbered rules: what the files that do it share. */
+/* Converting chains to numbered rules: shared by the files that do it. */
 #ifndef DIVERT_CHAINS_MAKE_H
 #define DIVERT_CHAINS_MAKE_H
 
@@ -10,7 +10,7 @@
 struct made {
 	char *line;
 	uint16_t number;
-	struct chain_rule *from; /* NULL: nobody's counter */
+	struct chain_rule *from; /* whose counter it is; NULL: nobody's */
 };
 
 struct maker {
@@ -18,15 +18,17 @@ struct maker {
 	struct made *made;
 	unsigned int n, room;
 	enum chain_kind kind;
-	bool alone; /* for chain_test(): an end is an end, also of forward */
+	bool alone; /* for chain_test(): forward ends here, too */
 	struct rules_error *err;
 };
 
-/* rules/chains_body.c: "ip4 from any to any in"; in which direction, the kind of the chain says */
+/* rules/chains_body.c: "ip4 from any to any in"; the kind of the chain gives the direction */
 void chain_put_body(FILE *f, const struct chain_spec *s, enum chain_kind kind);
 
+void chain_put_change(FILE *f, const struct chain_spec *s); /* "setfwmark 5", or nothing */
+
 /* rules/chains_make.c; err->status is an errno */
-int make_chains(struct maker *m); /* the built-in ones, and what they lead to */
+int make_chains(struct maker *m); /* the built-in ones, and the chains that they lead to */
 int make_chain_alone(struct maker *m, struct chain *chain);
 void maker_free(struct maker *m);
 

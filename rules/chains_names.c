@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The names that ipchains(8) has for ICMP's types and codes. */
+/* Names of ICMP types and codes in ipchains(8). */
 #include <stddef.h>
 
 #include "chains.h"
@@ -48,7 +48,7 @@ const struct chain_icmp chain_icmp[] = {
 
 const unsigned int chain_icmps = sizeof(chain_icmp) / sizeof(*chain_icmp);
 
-/* The first is the usual one. NULL: none. */
+/* The first name found is the usual one. NULL: none. */
 const char *chain_icmp_name(unsigned int type, unsigned int code_low, unsigned int code_high)
 {
 	unsigned int i;

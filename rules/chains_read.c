@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Protocols, addresses and ports on a command line of ipchains(8), and the rules that come of them. */
+/* Parses protocols, addresses and ports on a command line of ipchains(8), and builds the rules. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -41,7 +41,7 @@ int reading_protocol(struct reading *r, const char *word)
 
 /* ---- addresses ---- */
 
-/* "10.1.2.3"; with missing, fewer numbers will do: "10" is 10.0.0.0. */
+/* "10.1.2.3"; with `missing`, fewer numbers are enough: "10" is 10.0.0.0. */
 static bool read_dotted(const char *s, bool missing, struct in_addr *ip)
 {
 	uint32_t v = 0, byte;
@@ -96,7 +96,7 @@ static int read_address(struct reading *r, const struct reading_end *from, struc
 				  "%.64s: not a mask: expected 0 to 32 or "
 				  "255.255.255.0",
 				  slash + 1);
-	if (!e->mask.s_addr) /* whatever stands before it, as in any/0 */
+	if (!e->mask.s_addr) /* the host does not matter, as in any/0 */
 		return 0;
 	if ((slash ? (size_t)(slash - word) : strlen(word)) >= sizeof(host))
 		return rules_fail(r->err, EINVAL, "%.32s...: host name too long", word);
@@ -133,7 +133,7 @@ static bool read_service(const char *word, size_t len, uint16_t proto, uint16_t 
 	return entry != NULL;
 }
 
-/* A type's name, which may have a code's in it. */
+/* The name of a type; it may include a code. */
 static bool read_icmp(struct reading *r, const char *word)
 {
 	unsigned int i;
@@ -161,7 +161,7 @@ static int read_range(struct reading *r, const struct reading_end *from, bool so
 	if (from->port_not)
 		r->spec.inverse |= not ;
 	if (proto == IPPROTO_ICMP && source && read_icmp(r, word)) {
-		/* a type and a code that are not these: no rule can say that */
+		/* no rule can express "not this type and code" */
 		if (from->port_not && r->spec.dport[1] != CHAIN_PORTS_LAST)
 			return rules_fail(r->err, EINVAL, "%s: with a code in it, and !", word);
 		if (r->dst.port && r->spec.dport[1] != CHAIN_PORTS_LAST)
@@ -235,7 +235,7 @@ static int check_names(struct reading *r, const struct ends *src, const struct e
 	return 0;
 }
 
-/* What the HOWTO's text has for want of the address that it once had: "-s -j DIVERT 4321". */
+/* The HOWTO's text lost the address in "-s -j DIVERT 4321": accept that. */
 static int check_missing(struct reading *r)
 {
 	if ((!r->src.had || r->src.address) && (!r->dst.had || r->dst.address))

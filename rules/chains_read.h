@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A command line of ipchains(8) while it is read: what its files share. */
+/* Parsing a command line of ipchains(8): shared by its files. */
 #ifndef DIVERT_CHAINS_READ_H
 #define DIVERT_CHAINS_READ_H
 
 #include "chains.h"
 
-/* Of -s or -d, as it stands: only at the end it is known what is a port's name. */
+/* -s or -d as given. Port names can only be resolved after the whole line is read. */
 struct reading_end {
-	const char *address, *port; /* NULL: none given */
+	const char *address, *port; /* NULL: not given */
 	bool had, had_port, address_not, port_not;
 };
 
@@ -17,19 +17,20 @@ struct reading {
 	unsigned int n, at;
 	const struct chain_names *names;
 	struct rules_error *err;
-	char flag;    /* being read */
-	bool inverse; /* "!" was before it */
+	char flag;    /* being parsed */
+	bool inverse; /* preceded by "!" */
 	bool both;    /* -b */
-	bool had_proto, had_iface, had_target;
+	bool had_proto, had_iface, had_target, had_mark, had_tos;
 	struct reading_end src, dst;
 	struct chain_spec spec;
 };
 
-/* What may follow a flag. */
+/* The argument of a flag. */
 enum reading_follows {
 	FOLLOWS_NOTHING,
 	FOLLOWS_WORD,
-	FOLLOWS_MAYBE, /* a word, unless a flag follows */
+	FOLLOWS_SIGNED, /* word, which may begin with "-" */
+	FOLLOWS_MAYBE,	/* optional word */
 };
 
 struct reading_flag {
@@ -37,22 +38,22 @@ struct reading_flag {
 	const char *name; /* the long form */
 	enum reading_follows follows;
 	bool command;
-	bool inverts; /* may have "!" */
+	bool inverts; /* may be preceded by "!" */
 	int (*read)(struct reading *r, const char *word);
-	const char *absent; /* what ipdivert has not, and what has it */
+	const char *absent; /* the reason why ipdivert does not have it, and an alternative */
 };
 
 /* rules/chains_flags.c */
 bool reading_is_flag(const char *word);
-/* The next word, if it is neither a flag nor the "!" of one. NULL: it is. */
+/* The next word, unless it is a flag or the "!" before a flag: then NULL. */
 const char *reading_argument(struct reading *r);
-/* NULL: there is none; of long ones the error is filled in. */
+/* NULL: unknown; for a long flag the error is filled in. */
 const struct reading_flag *reading_flag_short(char c);
 const struct reading_flag *reading_flag_long(const char *name, size_t len, struct rules_error *err);
 
 /* rules/chains_read.c */
 int reading_protocol(struct reading *r, const char *word);
-/* Addresses and ports, and what comes of them: the command's specs. */
+/* Resolve addresses and ports, and build the command's specs. */
 int reading_finish(struct reading *r);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The commands of ipchains(8) that change chains, done on the model. */
+/* Runs the commands of ipchains(8) that change chains, on the model. */
 #include <errno.h>
 #include <stddef.h>
 

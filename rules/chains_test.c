@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A packet tested against a chain (ipchains -C): by what the kernel half runs, here. */
+/* Tests a packet against a chain (ipchains -C), by running the kernel half's instructions here. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/ip.h>
@@ -56,7 +56,7 @@ static void walk(const struct rules_compiled *code, struct bytes *b, struct dive
 		case DIVERT_OP_DENY:
 			v->is = CHAIN_DENIED;
 			return;
-		case DIVERT_OP_ANSWER:
+		case DIVERT_OP_REJECT:
 			v->is = CHAIN_REJECTED;
 			return;
 		case DIVERT_OP_DIVERT:
@@ -65,9 +65,10 @@ static void walk(const struct rules_compiled *code, struct bytes *b, struct dive
 			return;
 		case DIVERT_OP_GO:
 		case DIVERT_OP_FRAGMENT:
+		case DIVERT_OP_CHANGE: /* no rule of a chain asks for what it changes */
 			break;
 		case DIVERT_OP_LOAD:
-			if (!packet_look(b, in, p))
+			if (!packet_slow_match(b, in, p))
 				next = in->no;
 			break;
 		default:
@@ -89,7 +90,8 @@ int chain_test(struct chains *c, struct chain *chain, const void *packet, uint32
 	int rc;
 
 	memset(v, 0, sizeof(*v));
-	if (read_packet(&b, iface, chain->kind, &p) < 0) /* too short is none of the chain's */
+	if (read_packet(&b, iface, chain->kind, &p) <
+	    0) /* a packet that is too short matches no rule */
 		return rules_fail(err, EINVAL, "the packet is not one of IPv4");
 	if (chain_alone(c, chain, &s, err))
 		return -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Chains as ipchains-save(8) writes them: ":input ACCEPT", and each rule's command line. */
+/* Chains in the format of ipchains-save(8): ":input ACCEPT", and the command line of each rule. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -62,6 +62,12 @@ char *chain_rule_text(const struct chain *chain, const struct chain_spec *s)
 		fprintf(f, " %u", s->port);
 	if (s->flags & CHAIN_LOG)
 		fputs(" -l", f);
+	if (s->flags & CHAIN_MARK)
+		fprintf(f, " -m %u", s->mark);
+	else if (s->mark)
+		fprintf(f, " -m %+d", (int)s->mark);
+	if (s->tos_clear || s->tos_flip)
+		fprintf(f, " -t %02x %02x", (uint8_t)~s->tos_clear, s->tos_flip);
 	if (s->flags & CHAIN_SYN)
 		fprintf(f, " %s-y", no(s, CHAIN_NOT_SYN));
 	if (s->flags & CHAIN_FRAG)

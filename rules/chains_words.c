@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The command line of ipchains(8): flags, in any order, "!" before a flag or its argument. */
+/*
+ * Parses the command line of ipchains(8): flags in any order, and "!" before a flag or its
+ * argument.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +25,9 @@ static int take_command(struct reading *r, char flag)
 	return 0;
 }
 
-/* rest: what stands in the same word behind the flag, its argument if it takes one; or NULL. */
+/*
+ * rest: the remainder of the word behind the flag, which is its argument if it takes one; or NULL.
+ */
 static int take_flag(struct reading *r, const struct reading_flag *f, const char *rest)
 {
 	const char *word = rest;
@@ -31,7 +36,9 @@ static int take_flag(struct reading *r, const struct reading_flag *f, const char
 		return rules_fail(r->err, EOPNOTSUPP, "-%c: %s", f->flag, f->absent);
 	if (f->command && take_command(r, f->flag))
 		return -1;
-	if (f->follows != FOLLOWS_NOTHING && !word) {
+	if (f->follows == FOLLOWS_SIGNED && !word) {
+		word = r->at < r->n ? r->word[r->at++] : NULL;
+	} else if (f->follows != FOLLOWS_NOTHING && !word) {
 		word = reading_argument(r);
 		if (word && !strcmp(word, "!")) {
 			if (r->inverse)
@@ -47,7 +54,7 @@ static int take_flag(struct reading *r, const struct reading_flag *f, const char
 	}
 	if (r->inverse && !f->inverts)
 		return rules_fail(r->err, EINVAL, "!: not with --%s", f->name);
-	if (f->follows == FOLLOWS_WORD && !word)
+	if ((f->follows == FOLLOWS_WORD || f->follows == FOLLOWS_SIGNED) && !word)
 		return rules_fail(r->err, EINVAL, "--%s: argument missing", f->name);
 	r->flag = f->flag;
 	return f->read ? f->read(r, word) : 0;
@@ -106,7 +113,7 @@ static int take_words(struct reading *r)
 	return 0;
 }
 
-/* ---- the whole ---- */
+/* ---- the whole command line ---- */
 
 static bool takes_rule(char op)
 {
@@ -122,7 +129,8 @@ static int check(struct reading *r)
 				  "a command is missing: one of "
 				  "-A -D -R -I -L -F -Z -N -X -P -C");
 	c->has_spec = r->had_proto || r->src.had || r->dst.had || r->src.had_port ||
-		      r->dst.had_port || r->had_iface || r->had_target || r->spec.flags || r->both;
+		      r->dst.had_port || r->had_iface || r->had_target || r->had_mark ||
+		      r->had_tos || r->spec.flags || r->both;
 	if (c->has_spec && !takes_rule(c->op))
 		return rules_fail(r->err, EINVAL, "-%c: takes no rule", c->op);
 	if (c->op == 'D' && c->has_number && c->has_spec)

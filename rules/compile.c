@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rule set as the graph that the kernel half walks. A rule's conditions are
- * emitted one behind the other (rules/emit.c); each one's ways out are first marked ON
- * (it holds) and OFF (it does not), then wired: to what follows, or past the rule.
+ * Compiles the rule set into the graph that the kernel half walks. The conditions of a rule are
+ * emitted in sequence (rules/emit.c). The exits of each are first marked ON (it holds) and OFF (it
+ * does not), then wired to the next condition, or past the rule.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static void wire(uint32_t *to, uint32_t holds, uint32_t fails)
 		*to = fails;
 }
 
-/* One that is or'ed with the next: if it holds, all of the block does. */
+/* Emit a condition. One that is or'ed with the next makes the whole block hold. */
 static void emit_wired(struct code *c, const struct rule_match *m, bool in_block)
 {
 	uint32_t from = c->n, i, holds, fails;
@@ -68,7 +68,8 @@ static void emit_action(struct code *c, const struct rule *r)
 		[RULE_COUNT] = DIVERT_OP_GO,	  [RULE_SKIPTO] = DIVERT_OP_GO,
 		[RULE_DIVERT] = DIVERT_OP_DIVERT, [RULE_TEE] = DIVERT_OP_TEE,
 		[RULE_CALL] = DIVERT_OP_CALL,	  [RULE_RETURN] = DIVERT_OP_RETURN,
-		[RULE_REASS] = DIVERT_OP_GO,	  [RULE_ANSWER] = DIVERT_OP_ANSWER,
+		[RULE_REASS] = DIVERT_OP_GO,	  [RULE_ANSWER] = DIVERT_OP_REJECT,
+		[RULE_CHECK] = DIVERT_OP_GO, /* it has none: compile_check() */
 	};
 	uint32_t next = c->n + 1;
 	struct divert_insn *in = emit(c, ops[r->action], 0, next, next);
@@ -88,8 +89,8 @@ static void emit_action(struct code *c, const struct rule *r)
 }
 
 /*
- * The direction comes first: it is the cheapest to tell, and where no rule is for
- * one, the kernel half need not even read the packet.
+ * Test the direction first: it is the cheapest test, and if no rule applies to a direction, the
+ * kernel half need not even read the packet.
  */
 static bool tells_direction(const struct rule_match *m)
 {
@@ -97,43 +98,31 @@ static bool tells_direction(const struct rule_match *m)
 						      m->iface.kind <= RULE_IFACE_PREFIX));
 }
 
-/* What a later fragment does not tell: it comes last, so that DIVERT_OP_FRAGMENT can stand ahead of it. */
+/*
+ * Conditions that a later fragment cannot answer. They come last, so that DIVERT_OP_FRAGMENT can
+ * precede them.
+ */
 static bool asks_transport(const struct rule_match *m)
 {
-	switch (m->type) {
-	case RULE_SPORT:
-	case RULE_DPORT:
-	case RULE_ICMP:
-	case RULE_ICMP6:
-	case RULE_ICMPCODES:
-	case RULE_ESTABLISHED:
-	case RULE_SETUP:
-	case RULE_TCPFLAGS:
-	case RULE_TCPOPTIONS:
-	case RULE_TCPSEQ:
-	case RULE_TCPACK:
-	case RULE_TCPWIN:
-	case RULE_TCPMSS:
-	case RULE_TCPDATALEN:
-	case RULE_FLOW:
-		return true;
-	case RULE_LOOKUP:
+	if (m->type == RULE_LOOKUP)
 		return m->lookup.key == RULE_LOOKUP_SPORT || m->lookup.key == RULE_LOOKUP_DPORT;
-	default:
-		return false;
-	}
+	return rule_kind[m->type].only & (ONLY_TCP | ONLY_FIRST);
 }
 
 enum turn {
 	FIRST,
 	SECOND,
 	LAST,
+	COUNT, /* counts the packets that meet all others */
 };
 
-/* Of a condition, or a block of them. With tablearg, the order of tables is as it was entered. */
+/* The turn of a condition, or a block. With tablearg, tables keep their order in the rule. */
 static enum turn turn_of(const struct rule *r, const struct rule_match *m)
 {
 	bool first = tells_direction(m), last = asks_transport(m);
+
+	if (m->type == RULE_FIRST)
+		return COUNT;
 
 	for (; m->or_next; m = m->next)
 		last |= asks_transport(m->next);
@@ -168,26 +157,103 @@ static bool has_turn(const struct rule *r, enum turn turn)
 	return false;
 }
 
-static void compile_rule(struct code *c, const struct rule *r)
+/* ---- states ---- */
+
+/* Look for a state with this name, and do there what the rule that made it does; else go on. */
+static void emit_check(struct code *c, const char *flow, enum divert_state_any any)
+{
+	struct divert_insn *in = emit(c, DIVERT_OP_STATE, 0, c->n + 1, c->n + 1);
+
+	in->state.name = flow_name_id(flow);
+	in->state.any = any;
+}
+
+/* With any name: those that the rules give, each once. */
+static void emit_check_any(struct code *c)
+{
+	enum divert_state_any any = DIVERT_ANY_FIRST;
+	const struct rules *s = c->rules;
+	unsigned int i, k;
+
+	for (i = 0; i < s->n; i++) {
+		if (!s->rule[i]->state)
+			continue;
+		for (k = 0; k < i; k++)
+			if (s->rule[k]->state && !strcmp(s->rule[k]->flow, s->rule[i]->flow))
+				break;
+		if (k < i)
+			continue;
+		emit_check(c, s->rule[i]->flow, any);
+		any = DIVERT_ANY_NEXT;
+	}
+	if (any == DIVERT_ANY_FIRST) /* no rule makes states; but the index wants an instruction */
+		emit_check(c, "default", any);
+}
+
+static bool checks_first(const struct rule *r)
+{
+	return r->state == RULE_STATE_KEEP || r->state == RULE_STATE_LIMIT;
+}
+
+static void emit_keep(struct code *c, const struct rule *r)
+{
+	struct divert_insn *in = emit(c, DIVERT_OP_KEEP, 0, r->only_later ? EMIT_PAST : c->n + 1,
+				      r->only_later ? EMIT_PAST : c->n + 1);
+
+	in->state.name = flow_name_id(r->flow);
+	in->state.id = r->state_id;
+	in->state.limit = r->limit;
+	in->state.limit_by = r->limit_by;
+	in->state.counter = r->counter;
+}
+
+/* check-state has no action of its own: what follows is the next rule. */
+static void compile_check(struct code *c, const struct rule *r)
+{
+	c->rule = r->number;
+	if (*r->flow)
+		emit_check(c, r->flow, DIVERT_ANY_NOT);
+	else
+		emit_check_any(c);
+}
+
+/* in_force: its set is enabled. If not, only its states lead to its action, until they end. */
+static void compile_rule(struct code *c, const struct rule *r, bool in_force)
 {
 	uint32_t start = c->n, ask = EMIT_PAST, i;
 
 	c->rule = r->number;
+	if (!in_force) {
+		emit(c, DIVERT_OP_MASK, DIVERT_F_FLAGS, c->n + 1, EMIT_PAST)->mask.value = 1;
+	} else if (checks_first(r)) {
+		/* as FreeBSD: the state is looked for only with the probability */
+		if (r->prob < RULES_PROB_ALL)
+			emit_prob(c, r->prob);
+		emit_check(c, r->flow, DIVERT_ANY_NOT);
+	}
 	emit_matches(c, r, FIRST);
 	if (r->tablearg)
 		emit(c, DIVERT_OP_LOAD, DIVERT_LOAD_NO_TABLEARG, c->n + 1, c->n + 1);
 	if (r->owner)
 		emit(c, DIVERT_OP_OWNED, 0, c->n + 1, EMIT_PAST)->mask.value = r->owner - 1;
 	emit_matches(c, r, SECOND);
-	if (r->action == RULE_DIVERT && has_turn(r, LAST)) {
+	if (r->action == RULE_DIVERT && !r->tablearg && (rule_keeps(r) || has_turn(r, LAST))) {
 		ask = c->n;
 		emit(c, DIVERT_OP_FRAGMENT, 0, c->n + 1, c->n + 1)->fragment.port = r->arg;
 	}
 	emit_matches(c, r, LAST);
-	if (r->prob < RULES_PROB_ALL)
+	if (r->prob < RULES_PROB_ALL && !checks_first(r))
 		emit_prob(c, r->prob);
+	c->state_id = r->state_id;
+	emit_matches(c, r, COUNT);
+	if (r->state)
+		emit_keep(c, r);
+	else if (r->only_later) /* FreeBSD, too, goes on at the next rule */
+		emit_mask(c, DIVERT_F_FLAGS, 0, 0, EMIT_PAST, EMIT_PAST);
 	if (ask != EMIT_PAST && !c->error)
 		c->insn[ask].fragment.action = c->n;
+	if (rule_changes(r))
+		emit_change(c, &r->change);
 	emit_action(c, r);
 	for (i = start; i < c->n; i++) {
 		if (c->insn[i].yes == EMIT_PAST)
@@ -197,7 +263,9 @@ static void compile_rule(struct code *c, const struct rule *r)
 	}
 }
 
-/* Never backwards: a target at or below the rule's own number is the next number, as in FreeBSD. */
+/*
+ * Never backwards: a target at or below the rule's own number means the next number, as in FreeBSD.
+ */
 static void aim_skipto(struct code *c, const struct rules *s, unsigned int i, const uint32_t *start)
 {
 	const struct rule *r = s->rule[i];
@@ -209,7 +277,10 @@ static void aim_skipto(struct code *c, const struct rules *s, unsigned int i, co
 	in->yes = in->no = start[to];
 }
 
-/* ipfw(8): to any rule, also backwards; back to the first rule numbered above the call's. */
+/*
+ * As ipfw(8): call leads to any rule, also backwards; return leads to the first rule with a number
+ * above the call's.
+ */
 static void aim_call(struct code *c, const struct rules *s, unsigned int i, const uint32_t *start)
 {
 	struct divert_insn *in = &c->insn[start[i + 1] - 1];
@@ -226,6 +297,12 @@ static void aim_call(struct code *c, const struct rules *s, unsigned int i, cons
 static bool is_in_force(const struct rules *s, const struct rule *r)
 {
 	return r->chain || r->set == RULES_SET_RESERVED || !(s->disabled >> r->set & 1);
+}
+
+/* Are there instructions of it? */
+static bool is_compiled(const struct rules *s, const struct rule *r)
+{
+	return r->state || is_in_force(s, r);
 }
 
 static void add_entry(struct rules_compiled *out, uint32_t rule, uint32_t insn)
@@ -253,11 +330,17 @@ int rules_compile(const struct rules *s, struct rules_compiled *out)
 		c.error = -ENOMEM;
 	for (i = 0; i <= s->n && !c.error; i++) {
 		start[i] = c.n;
-		if (i == s->n || is_in_force(s, s->rule[i]))
-			compile_rule(&c, i < s->n ? s->rule[i] : &last);
+		if (i < s->n && !is_compiled(s, s->rule[i]))
+			continue;
+		if (i < s->n && s->rule[i]->action == RULE_CHECK)
+			compile_check(&c, s->rule[i]);
+		else if (i < s->n)
+			compile_rule(&c, s->rule[i], is_in_force(s, s->rule[i]));
+		else
+			compile_rule(&c, &last, true);
 	}
 	for (i = 0; i < s->n && !c.error; i++) {
-		if (!is_in_force(s, s->rule[i]))
+		if (!is_compiled(s, s->rule[i]))
 			continue;
 		if (s->rule[i]->action == RULE_SKIPTO)
 			aim_skipto(&c, s, i, start);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One condition as match instructions. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <stdlib.h>
+/* Emits one condition as match instructions. */
 #include <string.h>
 
 #include "parse.h"
@@ -12,110 +9,8 @@
 
 enum {
 	TCP = 6,
-	TCP_SEQ = 4, /* offsets in its header */
-	TCP_ACK = 8,
-	TCP_FLAGS = 13,
-	TCP_WINDOW = 14,
-	TH_RST = 0x04,
-	AT_IP_ID = 4, /* offsets in IPv4's */
-	AT_IP_FRAG = 6,
-	AT_IP_TTL = 8,
+	AT_IP_FRAG = 6, /* offset in the IPv4 header */
 };
-
-struct divert_insn *emit(struct code *c, enum divert_op op, unsigned int field, uint32_t yes,
-			 uint32_t no)
-{
-	struct divert_insn *in;
-
-	if (c->n == DIVERT_INSNS_MAX)
-		c->error = -E2BIG;
-	if (!c->error && c->n == c->room) {
-		uint32_t room = c->room ? c->room * 2 : 64;
-
-		in = reallocarray(c->insn, room, sizeof(*in));
-		if (in) {
-			c->insn = in;
-			c->room = room;
-		} else {
-			c->error = -ENOMEM;
-		}
-	}
-	in = c->error ? &c->scrap : &c->insn[c->n++];
-	memset(in, 0, sizeof(*in));
-	in->op = op;
-	in->field = field;
-	in->rule = c->rule;
-	in->yes = yes;
-	in->no = no;
-	return in;
-}
-
-void emit_mask(struct code *c, enum divert_field field, uint32_t mask, uint32_t value, uint32_t yes,
-	       uint32_t no)
-{
-	struct divert_insn *in = emit(c, DIVERT_OP_MASK, field, yes, no);
-
-	in->mask.mask = mask;
-	in->mask.value = value;
-}
-
-void emit_prefix(struct code *c, enum divert_op op, enum divert_wide field, const void *bytes,
-		 unsigned int bits, uint32_t yes, uint32_t no)
-{
-	struct divert_insn *in = emit(c, op, field, yes, no);
-	uint32_t word[4];
-	int i;
-
-	memcpy(word, bytes, sizeof(word));
-	for (i = 0; i < 4; i++)
-		in->prefix.word[i] = ntohl(word[i]);
-	in->prefix.bits = bits;
-}
-
-void emit_flag(struct code *c, uint32_t flag, uint32_t yes, uint32_t no)
-{
-	emit_mask(c, DIVERT_F_FLAGS, flag, flag, yes, no);
-}
-
-void emit_load(struct code *c, enum divert_load what, unsigned int offset, unsigned int width,
-	       unsigned int shift, uint32_t mask)
-{
-	struct divert_insn *in = emit(c, DIVERT_OP_LOAD, what, c->n + 1, OFF);
-
-	in->load.offset = offset;
-	in->load.width = width;
-	in->load.shift = shift;
-	in->load.mask = mask;
-}
-
-void emit_ranges(struct code *c, enum divert_field field, const struct rule_range *range,
-		 unsigned int n, uint32_t yes, uint32_t no)
-{
-	enum { ROOM = sizeof(((struct divert_insn *)0)->range) / sizeof(struct rule_range) };
-	struct divert_insn *in;
-	unsigned int i, k;
-
-	for (i = 0; i < n; i += ROOM) {
-		in = emit(c, DIVERT_OP_RANGE, field, yes, i + ROOM < n ? c->n + 1 : no);
-		for (k = 0; k < ROOM; k++) {
-			in->range[k].lo = i + k < n ? range[i + k].lo : 1;
-			in->range[k].hi = i + k < n ? range[i + k].hi : 0;
-		}
-	}
-}
-
-void emit_lookup(struct code *c, const struct rule_table *t, enum divert_key key,
-		 unsigned int field, uint32_t yes, uint32_t no)
-{
-	const struct rules_table *table = rules_table_find(c->rules, t->name);
-	struct divert_insn *in = emit(c, DIVERT_OP_LOOKUP, field, yes, no);
-
-	in->lookup.key = key;
-	in->lookup.table = table ? table->id : 0;
-	in->lookup.check = t->has_value;
-	in->lookup.value = t->value;
-	in->lookup.flow = table ? table->fields : 0;
-}
 
 /* ---- interfaces ---- */
 
@@ -124,7 +19,7 @@ static void emit_never(struct code *c)
 	emit_mask(c, DIVERT_F_FLAGS, 0, 1, ON, OFF);
 }
 
-/* A name with its NULs; the beginning of one; "*" is any name, but not none. */
+/* An exact name with its NULs, or a prefix. "*" matches any name, but not a missing one. */
 static void emit_name(struct code *c, enum divert_wide field, const struct rule_match *m)
 {
 	char name[DIVERT_NAME_LEN] = "";
@@ -158,12 +53,20 @@ static void emit_name(struct code *c, enum divert_wide field, const struct rule_
 
 /* ---- fields of headers ---- */
 
-static void emit_tcp(struct code *c)
+/* Go on if the packet may match, and load the value if that is not a field. */
+static void emit_value(struct code *c, const struct rule_kind *k)
 {
-	emit_mask(c, DIVERT_F_PROTO, ~0u, TCP, c->n + 1, OFF);
+	if (k->only & ONLY_V4)
+		emit_flag(c, DIVERT_IS_V4, c->n + 1, OFF);
+	if (k->only & ONLY_V6)
+		emit_flag(c, DIVERT_IS_V6, c->n + 1, OFF);
+	if (k->only & ONLY_TCP)
+		emit_mask(c, DIVERT_F_PROTO, ~0u, TCP, c->n + 1, OFF);
+	if (k->field == DIVERT_F_LOADED)
+		emit_load(c, k->load, k->offset, k->width, 0, k->mask);
 }
 
-/* All of set are, none of clear is. */
+/* All flags in `set` must be set, and all in `clear` must be clear. */
 static void emit_flags(struct code *c, enum divert_field field, const struct rule_match *m)
 {
 	emit_mask(c, field, m->flags.set | m->flags.clear, m->flags.set, ON, OFF);
@@ -175,49 +78,6 @@ static void emit_values(struct code *c, enum divert_field field, const struct ru
 
 	for (i = 0; i < m->n; i++)
 		emit_mask(c, field, ~0u, m->value[i], ON, i + 1 < m->n ? c->n + 1 : OFF);
-}
-
-static void emit_tcp_field(struct code *c, const struct rule_match *m)
-{
-	emit_tcp(c);
-	switch (m->type) {
-	case RULE_ESTABLISHED:
-		emit_load(c, DIVERT_LOAD_TRANSPORT, TCP_FLAGS, 1, 0, 255);
-		emit_mask(c, DIVERT_F_LOADED, TH_RST | TH_ACK, 0, OFF, ON);
-		break;
-	case RULE_SETUP:
-		emit_load(c, DIVERT_LOAD_TRANSPORT, TCP_FLAGS, 1, 0, 255);
-		emit_mask(c, DIVERT_F_LOADED, TH_SYN | TH_ACK, TH_SYN, ON, OFF);
-		break;
-	case RULE_TCPFLAGS:
-		emit_load(c, DIVERT_LOAD_TRANSPORT, TCP_FLAGS, 1, 0, 255);
-		emit_flags(c, DIVERT_F_LOADED, m);
-		break;
-	case RULE_TCPOPTIONS:
-		emit_load(c, DIVERT_LOAD_TCPOPTIONS, 0, 0, 0, ~0u);
-		emit_flags(c, DIVERT_F_LOADED, m);
-		break;
-	case RULE_TCPSEQ:
-		emit_load(c, DIVERT_LOAD_TRANSPORT, TCP_SEQ, 4, 0, ~0u);
-		emit_values(c, DIVERT_F_LOADED, m);
-		break;
-	case RULE_TCPACK:
-		emit_load(c, DIVERT_LOAD_TRANSPORT, TCP_ACK, 4, 0, ~0u);
-		emit_values(c, DIVERT_F_LOADED, m);
-		break;
-	case RULE_TCPWIN:
-		emit_load(c, DIVERT_LOAD_TRANSPORT, TCP_WINDOW, 2, 0, ~0u);
-		emit_ranges(c, DIVERT_F_LOADED, m->range, m->n, ON, OFF);
-		break;
-	case RULE_TCPMSS:
-		emit_load(c, DIVERT_LOAD_TCPMSS, 0, 0, 0, ~0u);
-		emit_ranges(c, DIVERT_F_LOADED, m->range, m->n, ON, OFF);
-		break;
-	default:
-		emit_load(c, DIVERT_LOAD_TCPDATA, 0, 0, 0, ~0u);
-		emit_ranges(c, DIVERT_F_LOADED, m->range, m->n, ON, OFF);
-		break;
-	}
 }
 
 static void emit_frag(struct code *c, const struct rule_match *m)
@@ -232,54 +92,64 @@ static void emit_frag(struct code *c, const struct rule_match *m)
 	if ((m->flags.set | clear) & RULE_FRAG_OFFSET)
 		emit_mask(c, DIVERT_F_FLAGS, DIVERT_IS_FRAG,
 			  m->flags.set & RULE_FRAG_OFFSET ? DIVERT_IS_FRAG : 0, c->n + 1, OFF);
-	/* mf, df and rf as they stand, above the offset */
+	/* mf, df and rf as in the header, above the offset */
 	emit_load(c, DIVERT_LOAD_IP, AT_IP_FRAG, 1, 4, 0xe);
 	emit_mask(c, DIVERT_F_LOADED, (m->flags.set | clear) & 0xe, m->flags.set & 0xe, ON, OFF);
 }
 
-static void emit_ip_field(struct code *c, const struct rule_match *m)
-{
-	unsigned int i;
-
-	emit_flag(c, DIVERT_IS_V4, c->n + 1, OFF);
-	switch (m->type) {
-	case RULE_IPID:
-		emit_load(c, DIVERT_LOAD_IP, AT_IP_ID, 2, 0, ~0u);
-		emit_ranges(c, DIVERT_F_LOADED, m->range, m->n, ON, OFF);
-		break;
-	case RULE_IPTTL:
-		emit_load(c, DIVERT_LOAD_IP, AT_IP_TTL, 1, 0, ~0u);
-		emit_ranges(c, DIVERT_F_LOADED, m->range, m->n, ON, OFF);
-		break;
-	case RULE_IPTOS:
-		emit_flags(c, DIVERT_F_TOS, m);
-		break;
-	case RULE_IPPRECEDENCE:
-		for (i = 0; i < m->n; i++)
-			emit_mask(c, DIVERT_F_TOS, 0xe0, m->range[i].lo << 5, ON,
-				  i + 1 < m->n ? c->n + 1 : OFF);
-		break;
-	default:
-		emit_load(c, DIVERT_LOAD_IPOPTIONS, 0, 0, 0, ~0u);
-		emit_flags(c, DIVERT_F_LOADED, m);
-		break;
-	}
-}
-
-static void emit_dscp(struct code *c, const struct rule_match *m)
+/* The numbers are in the bits of mask. */
+static void emit_bits(struct code *c, enum divert_field field, const struct rule_match *m,
+		      uint32_t mask, unsigned int shift)
 {
 	unsigned int i;
 
 	for (i = 0; i < m->n; i++)
-		emit_mask(c, DIVERT_F_TOS, 0xfc, m->range[i].lo << 2, ON,
+		emit_mask(c, field, mask, m->range[i].lo << shift, ON,
 			  i + 1 < m->n ? c->n + 1 : OFF);
+}
+
+/* Compare the value with the argument; if there is none, any value but 0 matches. */
+static void emit_argument(struct code *c, enum divert_field field, const struct rule_match *m)
+{
+	switch (rule_kind[m->type].argument) {
+	case ARG_PORTS:
+	case ARG_RANGES:
+	case ARG_NUMBERS:
+		emit_ranges(c, field, m->range, m->n, ON, OFF);
+		break;
+	case ARG_VALUES:
+	case ARG_VALUE:
+	case ARG_USER:
+	case ARG_GROUP:
+		emit_values(c, field, m);
+		break;
+	case ARG_FLAGS:
+		emit_flags(c, field, m);
+		break;
+	case ARG_MARK:
+		emit_mask(c, field, m->mark.mask, m->mark.value, ON, OFF);
+		break;
+	case ARG_NONE:
+		emit_mask(c, field, ~0u, 0, OFF, ON);
+		break;
+	case ARG_PROTO:
+	case ARG_ADDRS:
+	case ARG_ANY:
+	case ARG_DSCP:
+	case ARG_IFACE:
+	case ARG_LOOKUP:
+	case ARG_FLOW:
+	case ARG_BYPASS:
+		emit_never(c); /* a case in emit_match() is missing */
+		break;
+	}
 }
 
 static void emit_icmp_codes(struct code *c, const struct rule_match *m)
 {
 	uint32_t at = c->n;
 
-	/* of either protocol: what has a type has a code */
+	/* of either protocol: a packet with a type also has a code */
 	emit_mask(c, DIVERT_F_ICMP, ~0u, DIVERT_ABSENT, at + 1, at + 2);
 	emit_mask(c, DIVERT_F_ICMP6, ~0u, DIVERT_ABSENT, OFF, at + 2);
 	emit_load(c, DIVERT_LOAD_TRANSPORT, 1, 1, 0, 255);
@@ -319,11 +189,20 @@ static void emit_find(struct code *c, const struct rule_match *m)
 	}
 }
 
-/* Packets on their way out pass. */
-static void emit_path(struct code *c, enum divert_path what)
+/* Outbound packets match. */
+static void emit_path(struct code *c, enum divert_rpf what)
 {
 	emit_flag(c, DIVERT_IS_OUT, ON, c->n + 1);
-	emit(c, DIVERT_OP_PATH, what, ON, OFF);
+	emit(c, DIVERT_OP_RPF, what, ON, OFF);
+}
+
+/* Is the packet among the first n of its flow? */
+static void emit_first(struct code *c, uint32_t n)
+{
+	struct divert_insn *in = emit(c, DIVERT_OP_FIRST, 0, ON, OFF);
+
+	in->state.id = c->state_id;
+	in->state.limit = n;
 }
 
 void emit_prob(struct code *c, uint32_t prob)
@@ -338,13 +217,17 @@ void emit_prob(struct code *c, uint32_t prob)
 
 void emit_match(struct code *c, const struct rule_match *m)
 {
-	const uint32_t back = DIVERT_IS_BACK_IN | DIVERT_IS_BACK_OUT;
+	const uint32_t back = DIVERT_IS_REINJECTED_IN | DIVERT_IS_REINJECTED_OUT;
+	const struct rule_kind *k = &rule_kind[m->type];
+	const enum divert_field field = k->field;
 	uint32_t from;
 
-	if (rule_kind[m->type].argument == ARG_FLAGS && m->flags.set & m->flags.clear) {
+	if (k->argument == ARG_FLAGS && m->flags.set & m->flags.clear) {
 		emit_never(c);
 		return;
 	}
+	if (field)
+		emit_value(c, k);
 	switch (m->type) {
 	case RULE_PROTO:
 		emit_mask(c, DIVERT_F_PROTO, ~0u, m->proto, ON, OFF);
@@ -358,12 +241,6 @@ void emit_match(struct code *c, const struct rule_match *m)
 	case RULE_SRC:
 	case RULE_DST:
 		emit_addresses(c, m);
-		break;
-	case RULE_SPORT:
-		emit_ranges(c, DIVERT_F_SPORT, m->range, m->n, ON, OFF);
-		break;
-	case RULE_DPORT:
-		emit_ranges(c, DIVERT_F_DPORT, m->range, m->n, ON, OFF);
 		break;
 	case RULE_IN:
 		emit_flag(c, DIVERT_IS_OUT, OFF, ON);
@@ -381,13 +258,6 @@ void emit_match(struct code *c, const struct rule_match *m)
 		emit_flag(c, DIVERT_IS_OUT, c->n + 1, OFF);
 		emit_name(c, DIVERT_W_XMIT, m);
 		break;
-	case RULE_ICMP:
-		emit_ranges(c, DIVERT_F_ICMP, m->range, m->n, ON, OFF);
-		break;
-	case RULE_ICMP6:
-		emit_flag(c, DIVERT_IS_V6, c->n + 1, OFF);
-		emit_ranges(c, DIVERT_F_ICMP6, m->range, m->n, ON, OFF);
-		break;
 	case RULE_ICMPCODES:
 		emit_icmp_codes(c, m);
 		break;
@@ -395,53 +265,25 @@ void emit_match(struct code *c, const struct rule_match *m)
 		emit_mask(c, DIVERT_F_FLAGS, back, 0, OFF, ON);
 		break;
 	case RULE_DIVERTED_LOOPBACK:
-		emit_flag(c, DIVERT_IS_BACK_IN, ON, OFF);
+		emit_flag(c, DIVERT_IS_REINJECTED_IN, ON, OFF);
 		break;
 	case RULE_DIVERTED_OUTPUT:
-		emit_flag(c, DIVERT_IS_BACK_OUT, ON, OFF);
+		emit_flag(c, DIVERT_IS_REINJECTED_OUT, ON, OFF);
 		break;
-	case RULE_FWMARK:
-		emit_mask(c, DIVERT_F_MARK, m->mark.mask, m->mark.value, ON, OFF);
-		break;
-	case RULE_ESTABLISHED:
 	case RULE_SETUP:
-	case RULE_TCPFLAGS:
-	case RULE_TCPOPTIONS:
-	case RULE_TCPSEQ:
-	case RULE_TCPACK:
-	case RULE_TCPWIN:
-	case RULE_TCPMSS:
-	case RULE_TCPDATALEN:
-		emit_tcp_field(c, m);
+		emit_mask(c, field, TH_SYN | TH_ACK, TH_SYN, ON, OFF);
 		break;
-	case RULE_IPLEN:
-		emit_ranges(c, DIVERT_F_LEN, m->range, m->n, ON, OFF);
-		break;
-	case RULE_IPID:
-	case RULE_IPTTL:
-	case RULE_IPTOS:
 	case RULE_IPPRECEDENCE:
-	case RULE_IPOPTIONS:
-		emit_ip_field(c, m);
+		emit_bits(c, field, m, 0xe0, 5);
 		break;
 	case RULE_DSCP:
-		emit_dscp(c, m);
+		emit_bits(c, field, m, 0xfc, 2);
 		break;
 	case RULE_FRAG:
 		emit_frag(c, m);
 		break;
 	case RULE_EXT6HDR:
 		emit_mask(c, DIVERT_F_EXT, m->flags.set, 0, OFF, ON);
-		break;
-	case RULE_FLOWID:
-		emit_flag(c, DIVERT_IS_V6, c->n + 1, OFF);
-		emit_load(c, DIVERT_LOAD_IP, 0, 4, 0, 0xfffff);
-		emit_values(c, DIVERT_F_LOADED, m);
-		break;
-	case RULE_UID:
-	case RULE_GID:
-		emit_load(c, m->type == RULE_UID ? DIVERT_LOAD_UID : DIVERT_LOAD_GID, 0, 0, 0, ~0u);
-		emit_values(c, DIVERT_F_LOADED, m);
 		break;
 	case RULE_LOOKUP:
 		emit_find(c, m);
@@ -459,16 +301,24 @@ void emit_match(struct code *c, const struct rule_match *m)
 		emit_never(c);
 		break;
 	case RULE_VERREVPATH:
-		emit_path(c, DIVERT_PATH_REVERSE);
+		emit_path(c, DIVERT_RPF_REVERSE);
 		break;
 	case RULE_VERSRCREACH:
-		emit_path(c, DIVERT_PATH_REACH);
+		emit_path(c, DIVERT_RPF_REACH);
 		break;
 	case RULE_ANTISPOOF:
-		emit_path(c, DIVERT_PATH_HONEST);
+		emit_path(c, DIVERT_RPF_HONEST);
+		break;
+	case RULE_FIRST:
+		emit_first(c, *m->value);
 		break;
 	case RULE_BYPASS:
-	case RULE_TYPES:
+		break;
+	default:
+		if (field)
+			emit_argument(c, field, m);
+		else
+			emit_never(c); /* a case is missing */
 		break;
 	}
 }

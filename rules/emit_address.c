@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Addresses as match instructions. */
+/* Emits addresses as match instructions. */
 #include <arpa/inet.h>
 
 #include "parse.h"
@@ -8,13 +8,13 @@
 #define ON  EMIT_ON
 
 enum {
-	AT_IP_SRC_LAST = 15, /* offsets in IPv4's header */
+	AT_IP_SRC_LAST = 15, /* offsets in the IPv4 header */
 	AT_IP_DST_LAST = 19,
-	AT_IP6_SRC = 8, /* in IPv6's */
+	AT_IP6_SRC = 8, /* offsets in the IPv6 header */
 	AT_IP6_DST = 24,
 };
 
-/* Those of a network whose last byte is in the set; else on at no. */
+/* Match addresses of a network whose last byte is in the set; else continue at `no`. */
 static void emit_set(struct code *c, const struct rule_addr *a, bool src, uint32_t no)
 {
 	struct rule_range range[128];
@@ -37,13 +37,13 @@ static void emit_set(struct code *c, const struct rule_addr *a, bool src, uint32
 	in->load.width = 1;
 	in->load.mask = 255;
 	emit_ranges(c, DIVERT_F_LOADED, range, n, ON, no);
-	/* what is behind it is only known now */
+	/* the following instruction is only known now */
 	for (i = first; no == EMIT_HOLDS && i < c->n; i++)
 		if (c->insn[i].no == EMIT_HOLDS)
 			c->insn[i].no = c->n;
 }
 
-/* The same for an address of IPv6 with a mask that is no prefix: words of it. */
+/* Match an IPv6 address with a mask that is not a prefix, word by word. */
 static void emit_mask6(struct code *c, const struct rule_addr *a, bool src)
 {
 	uint32_t first = c->n, i, mask, last = 0;
@@ -67,7 +67,7 @@ static void emit_mask6(struct code *c, const struct rule_addr *a, bool src)
 			c->insn[i].no = c->n;
 }
 
-/* One address: ON, or on at what follows it. */
+/* Match one address: ON, or continue at the instruction behind it. */
 static void emit_address(struct code *c, const struct rule_addr *a, bool src)
 {
 	uint32_t next = c->n + 1;
@@ -92,7 +92,7 @@ static void emit_address(struct code *c, const struct rule_addr *a, bool src)
 		next++;
 		/* fall through */
 	case RULE_ADDR_ME:
-		emit(c, DIVERT_OP_OWN, src ? DIVERT_W_SRC6 : DIVERT_W_DST6, ON, next);
+		emit(c, DIVERT_OP_LOCAL, src ? DIVERT_W_SRC6 : DIVERT_W_DST6, ON, next);
 		break;
 	case RULE_ADDR_TABLE:
 		emit_lookup(c, a->table, src ? DIVERT_KEY_SRC : DIVERT_KEY_DST, 0, ON, next);
@@ -100,50 +100,74 @@ static void emit_address(struct code *c, const struct rule_addr *a, bool src)
 	}
 }
 
-static unsigned int count_kinds(const struct rule_match *m, unsigned int kinds)
+/* A part of a list. */
+struct part {
+	const struct rule_match *m;
+	unsigned int from, end;
+};
+
+static unsigned int count_kinds(const struct part *p, unsigned int kinds)
 {
 	unsigned int i, n = 0;
 
-	for (i = 0; i < m->n; i++)
-		n += kinds >> m->addr[i].kind & 1;
+	for (i = p->from; i < p->end; i++)
+		n += kinds >> p->m->addr[i].kind & 1;
 	return n;
 }
 
-static void emit_kinds(struct code *c, const struct rule_match *m, unsigned int kinds)
+static void emit_kinds(struct code *c, const struct part *p, unsigned int kinds)
 {
 	unsigned int i;
 
-	for (i = 0; i < m->n; i++)
-		if (kinds >> m->addr[i].kind & 1)
-			emit_address(c, &m->addr[i], m->type == RULE_SRC);
+	for (i = p->from; i < p->end; i++)
+		if (kinds >> p->m->addr[i].kind & 1)
+			emit_address(c, &p->m->addr[i], p->m->type == RULE_SRC);
 }
 
 /*
- * An IPv4 address is only ever that of an IPv4 packet, so the family comes first:
- * where there are some of it; then what any packet may have.
+ * An IPv4 address can only match an IPv4 packet, so test the family first, if the list has
+ * addresses of it. Kinds of both families follow.
  */
-void emit_addresses(struct code *c, const struct rule_match *m)
+static void emit_part(struct code *c, const struct part *p)
 {
 	const unsigned int four = 1 << RULE_ADDR_4 | 1 << RULE_ADDR_SET;
 	const unsigned int six = 1 << RULE_ADDR_6 | 1 << RULE_ADDR_6_MASK;
-	uint32_t from = c->n, test, i;
+	uint32_t test;
 
-	if (count_kinds(m, four)) {
+	if (count_kinds(p, four)) {
 		test = c->n;
 		emit_flag(c, DIVERT_IS_V4, c->n + 1, OFF);
-		emit_kinds(c, m, four);
+		emit_kinds(c, p, four);
 		if (!c->error)
 			c->insn[test].no = c->n;
 	}
-	if (count_kinds(m, six)) {
+	if (count_kinds(p, six)) {
 		test = c->n;
 		emit_flag(c, DIVERT_IS_V6, c->n + 1, OFF);
-		emit_kinds(c, m, six);
+		emit_kinds(c, p, six);
 		if (!c->error)
 			c->insn[test].no = c->n;
 	}
-	emit_kinds(c, m, ~(four | six));
-	/* behind the last one */
+	emit_kinds(c, p, ~(four | six));
+}
+
+/*
+ * Tables keep their place in the list, because tablearg comes from the first one that has the
+ * address.
+ */
+void emit_addresses(struct code *c, const struct rule_match *m)
+{
+	struct part p = {.m = m};
+	uint32_t from = c->n, i;
+
+	for (; p.from < m->n; p.from = p.end) {
+		p.end = p.from + 1;
+		if (m->addr[p.from].kind != RULE_ADDR_TABLE)
+			while (p.end < m->n && m->addr[p.end].kind != RULE_ADDR_TABLE)
+				p.end++;
+		emit_part(c, &p);
+	}
+	/* exits behind the last instruction */
 	for (i = from; i < c->n; i++) {
 		if (c->insn[i].yes == c->n)
 			c->insn[i].yes = OFF;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The entries of tables as words, and as the kernel half has them. */
+/* Converts table entries between words and the kernel half's format. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ bad:
 			  word);
 }
 
-/* The next of a flow's words, in order; NULL: it is not one of them. -1: there is none. */
+/* The next word of a flow, if the table has this field; else NULL. -1: the word is missing. */
 static int flow_word(const struct rules_table *t, enum divert_flow_field field, char **rest,
 		     char **word)
 {
@@ -55,7 +55,7 @@ static bool flow_addr(struct divert_table_flow *f, const char *word, __be32 *add
 	return true;
 }
 
-/* "src-ip,proto,src-port,dst-ip,dst-port", as far as the table has them. */
+/* "src-ip,proto,src-port,dst-ip,dst-port", but only the fields that the table has. */
 static bool entry_flow(const struct rules_table *t, char *text, struct divert_table_flow *f)
 {
 	char *src, *proto, *sport, *dst, *dport, *rest = text;
@@ -117,20 +117,6 @@ int rules_entry_parse(const struct rules_table *t, const char *word, struct rule
 	return 0;
 }
 
-/* A number, or as in FreeBSD an IPv4 address that stands for one. */
-int rules_value_parse(const char *word, uint32_t *value, struct rules_error *err)
-{
-	struct in_addr a;
-
-	if (parse_number(word, ~0u, value))
-		return 0;
-	if (inet_pton(AF_INET, word, &a) == 1) {
-		*value = ntohl(a.s_addr);
-		return 0;
-	}
-	return rules_fail(err, EX_DATAERR, "%s: not a value: expected 0 to 4294967295", word);
-}
-
 static void print_flow(const struct rules_table *t, const struct divert_table_flow *f, char *text)
 {
 	const char *proto = protocol_name(f->proto, false), *comma = "";
@@ -146,7 +132,7 @@ static void print_flow(const struct rules_table *t, const struct divert_table_fl
 	inet_ntop(f->six ? AF_INET6 : AF_INET, f->dst, word[3], sizeof(word[3]));
 	snprintf(word[4], sizeof(word[4]), "%u", f->dport);
 	for (i = 0; i < 5; i++)
-		if (t->fields >> i & 1) { /* they are in the order of enum divert_flow_field */
+		if (t->fields >> i & 1) { /* in the order of enum divert_flow_field */
 			at += snprintf(text + at, RULES_ENTRY_TEXT - at, "%s%s", comma, word[i]);
 			comma = ",";
 		}

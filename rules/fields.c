@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Arguments of options about header fields: values, flags, code points, owners, look-ups. */
+/* Parses arguments of options about header fields: values, flags, code points, owners, lookups. */
 #include <ctype.h>
 #include <grp.h>
 #include <pwd.h>
@@ -7,15 +7,6 @@
 #include <string.h>
 
 #include "parse.h"
-
-unsigned int list_count(const char *list)
-{
-	unsigned int n = 1;
-
-	for (; *list; list++)
-		n += *list == ',';
-	return n;
-}
 
 static int by_value(const void *a, const void *b)
 {
@@ -213,7 +204,7 @@ int parse_owner(struct parser *p, struct rule_match *m, const char *word)
 	return rules_fail(p->err, EX_DATAERR, "%s: unknown %s", word, rule_kind[m->type].what);
 }
 
-/* ---- look-ups ---- */
+/* ---- lookups ---- */
 
 static const char *const lookups[] = {
 	[RULE_LOOKUP_SRC] = "src-ip",	  [RULE_LOOKUP_DST] = "dst-ip",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a table is: the type of its keys and of its values, as words. */
+/* Parses and prints the type of a table's keys and of its values. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +28,7 @@ const char *table_type_name(enum rules_table_type type)
 	return types[type];
 }
 
-/* "src-ip,proto", behind "flow:" */
+/* "src-ip,proto", the part behind "flow:" */
 static int parse_fields(struct rules_table *t, const char *word, struct rules_error *err)
 {
 	size_t len, i;

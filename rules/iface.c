@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Interfaces: "eth0", "eth*", "10.0.0.1", "table(1)", "any". */
+/* Parses interfaces: "eth0", "eth*", "10.0.0.1", "table(1)", "any". */
 #include <string.h>
 
 #include "parse.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The rule set: rules in order, and who has which counter. */
+/* The rule set: rules in order, and the counters that they use. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "parse.h"
 
@@ -24,7 +25,7 @@ void rule_free(struct rule *r)
 void rules_init(struct rules *s)
 {
 	memset(s, 0, sizeof(*s));
-	s->slot[0] = RULES_SLOT_USED; /* of the default rule */
+	s->slot[0] = RULES_SLOT_USED; /* the default rule's */
 }
 
 static void free_tables(struct rules *s)
@@ -45,7 +46,7 @@ void rules_free(struct rules *s)
 	rules_init(s);
 }
 
-/* 0: all are taken. */
+/* 0: all slots are in use. */
 static uint32_t find_slot(const struct rules *s)
 {
 	uint32_t i, fallback = 0;
@@ -59,7 +60,10 @@ static uint32_t find_slot(const struct rules *s)
 	return fallback;
 }
 
-/* As ipfw(8): a step above the highest; where that is too high, the highest. Chains do not count. */
+/*
+ * As ipfw(8): a step above the highest number or, if that is too high, the highest. Chains do not
+ * count.
+ */
 static uint16_t next_number(const struct rules *s)
 {
 	unsigned int i = s->n, highest = 0;
@@ -72,7 +76,34 @@ static uint16_t next_number(const struct rules *s)
 	return highest + RULES_STEP < RULES_DEFAULT ? highest + RULES_STEP : highest;
 }
 
-/* Where the rules above a number begin. */
+bool rule_keeps(const struct rule *r)
+{
+	const struct rule_match *m;
+
+	for (m = r->match; m && m->type != RULE_FIRST; m = m->next)
+		;
+	return m || r->state;
+}
+
+bool rule_changes(const struct rule *r)
+{
+	return r->change.mark || r->change.tos_clear || r->change.tos_flip;
+}
+
+/*
+ * An id for a rule that keeps something of flows. It begins at the clock: what a packet may still
+ * make by a rule set that was flushed is no later rule's.
+ */
+static uint32_t next_state(struct rules *s)
+{
+	if (!s->last_state)
+		s->last_state = (uint32_t)time(NULL) << 8;
+	if (!++s->last_state)
+		s->last_state++;
+	return s->last_state;
+}
+
+/* The index of the first rule above a number. */
 static unsigned int above(const struct rules *s, unsigned int number)
 {
 	unsigned int lo = 0, hi = s->n, mid;
@@ -110,6 +141,11 @@ int rules_add(struct rules *s, struct rule *r, struct rules_error *err)
 	if (r->number == RULES_DEFAULT)
 		return rules_fail(err, EX_DATAERR,
 				  "65535: the default rule's number; expected 1 to 65534");
+	if (rule_changes(r) && !r->chain)
+		return rules_fail(err, EX_DATAERR,
+				  "%s: only rules of chains have it: use ipchains -%c",
+				  r->change.mark ? "setfwmark" : "settos",
+				  r->change.mark ? 'm' : 't');
 	if (!slot)
 		return rules_fail(err, EX_UNAVAILABLE, "too many rules, %d at most",
 				  DIVERT_RULES_MAX - 1);
@@ -119,6 +155,8 @@ int rules_add(struct rules *s, struct rule *r, struct rules_error *err)
 		return -1;
 	if (!r->number)
 		r->number = next_number(s);
+	if (rule_keeps(r) && !r->state_id)
+		r->state_id = next_state(s);
 	r->counter = slot;
 	s->slot[slot] |= RULES_SLOT_USED;
 	at = above(s, r->number);

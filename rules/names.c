@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names of protocols and services: built-in ones, so that BSD's rule sets are understood where
- * /etc/protocols and /etc/services lack them, or are not there; then those of the files.
+ * Names of protocols and services. Built-in names come first, so that BSD's rule sets work where
+ * /etc/protocols and /etc/services lack them or are missing; then the names in these files.
  */
 #include <ctype.h>
 #include <netdb.h>
@@ -11,8 +11,8 @@
 #include "parse.h"
 
 /*
- * The first of a number is printed, whatever /etc/protocols has, so that a rule set reads the same
- * everywhere. In the form that is kept only those are by name that every version knows.
+ * The first name of a number is printed, whatever /etc/protocols has, so that a rule set reads the
+ * same everywhere. The stored form only uses names that every version knows.
  */
 static const struct {
 	const char *name;
@@ -64,7 +64,7 @@ bool protocol_has_ports(uint8_t proto)
 	return false;
 }
 
-/* A name may be in capitals, as in /etc/protocols. */
+/* Names may be in capitals, as in /etc/protocols. */
 int protocol_number(const char *word)
 {
 	struct protoent *e;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Protocols, ports, ICMP types and marks. */
+/* Parses protocols, ports, ICMP types and marks. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 static bool is_any(const char *word)
 {
-	/* capitals are an alias of /etc/protocols, where the number is 0 */
+	/* /etc/protocols has an alias in capitals, with number 0 */
 	return !strcmp(word, "ip") || !strcmp(word, "IP") || !strcmp(word, "all");
 }
 
@@ -64,7 +64,7 @@ int parse_protocol(struct parser *p, struct rule_match *m, const char *word)
 
 /* ---- ports ---- */
 
-/* ipfw(8) writes hyphens in service names with a backslash; a bare one is a range. */
+/* ipfw(8) escapes hyphens in service names with a backslash; a bare one marks a range. */
 static char *find_range(char *s)
 {
 	for (; *s; s++) {
@@ -182,7 +182,10 @@ static int by_lo(const void *a, const void *b)
 	return (x->lo > y->lo) - (x->lo < y->lo);
 }
 
-/* Numbers up to a limit. Types are sorted and each once, as ipfw(8), which has a bitmap, prints them. */
+/*
+ * Parse numbers up to a limit. Types are sorted without duplicates, because ipfw(8) prints them
+ * from a bitmap.
+ */
 int parse_ranges(struct parser *p, struct rule_match *m, const char *word)
 {
 	const struct rule_kind *k = &rule_kind[m->type];

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The options of a rule, behind its addresses. */
+/* Parses the options of a rule, which follow its addresses. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "parse.h"
 
 static int parse_bypass(struct parser *p, struct rule_match *m, const char *word);
 
-/* Other words for options, and for some with their argument. */
+/* Synonyms of options. */
 static const struct {
 	const char *name;
 	enum rule_match_type type;
 } synonyms[] = {
-	{"out", RULE_IN}, /* turned around in parse_option() */
+	{"out", RULE_IN}, /* inverted in parse_option() */
 	{"icmptype", RULE_ICMP},
 	{"icmp6type", RULE_ICMP6},
 	{"src-ip6", RULE_SRC},
@@ -35,7 +34,7 @@ static const struct {
 
 #define N_SYNONYMS (sizeof(synonyms) / sizeof(*synonyms))
 
-/* RULE_TYPES: there is none. */
+/* RULE_TYPES: no such option. */
 static enum rule_match_type find_option(const char *word)
 {
 	unsigned int i;
@@ -52,77 +51,6 @@ static enum rule_match_type find_option(const char *word)
 bool is_option(const char *word)
 {
 	return find_option(word) != RULE_TYPES;
-}
-
-struct rule_match *match_new(struct parser *p, enum rule_match_type type, bool negate, bool head)
-{
-	struct rule_match *m = calloc(1, sizeof(*m));
-
-	if (!m) {
-		rules_fail(p->err, EX_OSERR, "out of memory");
-		return NULL;
-	}
-	m->type = type;
-	m->negate = negate;
-	m->head = head;
-	*p->tail = m;
-	p->tail = &m->next;
-	return m;
-}
-
-/* For what turns out to be no condition at all, as "via any". */
-void match_drop_last(struct parser *p, struct rule_match *m)
-{
-	struct rule_match **at = &p->rule->match;
-
-	while (*at != m)
-		at = &(*at)->next;
-	*at = NULL;
-	p->tail = at;
-	match_free(m);
-}
-
-int match_any(struct parser *p, struct rule_match *m)
-{
-	if (m->negate)
-		return rules_fail(p->err, EX_DATAERR, "not any: never matches");
-	match_drop_last(p, m);
-	return 0;
-}
-
-void match_free(struct rule_match *m)
-{
-	unsigned int i;
-
-	switch (rule_kind[m->type].argument) {
-	case ARG_ADDRS:
-		for (i = 0; m->addr && i < m->n; i++)
-			free(m->addr[i].table);
-		free(m->addr);
-		break;
-	case ARG_PORTS:
-	case ARG_RANGES:
-	case ARG_NUMBERS:
-	case ARG_DSCP:
-		free(m->range);
-		break;
-	case ARG_VALUES:
-	case ARG_VALUE:
-	case ARG_USER:
-	case ARG_GROUP:
-		free(m->value);
-		break;
-	case ARG_IFACE:
-		free(m->iface.table);
-		break;
-	case ARG_LOOKUP:
-	case ARG_FLOW:
-		free(m->lookup.table);
-		break;
-	default:
-		break;
-	}
-	free(m);
 }
 
 static int parse_bypass(struct parser *p, struct rule_match *m, const char *word)
@@ -162,32 +90,29 @@ static int unknown_option(struct parser *p, const char *word)
 
 static int limit_family(struct parser *p, const struct rule_match *m, const char *word)
 {
+	unsigned int only = rule_kind[m->type].only;
+
 	if (m->negate || p->in_block)
 		return 0;
-	switch (m->type) {
-	case RULE_IP6:
-	case RULE_ICMP6:
-	case RULE_EXT6HDR:
-	case RULE_FLOWID:
-		p->only6 = word;
-		break;
-	case RULE_IPVER:
-		if (*m->value == 4)
-			p->only4 = word;
-		else if (*m->value == 6)
-			p->only6 = word;
-		break;
-	case RULE_IP4:
-	case RULE_IPID:
-	case RULE_IPTTL:
-	case RULE_IPTOS:
-	case RULE_IPPRECEDENCE:
-	case RULE_IPOPTIONS:
+	if (m->type == RULE_IPVER)
+		only = *m->value == 4 ? ONLY_V4 : *m->value == 6 ? ONLY_V6 : 0;
+	if (only & ONLY_V4)
 		p->only4 = word;
-		break;
-	default:
-		break;
-	}
+	if (only & ONLY_V6)
+		p->only6 = word;
+	return 0;
+}
+
+/* It counts the packets that meet all other conditions: it cannot be one of several. */
+static int check_first(struct parser *p, const struct rule_match *m, const char *word)
+{
+	const struct rule_match *o;
+
+	if (p->in_block)
+		return rules_fail(p->err, EX_USAGE, "first: not in a block");
+	for (o = p->rule->match; o != m; o = o->next)
+		if (o->type == RULE_FIRST)
+			return rules_fail(p->err, EX_USAGE, "first %s: a rule has one only", word);
 	return 0;
 }
 
@@ -195,7 +120,7 @@ static int parse_argument(struct parser *p, struct rule_match *m, const char *wo
 {
 	switch (rule_kind[m->type].argument) {
 	case ARG_NONE:
-		return 0;
+		return limit_family(p, m, rule_kind[m->type].name);
 	case ARG_BYPASS:
 		return parse_bypass(p, m, word);
 	case ARG_PROTO:
@@ -209,6 +134,8 @@ static int parse_argument(struct parser *p, struct rule_match *m, const char *wo
 		return parse_ranges(p, m, word) || limit_family(p, m, word) ? -1 : 0;
 	case ARG_VALUES:
 	case ARG_VALUE:
+		if (m->type == RULE_FIRST && check_first(p, m, word))
+			return -1;
 		return parse_values(p, m, word) || limit_family(p, m, word) ? -1 : 0;
 	case ARG_FLAGS:
 		return parse_flags(p, m, word) || limit_family(p, m, word) ? -1 : 0;
@@ -231,7 +158,7 @@ static int parse_argument(struct parser *p, struct rule_match *m, const char *wo
 	return 0;
 }
 
-/* "ip4": options that are protocols. */
+/* Options that are protocols: "ip4". */
 static int parse_version(struct parser *p, const char *name, enum rule_match_type type, bool negate)
 {
 	struct rule_match *m = match_new(p, type, negate, false);
@@ -239,7 +166,7 @@ static int parse_version(struct parser *p, const char *name, enum rule_match_typ
 	return m ? limit_family(p, m, name) : -1;
 }
 
-/* src-ip6 and the like are src-ip, but for IPv6 only. */
+/* src-ip6 and the like are src-ip for IPv6 only. */
 static int check_six(struct parser *p, const struct rule_match *m, const char *name)
 {
 	unsigned int i;
@@ -250,7 +177,7 @@ static int check_six(struct parser *p, const struct rule_match *m, const char *n
 	return 0;
 }
 
-/* Has frag, whose argument may be left out, one? */
+/* Is the word an argument of frag, which may have none? */
 static bool is_frag_argument(const char *word)
 {
 	size_t len;
@@ -273,9 +200,13 @@ static int parse_option(struct parser *p)
 	const char *name = parser_next(p, "option"), *word = NULL;
 	enum rule_match_type type;
 	struct rule_match *m;
+	int rc;
 
 	if (!name)
 		return -1;
+	rc = parse_state(p, name, negate);
+	if (rc <= 0)
+		return rc;
 	type = find_option(name);
 	if (type == RULE_TYPES)
 		return unknown_option(p, name);
@@ -296,12 +227,15 @@ static int parse_option(struct parser *p)
 	p->six = rule_kind[type].argument == ARG_ADDRS && strchr(name, '6');
 	if (rule_kind[type].argument == ARG_ADDRS && !p->six && !strcmp(word, "any"))
 		return match_any(p, m);
-	if (parse_argument(p, m, word)) /* which may have dropped m */
+	if (parse_argument(p, m, word)) /* it may have dropped m */
 		return -1;
 	return p->six ? check_six(p, m, name) : 0;
 }
 
-/* "{ option or option ... }"; one that is no condition, as "via any", makes the block none. */
+/*
+ * "{ option or option ... }". If one option is no condition, such as "via any", the whole block is
+ * none.
+ */
 static int parse_block(struct parser *p)
 {
 	struct rule_match **before = p->tail, **was, *m;
@@ -327,7 +261,7 @@ static int parse_block(struct parser *p)
 		p->tail = before;
 		return 0;
 	}
-	/* the last one may have been or'ed with one that is no condition */
+	/* the last one may have been or'ed with an option that is no condition */
 	for (m = *before; m; m = m->next)
 		m->or_next = m->next != NULL;
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipfw(8)'s grammar: "[number] [set N] [prob P] action [log] [body] [options]". */
+/* Parses ipfw(8)'s grammar: "[number] [set N] [prob P] action [log] [body] [options]". */
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,6 +28,7 @@ static const struct action {
 	{"call", RULE_CALL, NUMBER},
 	{"return", RULE_RETURN, NO_ARGUMENT},
 	{"reass", RULE_REASS, NO_ARGUMENT},
+	{"check-state", RULE_CHECK, NO_ARGUMENT},
 };
 
 #define N_ACTIONS (sizeof(actions) / sizeof(*actions))
@@ -70,7 +71,7 @@ static int parse_action_argument(struct parser *p, const struct action *a)
 	return 0;
 }
 
-/* "set N", "prob P": before the action. */
+/* "set N", "prob P", before the action. */
 static int parse_set_and_prob(struct parser *p)
 {
 	const char *word;
@@ -102,10 +103,11 @@ static int parse_set_and_prob(struct parser *p)
 	return 0;
 }
 
-/* "log [logamount N]", behind the action. */
+/* "log [logamount N]" and the like, behind the action. */
 static int parse_log(struct parser *p)
 {
 	const char *word;
+	int rc;
 
 	p->rule->log_max = RULES_LOG_DEFAULT;
 	for (;;) {
@@ -115,6 +117,11 @@ static int parse_log(struct parser *p)
 			absent_option(word, p->err);
 			return -1;
 		}
+		rc = word ? parse_change(p, word) : 1;
+		if (rc < 0)
+			return -1;
+		if (!rc)
+			continue;
 		if (!parser_take(p, "log"))
 			return 0;
 		if (p->rule->log)
@@ -152,11 +159,13 @@ static int parse_action(struct parser *p)
 			return -1;
 		return rules_fail(p->err, EX_USAGE,
 				  "%s: unknown action; expected allow, deny, unreach, unreach6, "
-				  "reset, reset6, count, divert, tee, skipto, call, return or "
-				  "reass",
+				  "reset, reset6, count, divert, tee, skipto, call, return, reass "
+				  "or check-state",
 				  word);
 	}
 	p->rule->action = actions[i].action;
+	if (p->rule->action == RULE_CHECK)
+		return parse_check_state(p);
 	if (parse_action_argument(p, &actions[i]))
 		return -1;
 	return parse_log(p);
@@ -176,7 +185,9 @@ static const struct rule_match *find(const struct rule *r, enum rule_match_type 
 	return NULL;
 }
 
-/* As FreeBSD does, such a rule is taken: a file that has one is to load. It never matches. */
+/*
+ * Accept the rule, although it can never match, so that a file that has one loads, as on FreeBSD.
+ */
 static int never(struct parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 static int never(struct parser *p, const char *fmt, ...)
@@ -202,7 +213,7 @@ static bool all_backwards(const struct rule_match *m)
 	return i == m->n;
 }
 
-/* Of a condition that is not or'ed. ports: others ask for some. */
+/* Check a condition that is not or'ed. ports: other conditions test ports. */
 static int check_lone(struct parser *p, const struct rule_match *m, bool ports)
 {
 	const char *name;
@@ -238,6 +249,9 @@ static int check_contradictions(struct parser *p)
 	const struct rule_match *m;
 	bool ports, or_before = false;
 
+	if (p->rule->only_later && !p->rule->state)
+		return never(p, "defer-action: the rule makes no state that its action could "
+				"wait for");
 	if (p->only4 && p->only6)
 		return never(p, "%s and %s: no packet is of IPv4 and of IPv6 at once", p->only4,
 			     p->only6);
@@ -285,9 +299,11 @@ int rule_parse(const char *line, struct rule **rule, struct rules_error *err)
 	p.tail = &p.rule->match;
 	if (parse_number_of_rule(&p) || parse_set_and_prob(&p))
 		goto out;
-	if (!parser_peek(&p) && *p.comment) /* as ipfw(8) has it: a rule that is a comment counts */
+	if (!parser_peek(&p) &&
+	    *p.comment) /* as in ipfw(8): a rule with only a comment is a count rule */
 		p.rule->action = RULE_COUNT;
-	else if (parse_action(&p) || parse_body(&p) || parse_options(&p))
+	else if (parse_action(&p) ||
+		 (p.rule->action != RULE_CHECK && (parse_body(&p) || parse_options(&p))))
 		goto out;
 	rc = finish(&p);
 out:

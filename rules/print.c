@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A rule in ipfw(8)'s canonical form. */
+/* Prints a rule in ipfw(8)'s canonical form. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "parse.h"
 
 static const char *const action_names[] = {
-	[RULE_ALLOW] = "allow",	  [RULE_DENY] = "deny",	    [RULE_COUNT] = "count",
-	[RULE_DIVERT] = "divert", [RULE_TEE] = "tee",	    [RULE_SKIPTO] = "skipto",
-	[RULE_CALL] = "call",	  [RULE_RETURN] = "return", [RULE_REASS] = "reass",
+	[RULE_ALLOW] = "allow",	      [RULE_DENY] = "deny",	[RULE_COUNT] = "count",
+	[RULE_DIVERT] = "divert",     [RULE_TEE] = "tee",	[RULE_SKIPTO] = "skipto",
+	[RULE_CALL] = "call",	      [RULE_RETURN] = "return", [RULE_REASS] = "reass",
+	[RULE_CHECK] = "check-state",
 };
 
 static bool is_head(const struct rule_match *m, enum rule_match_type first,
@@ -17,7 +18,7 @@ static bool is_head(const struct rule_match *m, enum rule_match_type first,
 	return m->head && m->type >= first && m->type <= last;
 }
 
-/* The condition, or block of them, that stands at a place of the head. */
+/* Print the condition, or the block, at a place of the head. */
 static bool print_head(FILE *f, const struct rule *r, enum rule_match_type first,
 		       enum rule_match_type last, unsigned int flags)
 {
@@ -54,7 +55,7 @@ static void print_heads(FILE *f, const struct rule *r, unsigned int flags)
 		fputs(" any", f);
 }
 
-/* Addresses all of which can be of IPv6 only have an option of their own. */
+/* Addresses that can only match IPv6 have options of their own. */
 static bool are_six(const struct rule_match *m)
 {
 	unsigned int i;
@@ -112,6 +113,7 @@ static void print_action(FILE *f, const struct rule *r)
 		fputs(" log", f);
 	if (r->log_given)
 		fprintf(f, " logamount %u", r->log_max);
+	print_change(f, &r->change);
 }
 
 static bool has_head(const struct rule *r)
@@ -134,11 +136,13 @@ char *rule_print(const struct rule *r, unsigned int flags)
 	if (!f)
 		return NULL;
 	print_action(f, r);
-	if (!(flags & RULE_PRINT_BRIEF)) {
-		if (!bare || !r->match)
+	if (!(flags & RULE_PRINT_BRIEF) && r->action != RULE_CHECK) {
+		if (!bare || (!r->match && !r->state))
 			print_heads(f, r, flags);
 		print_options(f, r, flags);
 	}
+	if (!(flags & RULE_PRINT_BRIEF) || r->action == RULE_CHECK)
+		print_state(f, r);
 	if (r->comment)
 		fprintf(f, " // %s", r->comment);
 	if (fclose(f)) {

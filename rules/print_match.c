@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What stands behind an option's keyword, or in its place of the body. */
+/* Prints the argument of an option, or of a place in the body. */
 #include <arpa/inet.h>
 #include <grp.h>
 #include <netdb.h>
@@ -173,7 +173,7 @@ static void print_flags(FILE *f, const struct rule_match *m)
 			fprintf(f, "%s!%s", comma, n->name);
 			comma = ",";
 		}
-		/* the first name of a bit is the one that is printed */
+		/* only the first name of a bit is printed */
 		set &= ~n->flag;
 		clear &= ~n->flag;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rule set as bytes, kept beside its compiled form: each rule's number and
- * counter, and its text, so that another version reads what this one wrote.
+ * Serializes the rule set, to be kept beside its compiled form: the number, counter and text of
+ * each rule, so that other versions can read it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,39 +10,44 @@
 #include "parse.h"
 
 #define STORE_MAGIC   0x69706477u
-#define STORE_VERSION 3
+#define STORE_VERSION 4
 
 struct store_head {
 	uint32_t magic;
 	uint32_t version;
 	uint32_t rules;
-	uint32_t chains; /* bytes of the text of ipchains' chains, behind the tables */
+	uint32_t chains; /* bytes of the ipchains chains' text, behind the tables */
 	uint32_t disabled;
 	uint32_t off;	 /* 0 or 1 */
-	uint32_t tables; /* how many, behind the rules */
+	uint32_t tables; /* number of tables, behind the rules */
 	uint32_t last_table;
+	uint32_t last_state;
 };
 
-#define STORE_HEAD_1 16 /* bytes of it in version 1, which ends with chains */
+#define STORE_HEAD_1 16 /* size in version 1, which ends with `chains` */
+#define STORE_HEAD_3 32 /* size in versions 2 and 3 */
 
 struct store_table {
 	uint32_t id;
 	uint16_t type;
-	uint16_t len; /* of the name that follows, without a NUL */
+	uint16_t len; /* length of the name that follows, without a NUL */
 	uint32_t limit;
 	uint8_t fields, values, locked, reserved;
 };
 
-#define STORE_TABLE_2 8 /* bytes of it in version 2 */
+#define STORE_TABLE_2 8 /* size in version 2 */
 
 struct store_rule {
 	uint32_t counter;
 	uint16_t number;
-	uint16_t len; /* of the text that follows, without a NUL */
+	uint16_t len; /* length of the text that follows, without a NUL */
 	uint8_t set;
 	uint8_t flags; /* enum store_flags */
 	uint16_t owner;
+	uint32_t state_id;
 };
+
+#define STORE_RULE_3 12 /* size in versions 1 to 3 */
 
 enum store_flags {
 	STORE_CHAIN = 1 << 0,
@@ -62,7 +67,8 @@ int rules_save(const struct rules *s, char **blob, uint32_t *len)
 				  .chains = text,
 				  .disabled = s->disabled,
 				  .off = s->off,
-				  .last_table = s->last_table};
+				  .last_table = s->last_table,
+				  .last_state = s->last_state};
 	size_t room = sizeof(head) + text, at = sizeof(head);
 	const struct rules_table *t;
 	unsigned int i;
@@ -86,7 +92,8 @@ int rules_save(const struct rules *s, char **blob, uint32_t *len)
 				       .number = s->rule[i]->number,
 				       .set = s->rule[i]->set,
 				       .flags = s->rule[i]->chain ? STORE_CHAIN : 0,
-				       .owner = s->rule[i]->owner};
+				       .owner = s->rule[i]->owner,
+				       .state_id = s->rule[i]->state_id};
 
 		text = strlen(s->rule[i]->text);
 		r.len = text;
@@ -119,7 +126,7 @@ static int damaged(struct rules_error *err, unsigned int i)
 			  "the rule set in place is damaged at its rule %u; flush it", i + 1);
 }
 
-/* Can a table be so? Fields are of flows, which have some; version 2 had none of either. */
+/* Is the table's type valid? Only flow tables have fields, at least one. Version 2 had neither. */
 static bool is_form(const struct store_table *st)
 {
 	return st->type < RULES_TABLE_TYPES && st->fields <= DIVERT_FLOW_ALL &&
@@ -127,7 +134,7 @@ static bool is_form(const struct store_table *st)
 	       st->locked <= 1;
 }
 
-/* The tables, before the rules that mention them. Where they end; 0: damaged. */
+/* Load the tables, before the rules that name them. Returns the offset of their end; 0: damaged. */
 static uint32_t load_tables(struct rules *s, const struct store_head *head, const char *blob,
 			    uint32_t len, uint32_t at, struct rules_error *err)
 {
@@ -163,18 +170,25 @@ static uint32_t load_tables(struct rules *s, const struct store_head *head, cons
 	return at;
 }
 
-/* Where the rules end; 0: damaged. */
+/* Bytes of a rule without its text. */
+static size_t rule_size(const struct store_head *head)
+{
+	return head->version < 4 ? STORE_RULE_3 : sizeof(struct store_rule);
+}
+
+/* The offset of the end of the rules; 0: damaged. */
 static uint32_t skip_rules(const struct store_head *head, const char *blob, uint32_t len,
 			   uint32_t at)
 {
+	const size_t size = rule_size(head);
 	uint32_t i;
 	struct store_rule r;
 
 	for (i = 0; i < head->rules; i++) {
-		if (len - at < sizeof(r))
+		if (len - at < size)
 			return 0;
-		memcpy(&r, blob + at, sizeof(r));
-		at += sizeof(r);
+		memcpy(&r, blob + at, size);
+		at += size;
 		if (r.len > RULES_TEXT_MAX || len - at < r.len)
 			return 0;
 		at += r.len;
@@ -182,7 +196,7 @@ static uint32_t skip_rules(const struct store_head *head, const char *blob, uint
 	return at;
 }
 
-/* What is left is the text of the chains. */
+/* The rest is the text of the chains. */
 static int load_chains(struct rules *s, const char *text, uint32_t len, struct rules_error *err)
 {
 	if (!len)
@@ -193,7 +207,7 @@ static int load_chains(struct rules *s, const char *text, uint32_t len, struct r
 	return s->chains ? 0 : rules_fail(err, EX_OSERR, "out of memory");
 }
 
-/* Take one rule with the counter that it has. */
+/* Load one rule, and keep its counter. */
 static int load_rule(struct rules *s, const struct store_rule *r, const char *bytes,
 		     struct rules_error *err)
 {
@@ -210,7 +224,7 @@ static int load_rule(struct rules *s, const struct store_rule *r, const char *by
 	if (rule_parse(text, &rule, &why))
 		return rules_fail(err, why.status, "rule %u of the set in place: %s", r->number,
 				  why.text);
-	if (rule->number || rule->set) {
+	if (rule->number || rule->set || !r->state_id == rule_keeps(rule)) {
 		rule_free(rule);
 		return damaged(err, s->n);
 	}
@@ -218,6 +232,7 @@ static int load_rule(struct rules *s, const struct store_rule *r, const char *by
 	rule->set = r->set;
 	rule->chain = r->flags & STORE_CHAIN;
 	rule->owner = r->owner;
+	rule->state_id = r->state_id;
 	if (rules_add(s, rule, err)) {
 		rule_free(rule);
 		return -1;
@@ -231,7 +246,7 @@ static int load_rule(struct rules *s, const struct store_rule *r, const char *by
 int rules_load(struct rules *s, const char *blob, uint32_t len, struct rules_error *err)
 {
 	struct store_head head;
-	struct store_rule r;
+	struct store_rule r = {0};
 	uint32_t at = sizeof(head), i, end;
 
 	if (!len)
@@ -248,10 +263,11 @@ int rules_load(struct rules *s, const char *blob, uint32_t len, struct rules_err
 		return rules_fail(err, EX_UNAVAILABLE,
 				  "the rule set in place is in form %u; this ipfw knows %u",
 				  head.version, STORE_VERSION);
-	else if (len < sizeof(head))
+	else if (head.version < 4)
+		at = STORE_HEAD_3;
+	if (len < at)
 		return damaged(err, 0);
-	else
-		memcpy(&head, blob, sizeof(head));
+	memcpy(&head, blob, at);
 	if (head.off > 1 || head.last_table > 0x7fffffff)
 		goto bad;
 	end = skip_rules(&head, blob, len, at);
@@ -260,8 +276,8 @@ int rules_load(struct rules *s, const char *blob, uint32_t len, struct rules_err
 	if (!end)
 		goto bad;
 	for (i = 0; i < head.rules; i++) {
-		memcpy(&r, blob + at, sizeof(r));
-		at += sizeof(r);
+		memcpy(&r, blob + at, rule_size(&head));
+		at += rule_size(&head);
 		if (load_rule(s, &r, blob + at, err))
 			goto fail;
 		at += r.len;
@@ -269,6 +285,7 @@ int rules_load(struct rules *s, const char *blob, uint32_t len, struct rules_err
 	s->disabled = head.disabled;
 	s->off = head.off;
 	s->last_table = head.last_table;
+	s->last_state = head.last_state;
 	at = end;
 	if (len - at != head.chains)
 		goto bad;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tables, as far as the rule set has them: their entries lie in the kernel half. */
+/* The tables of the rule set. Their entries are in the kernel half. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ struct rules_table *rules_table_add(struct rules *s, const char *name, enum rule
 {
 	struct rules_table **at = &s->tables, *t;
 
-	/* an id is never given twice: entries of a table that is gone cannot be those of another */
+	/* ids are not reused, so that entries of a deleted table cannot appear in another */
 	t = s->last_table < 0x7fffffff ? calloc(1, sizeof(*t)) : NULL;
 	if (!t) {
 		rules_fail(err, EX_OSERR, "out of memory");
@@ -45,7 +45,7 @@ int rules_table_renew(struct rules *s, struct rules_table *t, struct rules_error
 	return 0;
 }
 
-/* ---- what rules mention ---- */
+/* ---- tables that rules name ---- */
 
 typedef int (*visitor)(const struct rule_table *t, enum rules_table_type type, void *arg);
 
@@ -160,7 +160,7 @@ int rules_table_swap(struct rules_table *a, struct rules_table *b, struct rules_
 		return rules_fail(err, EX_DATAERR,
 				  "table %s: of another type, or with other values, than %s",
 				  b->name, a->name);
-	/* the rules find them by these, and all of the rules change at once */
+	/* the rules refer to tables by id, and all rules change at once */
 	a->id = b->id;
 	b->id = id;
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A line as words, and errors about them. */
+/* Splits a line into words, and reports errors about them. */
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ int rules_fail(struct rules_error *err, int status, const char *fmt, ...)
 	return -1;
 }
 
-/* Words of a comment are kept one space apart, as ipfw(8) does. */
+/* Separate the words of a comment by one space, as ipfw(8) does. */
 static int comment_add(struct parser *p, const char *word)
 {
 	size_t have = strlen(p->comment), more = strlen(word);
@@ -37,7 +37,7 @@ static int comment_add(struct parser *p, const char *word)
 	return 0;
 }
 
-/* White space around a comma does not count: "1, 2" is the word "1,2". */
+/* Remove white space around commas: "1, 2" is the word "1,2". */
 static void join_lists(char *line)
 {
 	char *from = line, *to = line;
@@ -53,7 +53,7 @@ static void join_lists(char *line)
 			if (space)
 				*to++ = ' ';
 			memmove(to, from, strlen(from) + 1);
-			return; /* comments are left alone */
+			return; /* comments stay as they are */
 		}
 		if (space && *from && *from != ',' && to > line && to[-1] != ',')
 			*to++ = ' ';
@@ -75,12 +75,15 @@ static bool is_close(char c)
 	return c == '}' || c == ')';
 }
 
-/* The braces of a block may stand close to its words; those of "table(1)" are part of a word. */
+/*
+ * Split off the braces of a block, which need no space around them. Those of "table(1)" are part of
+ * the word.
+ */
 static void add_word(struct parser *p, char *w)
 {
 	size_t len = strlen(w);
 
-	if (!strcmp(w, "!") || !strcmp(w, "|")) { /* other words for these */
+	if (!strcmp(w, "!") || !strcmp(w, "|")) { /* synonyms */
 		p->word[p->n++] = *w == '!' ? "not" : "or";
 		return;
 	}
@@ -203,7 +206,7 @@ static bool is_block_end(const char *word)
 	return !strcmp(word, "}") || !strcmp(word, ")");
 }
 
-/* A block of one, "{ a }", is as if the braces were not there. */
+/* Ignore the braces around a single item, "{ a }". */
 bool parser_open_block(struct parser *p)
 {
 	unsigned int i;
@@ -228,7 +231,7 @@ int parser_close_block(struct parser *p)
 	return 0;
 }
 
-/* The commas of a set of addresses, "1.2.3.0/24{4,5}", and of a table do not count. */
+/* Commas inside a set of addresses, "1.2.3.0/24{4,5}", or a table do not separate items. */
 char *list_item(char **list)
 {
 	char *item = *list, *c = item;
@@ -241,4 +244,13 @@ char *list_item(char **list)
 	*list = *c ? c + 1 : NULL;
 	*c = 0;
 	return item;
+}
+
+unsigned int list_count(const char *list)
+{
+	unsigned int n = 1;
+
+	for (; *list; list++)
+		n += *list == ',';
+	return n;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Is this a source for one of the BSDs? It says so by the compiler's own name for the system, which is then given by
- * hand: -D__FreeBSD__=14.
+ * Is this a source for one of the BSDs? It says so by the compiler's own name for the system, which
+ * is then given by hand: -D__FreeBSD__=14.
  */
 #ifndef DIVERT_COMPAT_BSD_H
 #define DIVERT_COMPAT_BSD_H
@@ -14,8 +14,8 @@
 #endif
 
 /*
- * A function that older C libraries have not: in the source that calls it, so that it needs no library; a source's
- * own definition replaces it.
+ * A function that older C libraries have not: in the source that calls it, so that it needs no
+ * library; a source's own definition replaces it.
  */
 #define DIVERT_COMPAT_INLINE                                                                       \
 	extern __inline __attribute__((__gnu_inline__, __always_inline__, __artificial__))

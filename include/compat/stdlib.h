@@ -18,7 +18,10 @@ extern "C" {
 
 extern long long strtonum(const char *, long long, long long, const char **);
 
-/* The number in text, from min to max; otherwise 0, errno, and *error says in one word what is wrong. */
+/*
+ * The number in text, from min to max; otherwise 0, errno, and *error says in one word what is
+ * wrong.
+ */
 DIVERT_COMPAT_INLINE long long strtonum(const char *text, long long min, long long max,
 					const char **error)
 {

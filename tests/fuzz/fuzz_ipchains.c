@@ -1,15 +1,15 @@
-// sources: rules/*.c lib/chainset.c
+// sources: rules/*.c ruleset/chainset.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ipchains' command lines, one a line; or, behind a NUL, setsockopt(2)s of Linux 2.2: a byte of
- * the option's number, a byte of length, and so many bytes. What is refused changes nothing; what
- * is not becomes numbered rules that compile, and text that says the same.
+ * Command lines of ipchains, one a line. Or, after a NUL, setsockopt(2) calls of Linux 2.2: a byte
+ * with the option's number, a byte with the length, and that many bytes. A command that is refused
+ * changes nothing. The others become numbered rules that compile, and text that says the same.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/firewall.c"
+#include "lib/socket/firewall.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,13 +19,13 @@ static void must(int truth)
 		abort();
 }
 
-/* ---- in the engine's place ---- */
+/* ---- in the place of the engine ---- */
 
 static struct rules in_place;
 
-struct change *change_open(unsigned int flags, struct rules_error *err)
+struct transaction *transaction_open(unsigned int flags, struct rules_error *err)
 {
-	struct change *c = calloc(1, sizeof(*c));
+	struct transaction *c = calloc(1, sizeof(*c));
 	uint32_t len;
 	char *blob;
 
@@ -37,8 +37,9 @@ struct change *change_open(unsigned int flags, struct rules_error *err)
 	return c;
 }
 
-int change_commit(struct change *c, void (*tell)(const char *name, const char *why, void *arg),
-		  struct rules_error *err)
+int transaction_commit(struct transaction *c,
+		       void (*tell)(const char *name, const char *why, void *arg),
+		       struct rules_error *err)
 {
 	struct rules_compiled code;
 
@@ -50,7 +51,7 @@ int change_commit(struct change *c, void (*tell)(const char *name, const char *w
 	return 0;
 }
 
-void change_close(struct change *c)
+void transaction_close(struct transaction *c)
 {
 	rules_free(&c->rules);
 	free(c);
@@ -96,7 +97,10 @@ static void run_line(struct chains *c, char *line)
 	} else if (cmd.n < 2 && chain_command_run(c, &cmd, &err)) {
 		must(*err.text && err.status);
 		must(!chains_text(c, &after));
-		/* the tool throws a set away where one of several failed, so X may be half done here */
+		/*
+		 * the tool throws a set away if one of several commands failed, so X may be half
+		 * done here
+		 */
 		must(cmd.op == 'X' || !before == !after);
 		must(cmd.op == 'X' || !before || !strcmp(before, after));
 		free(after);
@@ -105,10 +109,10 @@ static void run_line(struct chains *c, char *line)
 	free(before);
 }
 
-/* In the engine's place they are read from what was kept. */
+/* Checks the rules. In the place of the engine they are read from what was stored. */
 static void check(struct chains *c)
 {
-	struct change *change = change_open(0, NULL);
+	struct transaction *change = transaction_open(0, NULL);
 	struct chains again;
 	struct rules_error err;
 	char *one = NULL, *two = NULL;
@@ -120,9 +124,9 @@ static void check(struct chains *c)
 		free(one);
 		free(two);
 		chains_free(&again);
-		change_commit(change, NULL, &err);
+		transaction_commit(change, NULL, &err);
 	}
-	change_close(change);
+	transaction_close(change);
 }
 
 static void run_lines(const uint8_t *data, size_t size)
@@ -150,7 +154,7 @@ static void run_options(const uint8_t *data, size_t size)
 	while (size >= 2) {
 		name = data[0];
 		len = data[1] < size - 2 ? data[1] : size - 2;
-		value = malloc(len); /* so that a byte too much is seen */
+		value = malloc(len); /* so that a read beyond it is caught */
 		memcpy(value, data + 2, len);
 		errno = 0;
 		rc = divert_firewall(name, value, len);

@@ -1,10 +1,10 @@
 // sources: rules/*.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rules, one a line: what is understood is printed so that it is understood
- * the same again; what is compiled only goes forward; what is stored is loaded.
- * A line "table TYPE ENTRY" is an entry of a table: printed, it is the same entry.
- * Input that starts with a NUL is the bytes of a stored rule set instead.
+ * Rules, one a line. A rule that is understood is printed so that it is understood the same again.
+ * A compiled rule set only goes forward. A stored rule set can be loaded. A line "table TYPE ENTRY"
+ * is an entry of a table: printed and read, it is the same entry. Input that starts with a NUL is
+ * the bytes of a stored rule set instead.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
-// sources: lib/segment.c lib/checksum.c
+// sources: lib/packet/segment.c lib/packet/chunks.c lib/packet/checksum.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A record and its packet, made from the input: reading the headers stays inside the packet, and
- * the segments are the packet's bytes, all of them and in order, each within its length.
+ * A record and its packet, made from the input. Reading the headers stays inside the packet. The
+ * segments are the packet's bytes, all of them and in order, each within its length.
  *
  * Input: flags, gso_type, gso_size (2), csum_start (2), csum_offset (2), then the packet.
  */
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/segment.h"
+#include "lib/packet/segment.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -44,7 +44,7 @@ static void check_read(struct bytes *b, int version)
 		must(s.fragment && p.field[DIVERT_F_SPORT] == DIVERT_ABSENT);
 }
 
-/* Segment i, in a room of just its size; the payload that it carries. */
+/* Checks segment i, in a room of exactly its size. Returns the payload that it carries. */
 static uint32_t check_segment(const struct divert_record *rec, const struct cut *cut, uint32_t i,
 			      uint32_t done)
 {
@@ -85,7 +85,10 @@ static void check_segments(const struct divert_record *rec)
 	must(done == rec->len - cut.head);
 }
 
-/* As large as may be: each piece within a room of its size; and headers of which only the first bytes are there. */
+/*
+ * With the largest possible pieces: each piece in a room of its size; and headers of which only the
+ * first bytes are there.
+ */
 static void check_large(const struct divert_record *rec)
 {
 	const uint32_t have = rec->len < 256 ? rec->len : 256;

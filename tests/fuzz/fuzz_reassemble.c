@@ -1,19 +1,20 @@
-// sources: lib/reassemble.c lib/piece.c lib/fragment.c lib/checksum.c
+// sources: lib/packet/reassemble.c lib/packet/fraghdr.c lib/packet/fragment.c lib/packet/checksum.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fragments as they come, made from the input: each ends in a packet, under a cause or released; what is
- * put together is a packet with a right header, and is the same when it is cut and put together again.
+ * Fragments, made from the input. Each ends in a packet, is counted under a cause, or is released.
+ * A packet that was put together has a correct header, and is the same when it is cut and put
+ * together again.
  *
- * Input, again and again: flags of the record, seconds that pass, its length (2), the packet.
+ * Input, repeated: flags of the record, seconds that pass, its length (2), the packet.
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/checksum.h"
-#include "lib/fragment.h"
-#include "lib/reassemble.h"
+#include "lib/packet/checksum.h"
+#include "lib/packet/fragment.h"
+#include "lib/packet/reassemble.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -51,13 +52,13 @@ static struct divert_record *record(const uint8_t *packet, uint32_t len)
 	return rec;
 }
 
-/* Cut it, and put it together again. */
+/* Cut the packet, and put it together again. */
 static void check_there_and_back(const uint8_t *packet, uint32_t len, uint32_t size)
 {
 	struct reassembly other;
 	struct reassembled again;
 	struct fragments f;
-	struct piece piece;
+	struct fraghdr piece;
 	uint8_t *room = malloc(size);
 	uint32_t n, pieces = 0;
 	int whole = 0;
@@ -69,13 +70,13 @@ static void check_there_and_back(const uint8_t *packet, uint32_t len, uint32_t s
 			struct divert_record *rec = record(room, n);
 
 			must(n <= size && ++pieces <= len);
-			if (piece_read(room, n, &piece)) {
+			if (fraghdr_read(room, n, &piece)) {
 				must(!whole);
 				whole = reassembly_add(&other, rec, &piece, 1, &again);
 			}
 			free(rec);
 		}
-		/* of the first one's headers too much may have been cut off: RFC 7112 */
+		/* the first fragment may lack some headers that were cut off: RFC 7112 */
 		must(whole || other.any_lost || pieces == 1);
 		if (whole) {
 			must(again.rec->len == len);
@@ -93,16 +94,16 @@ static void check_whole(struct reassembled *done)
 {
 	uint8_t *packet = (uint8_t *)(done->rec + 1);
 	uint32_t len = done->rec->len;
-	struct piece piece;
+	struct fraghdr piece;
 
 	wholes++;
 	must(len <= PACKET_MAX && done->rec->flags & REASSEMBLED);
 	if (packet[0] >> 4 == 4) {
 		must((uint32_t)(packet[2] << 8 | packet[3]) == len && checksum_ip4_ok(packet));
-		must(!piece_read(packet, len, &piece));
+		must(!fraghdr_read(packet, len, &piece));
 	} else {
 		must((uint32_t)(packet[4] << 8 | packet[5]) + 40 == len);
-		if (piece_read(packet, len, &piece)) { /* another fragment header was behind */
+		if (fraghdr_read(packet, len, &piece)) { /* another fragment header followed */
 			free(done->rec);
 			return;
 		}
@@ -122,12 +123,12 @@ static void take(const uint8_t *data, uint32_t len, uint8_t flags, int64_t now)
 	struct divert_record *rec = record(data, len);
 	const uint8_t *packet = (uint8_t *)(rec + 1);
 	struct reassembled done;
-	struct piece piece;
+	struct fraghdr piece;
 
 	rec->flags = flags;
-	if (piece_read(packet, len, &piece)) {
-		must(len < 7 || piece_likely(packet));
-		if (flags & DIVERT_REC_RELEASE) {
+	if (fraghdr_read(packet, len, &piece)) {
+		must(len < 7 || fraghdr_likely(packet));
+		if (flags & DIVERT_REC_GIVE_BACK) {
 			reassembly_release(&r, rec, &piece, see, &r);
 			must(!reassembly_has(&r, rec, &piece) || lost);
 		} else {

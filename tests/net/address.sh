@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The address that a packet comes with, divert(4), "Receiving": sin_port is the rule's number;
-# sin_addr the first IPv4 address of the receiving interface, INADDR_ANY on the way out, and
-# 255.255.255.255 where the interface has none; sin_zero the name of the receiving interface, also
-# of a forwarded packet on its way out, and ":INDEX" where the name has no room. In each incoming
-# case what is written back unmodified gets in at that interface: the ping is answered.
+# The address that a packet comes with: divert(4), "Receiving".
+# - sin_port is the rule's number.
+# - sin_addr is the first IPv4 address of the receiving interface. It is INADDR_ANY on the way out,
+#   and 255.255.255.255 if the interface has no address.
+# - sin_zero is the name of the receiving interface, also for a forwarded packet on its way out. If
+#   the name does not fit, it is ":INDEX".
 #
-# The network is lib.sh's, a -- r -- b, and more links between a and r, each with one end in r:
+# In each incoming case the program writes the packet back unchanged. It enters at that interface,
+# so the ping is answered.
+#
+# The network is lib.sh's, a -- r -- b. More links between a and r have these ends in r:
 #	seven77		10.17.0.2/24, then 10.27.0.2/24		7 characters
 #	eight888	10.18.0.2/24				8 characters
 #	fifteen90123456	10.15.0.2/24 fd15::2/64			15, as many as there can be
@@ -20,14 +24,14 @@ link r eight888 10.18.0.2/24 -- a a8 10.18.0.1/24
 link r fifteen90123456 10.15.0.2/24 fd15::2/64 -- a a15 10.15.0.1/24 fd15::1/64
 link r bare fd0a::2/64 -- a abare fd0a::1/64
 ip -n "$NS-b" route add 10.0.0.0/8 via 10.2.0.2
-# IPv4 for r can arrive at bare, though it has no IPv4 address
-ip netns exec "$NS-r" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.bare.rp_filter=0
+# r takes IPv4 packets that arrive at bare, although bare has no IPv4 address
+nq r sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.bare.rp_filter=0
 ip -n "$NS-a" route add 10.1.0.2/32 dev abare
 wait_for 5 "no tentative address" all_ready
 
 index() { ip -n "$NS-$1" -o link show dev "$2" | cut -d: -f1; }
 
-# Rules for echo requests and replies only: what else IPv6 sends does not count.
+# The rules match echo requests and replies only, so that other packets of IPv6 do not count.
 rule() { # NS NUMBER OPTIONS...
 	local ns=$1 number=$2
 	shift 2
@@ -36,7 +40,8 @@ rule() { # NS NUMBER OPTIONS...
 	n "$ns" ipfw -q add "$number" divert 2000 ipv6-icmp from any to any icmp6types 128 "$@"
 }
 
-# address WHAT NS COUNT EXPECTED COMMAND...: while the command works COUNT packets come with an address like that
+# address WHAT NS COUNT EXPECTED COMMAND...: runs the command, which must succeed. Meanwhile COUNT
+# packets come with an address like EXPECTED.
 address() {
 	local what=$1 ns=$2 count=$3 expected=$4
 	shift 4
@@ -73,7 +78,7 @@ address "in, no IPv4 address, IPv6" r 2 "tag=300 addr=255.255.255.255 name=bare"
 address "in, no IPv4 address, IPv4" r 2 "tag=300 addr=255.255.255.255 name=bare" \
 	ping_ a 10.1.0.2 2
 
-# the last address goes, while the socket is there
+# the interface loses its last address while the socket is there
 reflect seen r -v 2000
 works "before the address goes" ping_ a fd15::2
 ip -n "$NS-r" addr del 10.15.0.2/24 dev fifteen90123456
@@ -109,7 +114,7 @@ ip -n "$NS-a" -6 route add fd02::1/128 via fd0a::2
 address "forwarded from no IPv4 address" r 2 "tag=400 addr=0.0.0.0 name=bare" ping_ a fd02::1 2
 ip -n "$NS-a" -6 route del fd02::1/128
 
-# what a divert socket put back inbound is forwarded as before
+# a packet that a divert socket wrote back inbound is forwarded as usual
 rule r 500 out
 r ipfw -q add 450 divert 2001 ip from any to any in
 reflect in r 2001

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Rules that answer: unreach, unreach6, reset, reset6, reject, ipchains' REJECT. What the sender sees, on
-# the way in and out of r, for its own packets and for forwarded ones; and to whom nobody
-# answers. The network is lib.sh's: a -- r -- b; the rules are on r.
+# Rules that answer: unreach, unreach6, reset, reset6, reject, and REJECT of ipchains. The test
+# looks at what the sender gets: on the way in and out of r, for the sender's own packets and for
+# forwarded ones. It also shows which packets get no answer. The network is lib.sh's: a -- r -- b.
+# The rules are on r.
 . "$(dirname "$0")/lib.sh"
 command -v tcpdump >/dev/null || skip_all "no tcpdump"
 make_router
 pid_dump='' # start sets it
 
-packets_of() { ip netns exec "$NS-r" ipfw show 100 | awk '{n += $2} END {print n + 0}'; }
 send() { n "$1" python3 "$HERE/answer.py" "${@:2}" 2>/dev/null; }
 rule() {
 	r ipfw -q flush
@@ -24,7 +24,7 @@ refused() {
 	shift 3
 	rule "$@"
 	is "$what: refused" "$(send "$from" connect "$to" 80)" "ECONNREFUSED at once"
-	is "$what: counted" "$(packets_of)" 1
+	is "$what: counted" "$(packets r 100)" 1
 }
 refused "reset, to r" a 10.1.0.2 reset tcp from any to any 80 in
 refused "reset, through r, in" a 10.2.0.1 reset tcp from any to any 80 in
@@ -47,7 +47,8 @@ rule reset6 tcp from any to any 80 in
 is "reset6, IPv4: dropped" "$(send a connect 10.1.0.2 80)" ETIMEDOUT
 refused "unreach port" a 10.2.0.1 unreach port tcp from any to any 80 in
 refused "unreach port, from r" r 10.2.0.1 unreach port tcp from any to any 80 out
-# Linux's connect() of IPv6 minds an error that comes while it runs when it sends again, a second later
+# If an error arrives while Linux's connect() runs over IPv6, it takes effect only when connect()
+# sends again, a second later.
 for from in a r; do
 	rule unreach6 port tcp from any to any 80
 	is "unreach6 port, from $from" "$(send $from connect fd02::1 80 | cut -d" " -f1)" ECONNREFUSED
@@ -84,7 +85,7 @@ is "reset, in midst of it" "$(n a python3 "$HERE/answer.py" midst 10.2.0.1 81 ip
 
 # ---- UDP: the ICMP error that the sender gets ----
 
-# told WHAT FROM TO ERROR TEXT RULE...: TEXT: tcpdump's
+# told WHAT FROM TO ERROR TEXT RULE...: TEXT is what tcpdump prints
 told() {
 	local what=$1 from=$2 to=$3 error=$4 text=$5
 	shift 5
@@ -96,7 +97,7 @@ told() {
 	kill "$pid_dump" 2>/dev/null
 	wait "$pid_dump"
 	fails "$what: checksums" grep -qE "bad|wrong|incorrect" "$TMP/dump.out"
-	is "$what: counted" "$(packets_of)" 1
+	is "$what: counted" "$(packets r 100)" 1
 }
 told "net, in" a 10.2.0.1 ENETUNREACH "10.1.0.2 > 10.1.0.1: ICMP net 10.2.0.1 unreachable" \
 	unreach net udp from any to any in
@@ -130,7 +131,7 @@ told "address, through r, out" a fd02::1 EHOSTUNREACH "fd02::1 > fd01::1.*unreac
 told "port6, from r" r fd02::1 ECONNREFUSED "fd02::1 > fd02::2.*unreachable port" \
 	unreach6 port udp from any to any out
 
-# in IPv4's words, as FreeBSD has it: the closest that ICMPv6 has
+# An IPv4 code for an IPv6 packet gives the closest code that ICMPv6 has, as in FreeBSD.
 told "net, IPv6" a fd02::1 ENETUNREACH "fd01::2 > fd01::1.*unreachable route fd02::1" \
 	unreach net udp from any to any in
 told "host, IPv6" a fd02::1 ENETUNREACH "fd01::2 > fd01::1.*unreachable route fd02::1" \
@@ -187,7 +188,7 @@ else
 	echo "skip tun: no /dev/net/tun"
 fi
 
-# ---- a checksum that was to be completed is not, in the midst of the answer ----
+# ---- the answer is right where the kernel leaves no checksum to the network card ----
 
 if command -v ethtool >/dev/null && r ethtool -K r0 tx off >/dev/null; then
 	told "no offload: port, in" a 10.1.0.2 ECONNREFUSED "ICMP 10.1.0.2 udp port 9" \
@@ -202,13 +203,14 @@ else
 	echo "skip no offload: no ethtool"
 fi
 
-# ---- the log, and to whom nobody answers ----
+# ---- the log, and packets that get no answer ----
 
 rule unreach host log udp from any to any 9 in
 send a udp 10.1.0.2 9 >/dev/null
 like "log" "$(r ipfw log)" ": 100 Unreach 1 UDP 10.1.0.1:[0-9]* 10.1.0.2:9 in via r0"
 
-# silent WHAT FILTER FROM COUNT COMMAND...: COMMAND's packets are counted by the rule, nothing comes back
+# silent WHAT FILTER FROM COUNT COMMAND...: the rule counts the packets of COMMAND, and nothing
+# comes back
 silent() {
 	local what=$1 filter=$2 from=$3 count=$4
 	shift 4
@@ -216,8 +218,8 @@ silent() {
 	start dump "$from" tcpdump -l -n -i any -c 1 "($filter) or (udp port 7777)"
 	wait_for 10 "tcpdump listens" grep -q "listening on" "$TMP/dump.err"
 	send "$from" "$@" >/dev/null
-	is "$what: counted" "$(packets_of)" "$count"
-	ip netns exec "$NS-$from" python3 "$HERE/answer.py" udp 10.1.0.2 7777 >/dev/null
+	is "$what: counted" "$(packets r 100)" "$count"
+	nq "$from" python3 "$HERE/answer.py" udp 10.1.0.2 7777 >/dev/null
 	wait "$pid_dump"
 	like "$what: no answer" "$(<"$TMP/dump.out")" "\.7777: UDP"
 }

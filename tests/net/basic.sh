@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# divert(4)'s main job on a router, as FreeBSD's own tests have it: a forwarded ping is
-# diverted in, out, and both, read exactly once each, and works if it is written back.
-# The network is lib.sh's: a -- r -- b.
+# The main job of divert(4) on a router, as in FreeBSD's own tests. A forwarded ping is diverted in,
+# out, and both. It is read exactly once each time, and works if it is written back. The network is
+# lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
 make_router
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The benchmark runs: each suite for a moment, its tables, its JSON, what is made of that for docs/.
-# Its figures say nothing here. It makes its own namespaces, and leaves none.
+# The benchmark runs: each suite for a moment, its tables, its JSON, and the plots and tables for
+# docs/. Its figures mean nothing here. It makes its own namespaces and removes them.
 # alone: it measures speed
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -25,7 +25,7 @@ pid=$!
 works "bench/run --smoke" wait $pid
 cat "$TMP/run.out"
 works "no namespace is left" test "$(left $pid)" = 0
-for suite in overload loss tcp latency cpu stages rules memory; do
+for suite in overload loss tcp flows flows_tcp latency cpu stages rules memory states; do
 	works "$suite: has figures" grep -q "\"suite\": \"$suite\"" "$TMP/results.json"
 done
 if grep -q 'nfqueue.* cannot be run' "$TMP/run.out"; then
@@ -34,7 +34,7 @@ else
 	works "all subjects could be run" grep -q '"not_run": \[\]' "$TMP/results.json"
 fi
 works "the table of ratios says whether each holds" \
-	test "$(grep -cE '  (yes|no|not measured)$' "$TMP/run.out")" = 12
+	test "$(grep -cE '  (yes|no|not measured)$' "$TMP/run.out")" = 14
 
 mkdir "$TMP/docs"
 cp "$top/docs/performance.md" "$TMP/docs"
@@ -44,7 +44,7 @@ works "plots" test "$(find "$TMP/docs/plots" -name '*.svg' -size +1k | wc -l)" -
 works "tables in performance.md" grep -q '^| NFQUEUE, plain loop |' "$TMP/docs/performance.md"
 works "ratios in README.md" grep -q '^| overload: .* | [0-9]' "$TMP/README.md"
 
-# ended in the middle, it takes its network away
+# when ended in the middle, it removes its network
 "$top/bench/run" --only overload,undiverted --seconds 60 --json "$TMP/none.json" >"$TMP/ended.out" 2>&1 &
 pid=$!
 for _ in {1..500}; do

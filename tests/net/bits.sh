@@ -1,29 +1,30 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# "No trace in the packet": what is written back unchanged arrives bit for bit as it would have
-# without divert, and with its fwmark.
-# - 1000 assorted packets (progs/assorted.py: IPv4 and IPv6, all protocols, options and extension
-#   headers, right, wrong and no checksums, all lengths, fragments) go from a through r to b. What
-#   b gets is the same, byte for byte and in the same order, without divert in r and with: in,
-#   out, both.
-# - Marks that nftables gives in r on the way in are there on the way out behind the divert rule,
-#   for ipfw's fwmark, nftables' egress hook, and tc; and so are those of SO_MARK on the sender.
+# "No trace in the packet": a packet that is written back unchanged arrives bit for bit as it would
+# have without divert, and with its fwmark.
+# - 1000 assorted packets go from a through r to b (progs/assorted.py). They are IPv4 and IPv6, with
+#   all protocols, options and extension headers, with right, wrong and no checksums, of all
+#   lengths, and as fragments. b gets the same packets, byte for byte and in the same order, without
+#   divert in r and with it: in, out, both.
+# - nftables sets marks in r on the way in. On the way out, behind the divert rule, ipfw's fwmark,
+#   nftables' egress hook and tc still see them. Marks that a sender sets with SO_MARK stay, too.
+#
 # The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
 make_router
 
 # ---- bit for bit ----
 
-# b says nothing to what it does not want, so that a has nothing to say either: what is compared is
-# what assorted.py sent.
+# b does not answer unwanted packets, so a sends nothing in reply either. Only packets of
+# assorted.py are compared.
 b nft -f - <<-'END'
 	table inet quiet {
 		chain out { type filter hook output priority 0; oif b0 icmpv6 type != { 133, 134, 135, 136 } drop; oif b0 ip protocol != 0 drop; oif b0 meta l4proto tcp drop; }
 	}
 END
 
-# The packet sent behind the others, known by what is in it.
+# This packet is sent last. It is known by its contents.
 last_packet='
 import socket, struct
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
@@ -32,7 +33,8 @@ ip += socket.inet_aton("10.1.0.1") + socket.inet_aton("10.2.0.1")
 s.sendto(ip + b"abcdefghijklmnop", ("10.2.0.1", 0))'
 has_all() { grep -q abcdefghijklmnop "$TMP/$1.pcap"; }
 
-# capture NAME SEED COUNT ASSORTED-OPTIONS...: what arrives at b of these packets is in $TMP/NAME.pcap
+# capture NAME SEED COUNT ASSORTED-OPTIONS...: sends these packets; those that arrive at b are in
+# $TMP/NAME.pcap
 capture() {
 	local name=$1 seed=$2 count=$3
 	shift 3
@@ -41,7 +43,7 @@ capture() {
 	is "$name: sent" "$(a python3 "$HERE/assorted.py" -i a0 --gw 10.1.0.2 --src4 10.1.0.1 \
 		--dst4 10.2.0.1 --src6 fd01::1 --dst6 fd02::1 -n "$count" --seed "$seed" \
 		--pps 2000 "$@")" "sent $count of $count"
-	ip netns exec "$NS-a" python3 -c "$last_packet"
+	nq a python3 -c "$last_packet"
 	wait_for 5 "$name: the packet behind the others" has_all "$name"
 	kill -INT "$pid"
 	wait "$pid"
@@ -90,8 +92,8 @@ for seed in 1 2; do
 	done
 done
 
-# Put together by the socket and cut again where they do not fit: the same packets, cut the same way.
-# Without DF in fragments, which a packet that was put together has no more.
+# The socket puts fragments together, and libdivert cuts packets again that do not fit. The same
+# fragments arrive. They have no DF: a packet that was put together has lost it.
 r ipfw -q flush
 capture plain3 3 1000 --fragments natural --no-df
 for dir in in out both; do
@@ -109,7 +111,8 @@ b nft delete table inet quiet
 
 # ---- fwmark ----
 
-# marked WHAT SOCKET-OPTIONS...: 5 pings each, with mark 7 on the way in; all behind the way back have it
+# marked WHAT SOCKET-OPTIONS...: sends 5 pings each, with mark 7 on the way in. All have the mark
+# after they were written back.
 marked() {
 	local what=$1 to proto types dir
 	shift
@@ -137,8 +140,8 @@ marked() {
 	done
 }
 
-# A second witness: nftables' egress hook, which stands before ipfw's and sees each packet once. Of
-# what is written back inbound it sees what comes after, of what is diverted out what was before.
+# nftables' egress hook is a second witness. It stands before ipfw's and sees each packet once. It
+# sees packets written back inbound after that, and packets diverted out before that.
 egress=yes
 r nft -f - <<-'END' 2>/dev/null || egress=
 	table netdev seen {
@@ -148,7 +151,8 @@ r nft -f - <<-'END' 2>/dev/null || egress=
 END
 [ -n "$egress" ] || echo "skip nftables' egress hook: this kernel has none"
 
-# Marks from each family of tables; those of ip and ip6 together, each for its packets.
+# The marks are set in each family of tables. ip and ip6 are used together, each for its own
+# packets.
 for tables in inet "ip ip6"; do
 	for table in $tables; do
 		r nft -f - <<-END
@@ -172,7 +176,8 @@ marked "nft, prerouting and forward" -m
 r nft delete table inet marks
 [ -z "$egress" ] || r nft delete table netdev seen
 
-# tc's own filter sees a packet before ipfw's rules do on its way out, and what comes back too
+# tc's own filter on the way out sees a packet before ipfw's rules, and sees it again when it is
+# written back
 r ipfw -q flush
 r ipfw -q add 100 divert 2000 icmp from any to any in icmptypes 8
 r ipfw -q add 200 divert 2000 icmp from any to any out icmptypes 8
@@ -189,7 +194,7 @@ if r tc filter add dev r1 egress protocol ip prio 10 handle 9 fw action gact ok 
 	stop back
 	is "tc: read in and out" "$(count back received)" 10
 	is "tc: mark for ipfw" "$(packets r 300)" 5
-	# each request twice: before it is diverted, and written back
+	# it sees each request twice: before it is diverted, and when it is written back
 	is "tc: mark for tc" \
 		"$(r tc -s filter show dev r1 egress | awk '/Sent/ && $4 > 0 {print $4; exit}')" 10
 	r tc filter del dev r1 egress protocol ip prio 10
@@ -198,7 +203,7 @@ else
 	echo "skip tc's fw filter: $(grep -m1 RTNETLINK "$TMP/tc.err" || tail -1 "$TMP/tc.err")"
 fi
 
-# SO_MARK of a sender on the host itself
+# a sender on the host itself uses SO_MARK
 for to in 10.2.0.1 fd02::1 127.0.0.1 ::1; do
 	proto=icmp types="icmptypes 8"
 	case $to in *:*) proto=ipv6-icmp types="icmp6types 128" ;; esac
@@ -218,7 +223,7 @@ for to in 10.2.0.1 fd02::1 127.0.0.1 ::1; do
 	done
 done
 
-# Marked and unmarked packets take turns: each keeps its own
+# Packets with different marks, and without one, take turns: each keeps its own.
 r ipfw -q flush
 r ipfw -q add 100 divert 2000 udp from any to any 7000-7003 out
 for mark in 0 1 2 3; do
@@ -230,7 +235,7 @@ for mark in 0 1 2 3; do
 	start "send$mark" r python3 "$HERE/numbered.py" send 10.2.0.1 700$mark 200 --mark $mark --pps 1000
 done
 all_counted() { [ "$(packets r 200-203) $(packets r 300)" = "800 0" ]; }
-wait_for 5 "four senders with marks of their own" all_counted
+wait_for 30 "four senders with marks of their own" all_counted
 is "four senders with marks of their own: each kept" \
 	"$(packets r 200) $(packets r 201) $(packets r 202) $(packets r 203) $(packets r 300)" \
 	"200 200 200 200 0"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The borrow interface of <divert.h>: packets lent in place out of the ring, many at a time, returned in any order
-# or sent on. progs/lib_borrow.c checks itself; then 16 MB of TCP and pings through a program that borrows and
-# sends on, in and out, with and without DIVERT_GSO, and fragments, which do not lie in the ring as they are
-# delivered. The network is lib.sh's: a -- r -- b.
+# The borrow interface of <divert.h>: a program borrows packets in place in the ring, many at a
+# time, and returns them in any order or sends them on. progs/lib_borrow.c checks itself. Then 16 MB
+# of TCP and pings pass a program that borrows and sends on, in and out, with and without
+# DIVERT_GSO. Fragments do so, too, although they are not delivered as they lie in the ring. The
+# network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
 make_router
 SIZE=$((16 << 20))
@@ -17,7 +18,7 @@ is "lib_borrow: all of it" $rc 0
 
 head -c $SIZE /dev/urandom >"$TMP/data"
 sum=$(sha256sum <"$TMP/data")
-listening() { ip netns exec "$NS-b" ss -Hltn "sport = 5000" | grep -q .; }
+listening() { nq b ss -Hltn "sport = 5000" | grep -q .; }
 
 large_pings() { n a ping -q -n -i 0.02 -W 1 -c 10 -s 5000 "$1" >/dev/null; }
 

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# BSD's rule sets as they are: the types open and closed of FreeBSD's rc.firewall, whose lo0 is lo, and natd; the
-# number first; sockarg; localhost; services and protocols that the files here lack; commands about what
-# is not there; rules that no packet can match; where a skipto backwards leads; ECN. On r, in the middle.
+# BSD's rule sets run unchanged on r, the router in the middle:
+# - the types open and closed of FreeBSD's rc.firewall, whose lo0 is lo, and its natd;
+# - rules with the number first, sockarg, localhost;
+# - services and protocols that the files of this host lack;
+# - commands about things that do not exist, and rules that no packet can match;
+# - the target of a skipto backwards; ECN.
 . "$(dirname "$0")/lib.sh"
 make_router
 
-# rc TYPE [FLAG]: what rc.firewall does for the type, command by command
+# rc TYPE [FLAG]: runs the commands of rc.firewall for the type, one by one
 rc() {
 	local last
 	case $1 in
@@ -61,7 +64,7 @@ a ip route add 127.9.0.0/16 via 10.1.0.2
 a sysctl -qw net.ipv4.conf.a0.route_localnet=1
 fails "open: 127/8 from outside: no answer" ping1 a 127.9.0.1 0.2
 is "open: 127/8 from outside: by rule 200" "$(packets r 200)" 1
-# natd_enable and natd_interface: the rule that it has before all others
+# natd_enable and natd_interface make this rule, before all others
 is "open, natd: nothing is said" "$(rc open 2>&1; q ipfw -q add 50 divert natd ip4 from any to any via r1 2>&1)" ""
 start natd r divert-run python3 "$HERE/natd.py" 8668 10.2.0.2
 wait_for 10 "natd" grep -q bound "$TMP/natd.out"
@@ -87,7 +90,7 @@ r ipfw -q delete 65000
 is "closed, without a rule at its end: the default rule allows" "$(tcp a 10.2.0.1)" 10.1.0.1
 is "lo0 is printed as it was given" "$(q ipfw list 100)" "00100 allow ip from any to any via lo0"
 
-# ---- what stopped a file ----
+# ---- lines that once stopped a rule file ----
 
 cat >"$TMP/bsd" <<'END'
 -q flush
@@ -145,7 +148,7 @@ is "users are listed by name" "$(q ipfw add 202 count ip from any to any uid 0 n
 $(q ipfw list 202)" "00202 count ip from any to any uid root not gid root
 00202 count ip from any to any uid root not gid root"
 
-# a mount namespace of its own, in which the files are empty
+# in a mount namespace of its own, in which the files are empty
 is "without /etc/services and /etc/protocols" "$(unshare -m bash -c 'for f in services protocols; do
 	mount --bind /dev/null /etc/$f || exit
 done
@@ -154,7 +157,7 @@ ipfw -n add allow carp from any to any proto PFSYNC' 2>&1)" \
 	"00100 divert 8668 udp from any 123 to any dst-port 80,5999
 00100 allow vrrp from any to any proto pfsync"
 
-# load LINE...: these rules instead of those there
+# load LINE...: replaces the rules
 load() {
 	printf 'add %s\n' "$@" | (echo flush && cat) | q ipfw -q - || not_ok "loading the rules"
 }
@@ -169,12 +172,12 @@ for v in 4 6; do
 	works "v$v: never matches: ping" ping1 a "$to"
 	counts "v$v: never matches, sockarg, lo0: counted" "0 1 0 0 0 1 0 0 1 0 1"
 	load "100 count $proto from localhost to any via lo0" "110 count ip$v from localhost to localhost in" \
-		"120 count $proto from not localhost to any in"
+		"120 count $proto from not localhost to any in via lo0" # no neighbour asks r there
 	[ $v = 4 ] && self=127.0.0.1 counted="4 2 0" || self=::1 counted="0 2 2"
 	works "v$v: localhost: ping" ping1 r "$self"
 	counts "v$v: localhost: counted" "$counted"
 
-	# a skipto to its own number or a lower one goes on at the next number, also by tablearg
+	# a skipto to its own number or a lower one continues at the next number, also by tablearg
 	q ipfw -q table way create type number
 	q ipfw -q table way add 0 50
 	load "90 count $E" "100 skipto 90 $E" "100 count $E" "100 count $E" "200 skipto 200 $E" "200 count $E" \

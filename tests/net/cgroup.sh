@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Programs of a control group (BPF_CGROUP_INET_INGRESS and _EGRESS) beside divert rules, on r: the one that drops
-# what a process sends is before any rule; the one that drops what it receives is behind them all.
+# Programs of a control group (BPF_CGROUP_INET_INGRESS and _EGRESS) beside divert rules, on r. The
+# program that drops what a process sends comes before any rule. The program that drops what it
+# receives comes after all rules.
 #
 #	r:  process  --  cgroup  --  rules  --  r1  ----  b0 b
 . "$(dirname "$0")/lib.sh"
-# what is mounted here is for this test only
+# the file systems mounted here are for this test only
 [ -n "${OWN_MOUNTS-}" ] || { cleanup && OWN_MOUNTS=1 exec unshare -m bash "$0"; }
 make_router
 
@@ -30,10 +31,10 @@ clang -O2 -g -target bpf -x c -c -o "$TMP/group.o" - "-I/usr/include/$(cc -print
 END
 bpftool prog loadall "$TMP/group.o" /media/group 2>"$TMP/err" || skip_all "this kernel has no such programs: $(tail -1 "$TMP/err")"
 
-# in_group COMMAND...: on r
+# in_group COMMAND...: runs a command on r, in the group
 in_group() { nq r bash -c 'echo $$ >"$0" && exec "$@"' "$group/cgroup.procs" "$@"; }
 counts() { echo "$(packets r 100) $(count out received) $(packets r 200) $(packets r 300) $(count in received) $(packets r 400)"; }
-# try WHAT COUNTED: three pings to b, with reflectors on both ways
+# try WORKS WHAT COUNTED: sends three pings to b, with reflectors in both directions
 try() {
 	local works=$1 what=$2
 	r ipfw -q zero

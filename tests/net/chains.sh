@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# ipchains from outside: the HOWTO's commands as they stand there; "Input chain is traversed by
-# all packets that come into the host", "Output chain by all packets originating in the host and by
-# all forwarded packets", "Forward chain only by the forwarded packets. The order in which a forwarded
-# packet traverses the chains is: Input, Forward, Output".
+# ipchains from outside. The test runs the HOWTO's commands as they stand there, and checks what it
+# says: "Input chain is traversed by all packets that come into the host", "Output chain by all
+# packets originating in the host and by all forwarded packets", "Forward chain only by the
+# forwarded packets. The order in which a forwarded packet traverses the chains is: Input, Forward,
+# Output".
 . "$(dirname "$0")/lib.sh"
 make_router
 
@@ -13,7 +14,7 @@ chains_reset() {
 	r ipchains -X
 	for c in input forward output; do r ipchains -P $c ACCEPT; done
 }
-# counts CHAIN: the packets of its rules
+# counts CHAIN: the packet counts of its rules
 counts() { r ipchains -L "$1" -nvx | sed 1,2d | awk '{print $1}' | tr '\n' ' '; }
 
 # ---- the HOWTO's commands ----
@@ -72,7 +73,7 @@ r ipchains -A output -p icmp -s 10.1.0.2 ! 3
 is "a connection" "$(a socat -u TCP:10.2.0.1:80 STDOUT)" served
 n a ping -q -c 1 -W 2 -s 4000 10.2.0.1 >/dev/null
 a bash -c 'echo >/dev/udp/10.1.0.2/9'
-wait_for 5 "the ICMP error" bash -c "ip netns exec $NS-r ipchains -L output -nvx |
+wait_for 5 "the ICMP error" bash -c "$PROGS/within $NS-r ipchains -L output -nvx |
 	grep -q ' 1 .*3 ->   3\$'"
 like "-y once, ! -y each other one, -f two of three, ! -f one" "$(counts input)" "^1 [0-9]+ 2 1 $"
 is "a code, its opposite, another type" "$(counts output)" "1 0 0 "
@@ -95,7 +96,7 @@ r ipchains -D output 1
 fails "what forward accepts still has output before it" ping_ a 10.2.0.1
 chains_reset
 
-# ---- user chains: a packet that is diverted there goes on there ----
+# ---- user chains: a packet diverted in one continues there ----
 
 r ipchains -N user
 r ipchains -A user -j DIVERT 2000

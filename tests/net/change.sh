@@ -1,23 +1,25 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# When things change while packets are with the program, issue by issue: an interface appears, gets
-# another name, address, MTU or MAC, goes down, moves to another namespace, disappears; routes and
-# neighbours change; a namespace is deleted, of a neighbour or the program's own. What can still be
-# delivered is; what cannot gives its errno, once for each packet, and is counted; everything else
-# goes on through the same socket; no program, map or descriptor is left over.
+# Things change while packets are with the program. An interface appears, gets another name,
+# address, MTU or MAC, goes down, moves to another namespace, disappears. Routes and neighbours
+# change. A namespace is deleted: a neighbour's or the program's own.
 #
-# The network is lib.sh's, a -- r -- b, and each scene has links of its own, between r and a
-# namespace x: r's end is called c0 (10.5.0.2, fd05::2), the other x0 (10.5.0.1, fd05::1). The
-# program keeps UDP to port 7000 and writes back what else there is: pings between a and b.
-# alone: it counts what is lost under load
+# Packets that can still be delivered arrive. For the others the program gets an errno, once for
+# each packet, and they are counted. Everything else continues through the same socket. No program,
+# map or descriptor is left over.
+#
+# The network is lib.sh's, a -- r -- b. Each scene has links of its own, between r and a namespace
+# x. r's end is c0 (10.5.0.2, fd05::2), x's end is x0 (10.5.0.1, fd05::1). The program holds UDP
+# packets to port 7000, and writes back all others: pings between a and b.
+# alone: it counts losses under load
 . "$(dirname "$0")/lib.sh"
 command -v bpftool >/dev/null || skip_all "no bpftool"
 make_router
 make_ns y
 
-# diverted [in|out]: all that the tests send. The neighbours' own talk goes by: of an interface that is
-# gone it could not be written back.
+# diverted [in|out]: diverts all that the tests send, but not the neighbours' own packets: those of
+# a removed interface could not be written back.
 diverted() {
 	r ipfw -q flush
 	r ipfw -q add 100 divert 2000 udp from any to any "$@"
@@ -25,7 +27,7 @@ diverted() {
 	r ipfw -q add 100 divert 2000 ipv6-icmp from any to any icmp6types 128,129 "$@"
 }
 
-# scene in|out: a new link, whose ends know each other, and what is diverted
+# scene in|out: makes a new link whose ends know each other, and the rules
 scene() {
 	r ipfw -q flush
 	[ ! -e "/run/netns/$NS-x" ] || ip netns del "$NS-x"
@@ -41,8 +43,8 @@ scene() {
 	diverted "$1"
 }
 
-# holding COUNT NS ADDRESS SIZE: that many packets from there to there are with the program
-under=() # what it runs under
+# holding COUNT NS ADDRESS SIZE: sends that many packets from NS to ADDRESS; the program holds them
+under=() # the command that the program runs under
 holding() {
 	rm -f "$TMP/hold.ready"
 	start hold r "${under[@]}" divert-run "$PROGS/hold" 2000 7000 "$1" "$TMP/hold.ready"
@@ -51,14 +53,14 @@ holding() {
 	wait_for 30 "$1 packets are with the program" grep -q "holding $1" "$TMP/hold.out"
 }
 
-# released WHAT EXPECTED: what became of them
+# released WHAT EXPECTED: lets the program write the packets back, and checks the result
 released() {
 	kill -USR1 "$(cat "$TMP/hold.ready")"
 	wait_for 60 "$1: released" grep -q released "$TMP/hold.out"
 	is "$1" "$(sed -n '/released/ {p; q}' "$TMP/hold.out")" "released $2"
 }
 
-# goes_on WHAT: other packets, before the program is stopped
+# goes_on WHAT: sends other packets, then stops the program
 goes_on() {
 	works "$1: everything else goes on" ping_ a 10.2.0.1 3
 	works "$1: everything else goes on, IPv6" ping_ a fd02::1 3
@@ -67,7 +69,8 @@ goes_on() {
 		"^others [0-9]+ failed 0, descriptors ${descriptors:=$(sed 's/.* //;$!d' "$TMP/hold.out")}\$"
 }
 
-# receiver NS; got WHAT COUNT: that many datagrams for port 7000 arrived there, each once
+# receiver NS: starts a UDP receiver there; got WHAT COUNT: that many datagrams for port 7000 have
+# arrived there, each once
 receiver() {
 	at=$1 had=$(datagrams "$1")
 	rm -f "$TMP/recv.ready"
@@ -81,11 +84,11 @@ datagrams() {
 arrived() { [ $(($(datagrams "$at") - had)) -ge "$1" ]; }
 got() {
 	wait_for 5 "$1" arrived "$2"
-	stop recv # which takes what is there before it ends
+	stop recv # which reads all that is there before it ends
 	is "$1" "$(cat "$TMP/recv.out")" "received $2 distinct $2 first 0 last $(($2 - 1))"
 }
 
-# count CAUSE of port 2000 since it was asked last
+# counted: the counter CAUSE of port 2000, since the last call
 declare -A seen=()
 counted() { # WHAT CAUSE EXPECTED
 	local now
@@ -94,7 +97,7 @@ counted() { # WHAT CAUSE EXPECTED
 	seen[$2]=$now
 }
 
-# The engine's programs and maps, by what hangs at lo.
+# The engine's programs and maps, found by the hooks of lo.
 loaded() {
 	local id
 	for id in $({ hooks_of lo in && hooks_of lo out; } | cut -d' ' -f1); do
@@ -168,8 +171,9 @@ released "a larger MTU: what is larger than before" 10
 got "a larger MTU: arrives" 10
 goes_on "a larger MTU"
 
-# What r has learned of the path is for its own packets: the router that it learned it from tells those
-# who sent others. (Of IPv6, where the router must not fragment, Linux tells them itself before a rule.)
+# The path MTU that r has learned is for r's own packets. The router that it was learned from tells
+# other senders itself. (A router must not fragment IPv6, so there Linux tells them before any
+# rule.)
 scene out
 link x z0 10.8.0.2/24 -- y z1 10.8.0.1/24
 x ip link set z0 mtu 1400
@@ -202,6 +206,11 @@ for to in 10.5.0.1 fd05::1; do
 	holding 10 a $to
 	x ip link set x0 address 02:00:00:00:00:78
 	r ip neigh flush dev c0
+	held=$SECONDS
+	older() { [ $((SECONDS - held)) -ge "$1" ]; }
+	# divert(4): the link header is valid for some seconds; without divert the packets would
+	# have left at once
+	wait_for 20 "another MAC of the neighbour, to $to: the link header is old" older 7
 	released "another MAC of the neighbour, to $to" 10
 	got "another MAC of the neighbour, to $to: arrives" 10
 	goes_on "another MAC of the neighbour, to $to"
@@ -230,7 +239,8 @@ done
 
 # ---- down, moved, removed: 1,000 packets ----
 
-# gone WHAT DIRECTION ERRNO CAUSE COMMAND...: 1,000 packets with the program, each family
+# gone WHAT DIRECTION ERRNO CAUSE COMMAND...: runs COMMAND while the program holds 1,000 packets,
+# for each family
 gone() {
 	local what dir=$2 error=$3 cause=$4 to from how=$1
 	shift 4
@@ -262,14 +272,16 @@ ip -n "$NS-y" link del c0
 gone "moved to another namespace" out ENETUNREACH no-route r ip link set c0 netns "$NS-y"
 add_addr y c0 10.5.0.2/24
 ip -n "$NS-y" link set c0 up
-works "moved to another namespace: nothing of it is diverted there" ping_ x 10.5.0.2
+wait_for 5 "moved to another namespace: nothing of it is diverted there" ping_ x 10.5.0.2 &&
+	# The link takes some time to come up.
+	ok "moved to another namespace: nothing of it is diverted there"
 ip -n "$NS-y" link del c0
 gone "removed" in EADDRNOTAVAIL no-interface r ip link del c0
 gone "removed" out ENETUNREACH no-route r ip link del c0
 gone "its other end's namespace deleted" in EADDRNOTAVAIL no-interface remove_x
 gone "its other end's namespace deleted" out ENETUNREACH no-route remove_x
 
-# back again under the same name, with another index, while the packets are with the program
+# the interface comes back under the same name, with another index, while the program holds packets
 for v in 4 6; do
 	to=10.2.0.1
 	[ $v = 4 ] || to=fd02::1
@@ -284,7 +296,7 @@ for v in 4 6; do
 	goes_on "removed and there again, v$v"
 done
 
-# all of that once more under valgrind: what it says of bpf(2) and libbpf does not count
+# all of that once more under valgrind, whose reports about bpf(2) and libbpf do not count
 if command -v valgrind >/dev/null; then
 	under=(valgrind --trace-children=yes --leak-check=full "--log-file=$TMP/valgrind")
 	for dir in in out; do

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What tests/distro/run does not do to its host: it takes no directory from which it could write to
-# the host's files. The directory here has just enough of a chroot to be taken for one.
+# tests/distro/run does no harm to its host: it refuses a directory through which it could write to
+# the host's files. The directory in this test has just enough of a chroot to be accepted as one.
 . "$(dirname "$0")/lib.sh"
 root=$TMP/root
 
@@ -11,7 +11,8 @@ touch "$root/etc/debian_version" "$TMP/home/ipdivert/mine"
 echo VERSION_CODENAME=bookworm >"$root/etc/os-release"
 
 ln -s / "$TMP/host"
-# read-only, lest something be lost if it were not refused; this tree may lie below /root
+# Everything is read-only, so that nothing is lost if run does not refuse. This tree may lie below
+# /root, so the test uses a copy.
 mkdir -p "$TMP/tree/tests/distro"
 cp "$TOP/tests/distro/run" "$TMP/tree/tests/distro/"
 said=$(unshare --mount --propagation private bash -c \
@@ -26,7 +27,8 @@ works "distro/run: what is mounted there stays" test -e "$TMP/home/ipdivert/mine
 if git -c safe.directory="$TOP" -C "$TOP" rev-parse -q --verify HEAD >/dev/null && [ -e /etc/resolv.conf ]; then
 	echo "the host's" >"$TMP/resolv"
 	ln -sf "$TMP/resolv" "$root/etc/resolv.conf"
-	DISTRO_ROOT=$root "$TOP/tests/distro/run" bookworm true >"$TMP/log" 2>&1 # this chroot has no directory for /proc: it ends there
+	# The run ends there, since this chroot has no directory for /proc.
+	DISTRO_ROOT=$root "$TOP/tests/distro/run" bookworm true >"$TMP/log" 2>&1
 	is "distro/run: a link to the host's resolv.conf is not written through" "$(cat "$TMP/resolv")" "the host's"
 	works "distro/run: the chroot has a copy" cmp /etc/resolv.conf "$root/etc/resolv.conf"
 else

@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Nothing skips a rule for the way in which it is wrapped: tags of no VLAN, lengths that the buffer says, any number of
-# extension headers, frames that a bridge hands to IP on its port. Each packet (progs/closed.py) meets a rule that
-# counts, one that denies and one that diverts, on its way to this host and through it; its reader gets all of it.
-# What rules cannot read is dropped before them, in both directions, and counted. The network is lib.sh's, and
+# No packet escapes a rule by the way it is wrapped: tags of no VLAN, lengths that only the buffer
+# tells, any number of extension headers, frames that a bridge hands to IP on its port. Each packet
+# (progs/closed.py) meets a rule that counts, one that denies and one that diverts, on its way to
+# this host and through it. The program that reads it gets all of it. Packets that rules cannot read
+# are dropped before the rules, in both directions, and counted. The network is lib.sh's, and
 #
 #	a  a1 --- p0 (port of br0 10.3.0.2)  r
 . "$(dirname "$0")/lib.sh"
 make_router
 closed=$HERE/closed.py
-mac=$(nq r cat /sys/class/net/r0/address)
+mac=$(with_sys r cat /sys/class/net/r0/address)
 
-# no answers of a's to those of b's: only what is sent here is counted
+# a sends no answers to b's answers: only the packets sent here are counted
 a nft "table inet quiet { chain o { type filter hook output priority 0; ip daddr 10.2.0.0/24 drop; ip6 daddr fd02::/64 drop; }; }"
-# to V NS, and where from
+# to V NS, from V: the addresses
 from() { if [ "$1" = 4 ]; then echo 10.1.0.1; else echo fd01::1; fi; }
 to() {
 	case $1$2 in
@@ -26,9 +27,9 @@ to() {
 }
 kinds() { python3 "$closed" kinds "$1" "$2"; }
 sorted() { tr ' ' '\n' <<<"$*" | sort | paste -sd' '; }
-# sends V NS KIND...: the lengths of the packets, in $TMP/sent
+# sends V NS KIND...: sends these packets; their lengths are in $TMP/sent
 sends() { nq a python3 "$closed" send a0 "$mac" "$(from "$1")" "$(to "$1" "$2")" "${@:3}" >"$TMP/sent"; }
-# hears V NS: what comes to that namespace from now on
+# hears V NS: listens in that namespace from now on
 hears() {
 	local how=listen
 	[ "$2" = r ] || how="sniff b0 $(from "$1")"
@@ -37,7 +38,8 @@ hears() {
 	start heard "$2" python3 "$closed" $how "$TMP/heard.ready"
 	wait_for 10 "closed.py $how" test -s "$TMP/heard.ready"
 }
-# heard V NS: the names of what has come, when one that is sent now has come, too. No rule is there then.
+# heard V NS: the names of the packets that have come. It removes all rules, sends a last packet,
+# and waits for that.
 heard() {
 	nq r ipfw -q flush
 	sends "$1" "$2" end
@@ -51,7 +53,8 @@ has_counted() { [ "$(packets r "$1")" -ge "$2" ]; }
 is_malformed() { [ "$(malformed)" -ge "$1" ]; }
 lengths() { sed -n 's/.* len=\([0-9]*\).*/\1/p' "$TMP/back.out" | sort -n | paste -sd' '; }
 
-# meets V NS WHAT KIND...: each of these meets a rule that counts, denies and diverts
+# meets V NS WHAT KIND...: each packet meets a rule that counts, one that denies and one that
+# diverts
 meets() {
 	local v=$1 ns=$2 what="IPv$1, to $2: $3" n all got
 	shift 3
@@ -94,7 +97,7 @@ meets() {
 		"$(for ((i = 0; i < ways; i++)); do sed 's/.* //' "$TMP/all"; done | sort -n | paste -sd' ')"
 }
 
-# ---- what Linux takes ----
+# ---- packets that Linux takes ----
 
 for v in 4 6; do
 	for ns in r b; do
@@ -106,7 +109,7 @@ for v in 4 6; do
 		meets $v $ns "wrapped" $list
 	done
 done
-# A packet that is yet to be cut into segments, without a length
+# a large packet, not yet cut into segments, without a length
 for v in 4 6; do
 	for ns in r b; do
 		meets $v $ns large large
@@ -122,7 +125,7 @@ for v in 4 6; do
 	done
 done
 
-# ---- what has no more to be read ----
+# ---- packets without any more headers to read ----
 
 for v in 4 6; do
 	list=$(kinds $v harmless)
@@ -138,9 +141,10 @@ for v in 4 6; do
 		"$(packets r 100) $(packets r 200) $(heard $v b | wc -w) $(malformed)" "$n $n $n $was"
 done
 
-# ---- what cannot be read ----
+# ---- packets that cannot be read ----
 
-# unread V SET WHAT N RULE...: with this rule, N packets of the set are dropped before it, and counted
+# unread V SET WHAT N RULE...: with this rule, N packets of the set are dropped before it, and
+# counted
 unread() {
 	local v=$1 set=$2 what=$3 n=$4 was list
 	shift 4
@@ -184,9 +188,9 @@ add_addr r br0 fd03::2/64
 ip -n "$NS-c" link set c0 up
 r divertctl attach >/dev/null 2>&1
 nq r sysctl -qw net.ipv4.conf.p0.rp_filter=0 net.ipv4.conf.br0.rp_filter=0 net.ipv4.conf.all.rp_filter=0
-forwarding() { [ "$(nq r cat /sys/class/net/p0/brport/state)" = 3 ]; }
+forwarding() { [ "$(with_sys r cat /sys/class/net/p0/brport/state)" = 3 ]; }
 wait_for 40 "the port forwards" forwarding
-# frames V WHAT NUMBERS: those addresses of the sixteen from which a packet is taken
+# frames V WHAT NUMBERS: which of the sixteen link addresses the bridge takes a packet from
 frames() {
 	local v=$1 what="bridge, $2, IPv$1" taken=$3 n src=10.3.0.1
 	[ "$v" = 4 ] || src=fd03::1
@@ -219,7 +223,8 @@ frames() {
 for v in 4 6; do
 	frames $v "as it is" "0 2 3 4 5 6 7 8 9 10 11 12 13 14 15"
 done
-# some are forwarded, and 0 is not: what comes up from the bridge is seen on it, and not on the port
+# The bridge forwards some of these addresses, but not 0. Rules see a forwarded packet on the
+# bridge, not on its port.
 r ip link set br0 type bridge stp_state 1 group_fwd_mask 0x4008
 wait_for 40 "the port forwards again" forwarding
 for v in 4 6; do

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What TAB offers in bash and in zsh, for each tool: the same in both, and nothing on standard error.
-# bash is asked by way of the function that `complete` names, zsh as an interactive shell on a
-# terminal (progs/completion.zsh).
+# The words that TAB offers in bash and in zsh, for each tool, are the same in both, and nothing
+# appears on standard error. For bash the test calls the function that `complete` names. zsh runs as
+# an interactive shell on a terminal (progs/completion.zsh).
 . "$(dirname "$0")/lib.sh"
 make_router
 
@@ -12,7 +12,7 @@ r ipfw -q add 2000 tee 4712 ip from any to any
 r ipfw -q table clients create type flow
 q ipchains -N mychain
 
-# offers LINE WORD...: TAB at the end of the line offers these, among others
+# offers LINE WORD...: TAB at the end of the line offers these words, among others
 lines=() wanted=()
 offers() {
 	lines+=("$1")
@@ -22,7 +22,7 @@ offers() {
 
 # ---- ipfw ----
 
-# its commands as it lists them itself
+# the words are the commands that ipfw itself lists
 # shellcheck disable=SC2046
 offers "ipfw " $(q ipfw --help | sed -n 's/^       ipfw \[[^]]*\] \([a-z]*\).*/\1/p')
 offers "ipfw " add delete list show zero flush -q -n --version
@@ -71,7 +71,7 @@ offers "ipfw table new create valtype " legacy skipto divert ipv4
 
 # ---- ipchains ----
 
-# its long flags as it lists them itself
+# the long flags that ipchains itself lists
 # shellcheck disable=SC2046
 offers "ipchains -" $(q ipchains --help | grep -oE -e '--[a-z][a-z-]+')
 offers "ipchains -" -A -D -R -I -C -L -F -Z -N -X -P -p -s -d -i -j -y -f -l -b -n -v -x
@@ -108,9 +108,9 @@ offers "interceptor -q " 4711 4712
 offers "divert-run -" -v --verbose --help --version
 offers "divert-run ba" bash
 
-# ---- what they say ----
+# ---- what the shells offer ----
 
-# check SHELL: line by line, what is in $TMP/got
+# check SHELL: compares $TMP/got with the wanted words, line by line
 check() {
 	local -i i
 	local got word
@@ -129,7 +129,7 @@ check() {
 	is "$1: no error" "$(cat "$TMP/got.err")" ""
 }
 
-# by the function that is set for the first word
+# calls the function that is set for the first word
 in_bash='
 . "$STAGE/share/bash-completion/completions/ipfw"
 while IFS= read -r line; do
@@ -143,7 +143,7 @@ while IFS= read -r line; do
 	echo "${COMPREPLY[@]}"
 done'
 printf '%s\n' "${lines[@]}" >"$TMP/lines"
-q bash --norc -c "$in_bash" <"$TMP/lines" >"$TMP/got" 2>"$TMP/got.err"
+with_sys r bash --norc -c "$in_bash" <"$TMP/lines" >"$TMP/got" 2>"$TMP/got.err"
 check bash
 
 tools=(ipfw ipchains ipchains-save ipchains-restore divertctl interceptor divert-run)
@@ -153,12 +153,12 @@ done
 functions=$STAGE/share/zsh/site-functions
 is "zsh: for all of them" "$(head -1 "$functions/_ipdivert")" "#compdef ${tools[*]}"
 
-# Who is not root sees no rules; nothing is said of it.
+# A user who is not root sees no rules, and gets no error.
 install -d -o nobody "$TMP/nobody"
 chmod 711 "$TMP"
 printf '%s\n' "ipfw delete " "ipfw table " "ipchains -A " "divertctl stat " "interceptor " >"$TMP/few"
 nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
-q "${nobody[@]}" bash --norc -c "$in_bash" <"$TMP/few" >"$TMP/got" 2>"$TMP/got.err"
+with_sys r "${nobody[@]}" bash --norc -c "$in_bash" <"$TMP/few" >"$TMP/got" 2>"$TMP/got.err"
 is "bash, not root: answers" "$(wc -l <"$TMP/got")" 5
 is "bash, not root: no error" "$(cat "$TMP/got.err")" ""
 
@@ -167,7 +167,7 @@ if ! command -v zsh >/dev/null; then
 	exit
 fi
 in_zsh=(zsh -f "$HERE/completion.zsh" "$functions")
-q "${in_zsh[@]}" "$TMP/got" <"$TMP/lines"
+with_sys r "${in_zsh[@]}" "$TMP/got" <"$TMP/lines"
 case $? in
 77) echo "skip no zsh/zpty" && exit ;;
 0) ok "zsh: answers to all lines" ;;
@@ -176,5 +176,5 @@ esac
 check zsh
 cp "$HERE/completion.zsh" "$TMP/nobody"
 in_zsh[2]=$TMP/nobody/completion.zsh
-works "zsh, not root: answers" q "${nobody[@]}" "${in_zsh[@]}" "$TMP/nobody/got" <"$TMP/few"
+works "zsh, not root: answers" with_sys r "${nobody[@]}" "${in_zsh[@]}" "$TMP/nobody/got" <"$TMP/few"
 is "zsh, not root: no error" "$(cat "$TMP/nobody/got.err")" ""

@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Kinds of interfaces that not every kernel has: a bond, whose ports carry IP no more; a VRF, whose ports do;
-# WireGuard, which has no link header. The network is lib.sh's, and
+# Kinds of interfaces that not every kernel has: a bond, whose ports carry no IP any more; a VRF,
+# whose ports do; WireGuard, which has no link header. The network is lib.sh's, and
 #
-#	a  x0 10.7.0.1 ===(two cables, bonded)=== x0 10.7.0.2  r  w0 10.8.0.2 ---(in UDP by r1)--- w0 10.8.0.1  b
+#	a  x0 10.7.0.1 ===(two cables, bonded)=== x0 10.7.0.2  r
+#	r  w0 10.8.0.2 ------(in UDP by r1)------ w0 10.8.0.1  b
 . "$(dirname "$0")/lib.sh"
 make_router
 
-# passes WHAT FROM DESTINATION N: three pings, through the reflector, which reads N packets
+# passes WHAT FROM DESTINATION N: sends three pings through the reflector, which reads N packets
 passes() {
 	reflect back r 2000
 	works "$1: ping" "$2" ping -q -n -i 0.05 -W 2 -c 3 "$3"
 	stop back
 	is "$1: each read and written once" "$(count back received) $(count back sent)" "$4 $4"
 }
-# of the interfaces, those that are hooked on both sides
-hooked() { q divertctl status | awk '/^interfaces:/ {on = 1; next} /^[^ ]/ {on = 0} on && $2 == "in," && $3 == "out" {print $1}' | sort | paste -sd' '; }
+# the interfaces that are hooked on the way in
+hooked() { q divertctl status | awk '/^interfaces:/ {on = 1; next} /^[^ ]/ {on = 0} on && $2 ~ /^in[,;]/ {print $1}' | sort | paste -sd' '; }
 both=(icmp from any to any icmptypes "0,8")
 both6=(ipv6-icmp from any to any icmp6types "128,129")
 
@@ -58,10 +59,10 @@ if bond a x1 x2; then
 	r ipfw -q add 100 divert 2000 "${both[@]}" out xmit x0
 	passes "bond, in and out" a 10.7.0.2 6
 	# the other port takes over
-	first=$(nq r cat /sys/class/net/x0/bonding/active_slave)
+	first=$(with_sys r cat /sys/class/net/x0/bonding/active_slave)
 	r ip link set "$first" down
 	a ip link set "$first" down
-	moved() { [ "$(nq "$1" cat /sys/class/net/x0/bonding/active_slave)" != "$first" ]; }
+	moved() { [ "$(with_sys "$1" cat /sys/class/net/x0/bonding/active_slave)" != "$first" ]; }
 	wait_for 10 "bond: the other port" moved r
 	wait_for 10 "bond: the other port, of a" moved a
 	passes "bond, by the other port" a 10.7.0.2 6
@@ -108,7 +109,7 @@ elif ip -n "$NS-r" link add w0 type wireguard 2>/dev/null; then
 		passes "WireGuard, v$v, in and out, to the host" b $own 6
 		is "WireGuard, v$v: nothing of it in the clear" "$(packets r 300)" 0
 	done
-	# and what carries it
+	# and the UDP packets that carry the tunnel
 	r ipfw -q flush
 	r ipfw -q add 100 divert 2000 udp from any 5555 to any 5555 via r1
 	reflect back r 2000
@@ -122,25 +123,24 @@ else
 	echo "skip WireGuard: this kernel has none"
 fi
 
-# ---- VRF: inbound only, as what is written back outbound in one gets lost ----
+# ---- VRF: inbound only, as packets written back outbound in a VRF get lost ----
 
 if ip -n "$NS-r" link add blue type vrf table 10 2>/dev/null; then
 	ip -n "$NS-r" link set blue up
 	ip -n "$NS-r" link set r0 master blue
 	ip -n "$NS-r" link set r1 master blue
-	# a port loses its IPv6 address there
+	# a port loses its IPv6 address when it joins the VRF
 	ip -n "$NS-r" addr replace fd01::2/64 dev r0 nodad
 	ip -n "$NS-r" addr replace fd02::2/64 dev r1 nodad
 	wait_for 10 "VRF: it carries" ping_ a 10.2.0.1
 	wait_for 10 "VRF: it carries IPv6" ping_ a fd02::1
-	r divertctl attach >/dev/null
-	is "VRF: its ports are hooked" "$(hooked | grep -oE '\<r[01]\>' | paste -sd' ')" "r0 r1"
 	for v in 4 6; do
 		if [ $v = 4 ]; then echo=("${both[@]}") to=10.2.0.1; else echo=("${both6[@]}") to=fd02::1; fi
 		r ipfw -q flush
 		r ipfw -q add 100 divert 2000 "${echo[@]}" in recv r0
 		r ipfw -q add 200 count "${echo[@]}" out xmit r1
 		r ipfw -q add 300 count "${echo[@]}" in recv r1
+		is "VRF: its ports are hooked" "$(hooked | grep -oE '\<r[01]\>' | paste -sd' ')" "r0 r1"
 		passes "VRF, v$v, in, forwarded" a $to 3
 		is "VRF, v$v: seen on each port" "$(packets r 200) $(packets r 300)" "3 3"
 	done

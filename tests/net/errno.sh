@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# divert(4), ERRORS: each errno of sending, binding and making a socket, and that each packet not
-# delivered "is counted under its cause". An error of one packet never stops the next one.
+# divert(4), ERRORS: each errno of sending, of binding and of making a socket. Each packet that is
+# not delivered "is counted under its cause". An error of one packet never stops the next one.
 . "$(dirname "$0")/lib.sh"
 make_router
 
@@ -60,7 +60,7 @@ for form in "-P 258" "-P 254" "-6"; do
 	is "socket $form: as nobody, status" $? 1
 	is "socket $form: as nobody" "$(cat "$TMP/nobody")" "reflect: socket: EPERM"
 done
-# root without one of the capabilities
+# root without one of the capabilities gets EPERM
 for cap in net_admin net_raw bpf; do
 	q setpriv --bounding-set "-$cap,-sys_admin" --inh-caps "-$cap,-sys_admin" \
 		divert-run "$PROGS/reflect" 2001 >"$TMP/cap" 2>&1
@@ -82,19 +82,19 @@ is "a length above the MTU, DF" "$(inject -F -l 1473 -4 10.1.0.2 10.2.0.1)" EMSG
 r ip link set r1 mtu 1400
 is "a smaller MTU holds at once" "$(inject -F -l 1373 -4 10.1.0.2 10.2.0.1)" EMSGSIZE
 is "as long as that MTU" "$(inject -F -l 1372 -4 10.1.0.2 10.2.0.1)" "ok 1400"
-# the route's own MTU
+# the route has an MTU of its own
 r ip route add 198.51.100.128/25 via 10.2.0.1 mtu lock 1300
 is "above the route's MTU, DF" "$(inject -F -l 1273 -4 10.1.0.2 198.51.100.129)" EMSGSIZE
 is "as long as the route's MTU" "$(inject -F -l 1272 -4 10.1.0.2 198.51.100.129)" "ok 1300"
 
 # ---- errors of the host ----
 
-# shut_lo: by the chain, or before Linux 6.6 by a classic filter
+# shut_lo: attaches to the chain, or before Linux 6.6 as a classic filter
 shut_lo() {
 	r "$PROGS/chain" attach lo out 2 first ||
 		r tc filter add dev lo egress pref 1 protocol all bpf da bytecode '1,6 0 0 2'
 }
-# A program on lo that drops whatever leaves there: the way back is closed for the moment.
+# A program on lo drops everything that leaves there, so packets cannot be written back meanwhile.
 if shut_lo 2>"$TMP/tc"; then
 	is "the host takes no packet" "$(inject -4 10.1.0.2 10.2.0.1)" ENOBUFS
 	is "the host takes no packet, inbound" "$(inject -I r0 -4 10.1.0.1 10.1.0.2)" ENOBUFS
@@ -104,7 +104,7 @@ else
 	echo "skip ENOBUFS: $(tail -1 "$TMP/tc")"
 fi
 
-# There is room for 4,095 ports that rules and sockets name; one is named by rule 200.
+# There is room for 4,095 ports in rules and sockets. Rule 200 names one of them.
 full() { q divert-run "$PROGS/reflect" -S 0 20001 2>&1; }
 for ((n = 0; n < 4095; n++)); do
 	echo "add 300 divert $((10000 + n)) ip from 10.98.0.1 to any"
@@ -119,7 +119,7 @@ is "bind: too many ports are in use" "$(full)" "reflect: bind: ENOSPC"
 r ipfw -q delete 300
 is "bind: they are not any more" "$(full)" "received 0 sent 0 failed 0"
 
-# A kernel that does not say how it is made, in a namespace without an engine
-ip netns exec "$NS-b" unshare -m sh -c \
+# a kernel without BTF, which describes its types, in a namespace without an engine
+nq b unshare -m sh -c \
 	"mount -t tmpfs none /sys/kernel/btf && exec divert-run $PROGS/reflect 2001" >"$TMP/nobtf" 2>&1
 is "socket: no BTF" "$(cat "$TMP/nobtf")" "reflect: socket: EPROTONOSUPPORT"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# "An example for each way of use in examples/ (compiled and run)": each is built as its users build
-# it, with the flags of pkg-config and nothing else, started as it is, and what the far side sees
-# is looked at.
+# "An example for each way of use in examples/ (compiled and run)". Each is built as its users build
+# it, with the flags of pkg-config and nothing else, and started as it is. The test looks at what
+# the far side sees.
 . "$(dirname "$0")/lib.sh"
 command -v socat >/dev/null || skip_all "no socat"
 export PKG_CONFIG_PATH=$STAGE/lib/pkgconfig
@@ -19,29 +19,30 @@ for c in "$TOP"/examples/*.c; do
 done
 make_router
 
-# example NAME ARGUMENTS...: in r, bound when this returns (to its port, the first argument)
+# example NAME ARGUMENTS...: starts it in r; it is bound to its port, the first argument, when this
+# returns
 example() {
 	start "$1" r "$TMP/$1" "${@:2}"
 	wait_for 10 "$1 is bound" bound "$2"
 }
-bound() { ip netns exec "$NS-r" divertctl status | grep -q "^  $1 .* bound"; }
+bound() { nq r divertctl status | grep -q "^  $1 .* bound"; }
 
-# listen FAMILY NS PORT: what comes there by UDP, into $TMP/heard
+# listen FAMILY NS PORT: writes what comes there by UDP into $TMP/heard
 listen() {
 	local ns=$2
 	: >"$TMP/heard.out"
 	start heard "$ns" socat -u "UDP$1-RECV:$3" -
 	wait_for 10 "UDP port $3 in $ns" has_port "$ns" "$3"
 }
-has_port() { ip netns exec "$NS-$1" ss -Hlnu "sport = :$2" | grep -q .; }
-# say FAMILY ADDRESS LINE...: from a, a datagram each
+has_port() { nq "$1" ss -Hlnu "sport = :$2" | grep -q .; }
+# say FAMILY ADDRESS LINE...: sends each line from a, as a datagram
 say() {
 	local line
 	for line in "${@:3}"; do
 		echo "$line" | a socat -u - "UDP$1-SENDTO:$2:5000,shut-none"
 	done
 }
-# hears WHAT LINE...: exactly these
+# hears WHAT LINE...: checks that exactly these lines came
 hears() {
 	wait_for 5 "$1" grep -qxF "${*: -1}" "$TMP/heard.out"
 	is "$1" "$(cat "$TMP/heard.out")" "$(printf '%s\n' "${@:2}")"
@@ -141,8 +142,8 @@ fails "inject: no such address" r "$TMP/inject" 10.1.0.300 10.1.0.2 5000 x 2>/de
 
 r ipfw -q add 100 divert 2000 udp from any to 10.2.0.1 5000 in
 example workers 2000 4
-wait_for 10 "all four" sh -c "ip netns exec '$NS-r' divertctl status | grep -q '^  2000 .*4 sockets are bound'"
-like "workers: divertctl stat" "$(ip netns exec "$NS-r" divertctl stat 2000 | head -1)" "^port 2000 \(4 sockets\):$"
+wait_for 10 "all four" sh -c "$PROGS/within '$NS-r' divertctl status | grep -q '^  2000 .*4 sockets are bound'"
+like "workers: divertctl stat" "$(nq r divertctl stat 2000 | head -1)" "^port 2000 \(4 sockets\):$"
 start heard b socat -u UDP4-RECV:5000 -
 wait_for 10 "UDP port 5000 in b" has_port b 5000
 a python3 -c '
@@ -176,6 +177,18 @@ fails "borrow: long ones do not" n a ping -q -n -c 2 -i 0.05 -W 1 -s 600 10.2.0.
 works "borrow: and then short ones do" ping_ a 10.2.0.1 5
 stop borrow 2>/dev/null
 
+# ---- flows ----
+
+r ipfw -q -f flush
+r ipfw -q add 100 divert 2000 ip from any to any in
+example flows 2000
+works "flows: v4" ping_ a 10.2.0.1 5
+works "flows: v6" ping_ a fd02::1 5
+is "flows: a line for each" "$(grep -c "> 10.2.0.1 protocol 1$\|> fd02::1 protocol 58$" "$TMP/flows.out")" 2
+is "flows: the program had one packet of each" "$(q divertctl flows | grep -c "passes  *9 .*icmp")" 2
+stop flows 2>/dev/null
+r ipfw -q -f flush
+
 # ---- events ----
 
 r ipfw -q flush
@@ -201,7 +214,8 @@ exec 9>&-
 # ---- the programs that README.md and the manual pages show ----
 
 r ipfw -q flush
-# shown WHAT PORT PACKAGE FILE REGEX: its source is on stdin; the regex: what it says of a port in use
+# shown WHAT PORT PACKAGE FILE REGEX: tests the program whose source is on stdin. REGEX matches what
+# it prints if the port is in use.
 shown() {
 	local what=$1 name=$4
 	cat >"$TMP/$name.c"
@@ -222,7 +236,7 @@ shown() {
 	stop "$name" 2>/dev/null
 	r ipfw -q flush
 }
-# displayed PAGE TEXT: the display behind the text
+# displayed PAGE TEXT: prints the display that follows the text
 displayed() {
 	awk -v text="$2" '$0 == text { near = 1 } /^\.Ed/ { on = near = 0 } on { print } near && /^\.Bd/ { on = 1 }' \
 		"$TOP/man/$1"
@@ -238,7 +252,7 @@ shown "divert(4)'s program" 8668 libdivert-socket divert4 "Address already in us
 	displayed divert.4 "A reflector, for"
 	echo '}')
 
-for name in events borrow reflect filter rewrite delay sniff inject workers; do
+for name in events flows borrow reflect filter rewrite delay sniff inject workers; do
 	fails "$name: without arguments" "$TMP/$name" 2>"$TMP/err"
 	like "$name: says how" "$(cat "$TMP/err")" "usage: $name "
 done

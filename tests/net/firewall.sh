@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Rules that programs set. The HOWTO's example with -DREINJECT and -DFIREWALL: "it will divert
-# all ICMP packets from the output chain. It will also remove the DIVERT rule from the firewall
-# when you use Ctrl-C"; Linux 2.2's options; libdivert's own functions, and rules that go with
-# the process that owns them.
+# Rules that programs set. The HOWTO's example with -DREINJECT and -DFIREWALL: "it will divert all
+# ICMP packets from the output chain. It will also remove the DIVERT rule from the firewall when you
+# use Ctrl-C". Then the options of Linux 2.2, libdivert's own functions, and rules that end with the
+# process that owns them.
 . "$(dirname "$0")/lib.sh"
 make_router
 pid_howto='' pid_own='' pid_one='' pid_two='' pid_dead='' pid_next='' # start sets them
@@ -61,10 +61,10 @@ is "no such chain or target" "$(fw append none DENY 0 0 append input none 0 0 de
 	check none 1 10.1.0.1 10.2.0.1 r0)" \
 	"ENOENT ENOENT ENOENT ENOENT ENOENT ENOENT ENOENT ENOENT ENOENT ENOENT "
 is "what ipdivert has not" "$(fw append input MASQ 0 0 append input REDIRECT 5 6 append input QUEUE 0 0 \
-	policy forward MASQ masq mark input tos input netlink input)" \
-	"EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP "
-is "bad arguments" "$(fw invert input append input DIVERT 0 1 append input DENY 0 256 policy input RETURN)" \
-	"EINVAL EINVAL EINVAL EINVAL "
+	policy forward MASQ masq netlink input)" \
+	"EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP "
+is "bad arguments" "$(fw invert input lowest input append input DIVERT 0 1 append input DENY 0 256 policy input RETURN)" \
+	"EINVAL EINVAL EINVAL EINVAL EINVAL "
 like "a length that is nobody's goes to the kernel" "$(fw short)" "^E[A-Z]+ $"
 is "nothing of that has changed anything" "$(r ipchains -L input -n | sed 1,2d | awk '{print $1, $2}' |
 	tr '\n' ' ')" "DENY icmp RETURN 2 "
@@ -73,13 +73,18 @@ is "check" "$(fw create u append u DENY 0 17 append u DIVERT 9 6 append input u 
 	check input 6 10.1.0.1 10.2.0.1 r0 check input 2 10.1.0.1 10.2.0.1 r0 \
 	check output 2 10.1.0.1 10.2.0.1 r0 check u 2 10.1.0.1 10.2.0.1 r0)" \
 	"0 0 0 0 0 ETIMEDOUT ETIMEDOUT ECONNABORTED 0 ETIMEDOUT ENFILE "
-is "policies back, all flushed" "$(fw policy output ACCEPT flush input flush u remove u)" "0 0 0 0 "
+is "a mark, a TOS" "$(fw mark output tos output)" "0 0 "
+is "a mark, a TOS: in the chain" "$(r ipchains-save output 2>/dev/null | sed -n 's/^-A .* -j/-j/p')" \
+	"-j DIVERT 5 -m +1
+-j DIVERT 5 -t 01 08"
+is "policies back, all flushed" "$(fw policy output ACCEPT flush input flush output flush u remove u)" "0 0 0 0 0 "
 is "nothing is left" "$(r ipfw list)" "65535 allow ip from any to any"
 if command -v setpriv >/dev/null; then
 	is "without privilege" "$(r divert-run setpriv --bounding-set=-all,+net_raw --inh-caps=-all \
 		"$PROGS/fw" append input DENY 0 0)" EPERM
 fi
-# iptables' own options, 64 with its longer structure, still reach the kernel: it lists its tables
+# iptables' own options still reach the kernel, also 64 with its longer structure: iptables lists
+# its tables
 if command -v iptables-legacy >/dev/null; then
 	works "iptables-legacy works under divert-run" r divert-run iptables-legacy -A INPUT -p 99 -j DROP
 fi
@@ -103,7 +108,8 @@ r ipfw -q flush
 
 # ---- owned rules ----
 
-# owner NAME WORD...: lib_rule with a rule that stops pings, until it has said so
+# owner NAME WORD...: starts lib_rule with a rule that stops pings, and waits until the rule is
+# there
 owner() {
 	local name=$1
 	shift
@@ -145,7 +151,7 @@ works "owned: deleted" ping_ a 10.2.0.1
 kill "$pid_own"
 wait "$pid_own" 2>/dev/null
 
-# two processes, one number: each has its own
+# two processes use one rule number: each has a rule of its own
 owner one wait
 owner two disown 100 wait
 wait_for 5 "disown" grep -q '^0$' "$TMP/two.out"
@@ -159,7 +165,7 @@ is "another's, nobody's: not disowned" "$(rule add "200 count ip from any to any
 kill "$pid_two"
 wait "$pid_two" 2>/dev/null
 
-# a slot whose owner has ended is not given to the next one while a rule names it
+# the slot of an owner that has ended is not given to another owner while a rule names it
 r ipfw -q flush
 owner dead wait
 kill -KILL "$pid_dead"

@@ -1,36 +1,40 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# divert(4), "Fragments": whole packets are delivered, whatever they came in, and what does not fit is
-# cut again; on its own tee, and with DIVERT_REASSEMBLE off, there is neither.
+# divert(4), "Fragments": programs get whole packets, however they arrived, and packets that do not
+# fit are cut again. With a tee rule of its own, and with DIVERT_REASSEMBLE off, neither happens.
 . "$(dirname "$0")/lib.sh"
 make_router
 
-# counted CAUSE PORT...: what divertctl counts for these ports together
+# counted CAUSE PORT...: the sum of divertctl's counters for these ports
 counted() {
 	local cause=$1 port n=0
 	shift
 	for port; do n=$((n + $(stat_of r "$port" "$cause"))); done
 	echo $n
 }
-# expected NAME WORD: of "sent N whole N duplicate N overlap N timeout N", which lib_fragments prints
+# expected NAME WORD: the number after WORD in "sent N whole N duplicate N overlap N timeout N",
+# which lib_fragments prints
 expected() { sed -n "/^sent/s/.*\b$2 \([0-9]*\).*/\1/p" "$TMP/$1.out"; }
-# cases NAME WHAT: those of a program that checks itself, which must have come to its end
+# cases NAME WHAT: takes over the cases of a program that checks itself; it must have come to its
+# end
 cases() {
 	grep -E '^(not )?ok ' "$TMP/$1.out" | sed "s/ok /ok $2: /"
 	failures=$((failures + $(grep -c '^not ok ' "$TMP/$1.out")))
 	is "$2: ran to its end" "$(tail -1 "$TMP/$1.out")$(cat "$TMP/$1.err")" "done"
 }
 
-# ---- 10,000 packets of IPv4 and IPv6 in any order, some twice, some overlapping, some not whole ----
-# It goes on while the rest is tested: the last ones time out after a minute. malloc is not to keep what is free.
+# ---- 10,000 packets, IPv4 and IPv6, in any order, some twice, overlapping or incomplete ----
+# The programs run on while the rest is tested: the last packets time out after a minute. malloc
+# must not cache freed memory, since the programs measure theirs.
 
 mac=$(ip -n "$NS-r" -br link show r0 | awk '{print $3}')
 for i in 1 2 3 4; do
 	r ipfw -q add $((10 + i)) divert $((1000 + i)) udp from any to 10.9.0.$i
 	r ipfw -q add $((20 + i)) divert $((1000 + i)) udp from any to fd09::$i
 done
-# By the ports that only first fragments have, at the same time: where the others wait is not where they count.
+# At the same time, packets are diverted by ports, which only first fragments have. The other
+# fragments wait at one socket, and may be counted at another.
 for i in 1 2 3 4; do
 	r ipfw -q add $((30 + i)) divert $((1010 + i)) udp from any to 10.8.0.0/24,fd08::/64 500$i
 done
@@ -46,7 +50,7 @@ wait_for 90 "10,000 packets in fragments, by port" grep -q ^sent "$TMP/ports.out
 r ipfw -q add 100 divert 2100 udp from any to 10.9.1.1 in
 r ipfw -q add 100 divert 2100 udp from any to fd09:1::1 in
 r ipfw -q add 110 tee 2101 udp from any to 10.9.1.2 in
-ip netns exec "$NS-r" "$PROGS/lib_whole" 2100 2101 r0 >"$TMP/calls.out" 2>"$TMP/calls.err"
+nq r "$PROGS/lib_whole" 2100 2101 r0 >"$TMP/calls.out" 2>"$TMP/calls.err"
 cases calls "each call"
 is "each call: too-big is what was not cut" "$(counted too-big 2100)" 4
 is "each call: nothing else is lost" "$(for c in duplicate overlap timeout full bad; do
@@ -81,7 +85,7 @@ for family in 4 6; do
 	done
 done
 
-# IPv6 inbound, to be forwarded: the pieces have their own id again
+# IPv6 inbound, to be forwarded: the pieces have their old id again
 n a ping -q -n -c1 -W1 -s 4000 fd02::1 >/dev/null
 r ipfw -q delete 200
 r ipfw -q add 200 divert 2000 ip from any to fd02::1 in
@@ -97,9 +101,9 @@ stop dumpb0
 pieces() { tcpdump -n -xx -r "$TMP/$1.pcap" 2>/dev/null | sed -n '/^[[:space:]]/p' | grep -v '0x0000\|0x0010:' | md5sum; }
 is "v6 in: the same pieces on both sides" "$(pieces b0)" "$(pieces a0)"
 
-# ---- by ports, fragments before the first: on trial, then written back to where they belong ----
+# ---- by ports, fragments before the first: on trial, then written back for the right reader ----
 
-# 5001 and 5002 are diverted, to a reader each, 5003 is not
+# a reader each gets 5001 and 5002; 5003 is not diverted
 trial=$HERE/trial.py
 id=100
 for family in 4 6; do
@@ -131,6 +135,24 @@ for family in 4 6; do
 done
 is "on trial: nothing is lost" "$(for c in duplicate overlap timeout full bad; do
 	counted frag-$c 2001 2002; done | grep -cv '^0$')" 0
+
+# ---- a packet is cut to its link's MTU, without waiting for others who attach XDP programs ----
+
+r ipfw -q add 300 divert 2100 ip from any to 10.2.0.1 out xmit r1
+r ipfw -q add 300 divert 2100 ip from any to fd02::1 out xmit r1
+reflect cuts r 2100
+for i in 1 2 3 4; do
+	start attaches$i b "$PROGS/engine_attaches"
+	wait_for 30 "XDP programs are attached" grep -q ready "$TMP/attaches$i.out"
+done
+for to in 10.2.0.1 fd02::1; do
+	a ping -q -n -i 0.05 -W 30 -s 3000 -c 40 $to >"$TMP/cuts.ping"
+	like "$to, XDP programs are attached: each is cut, and arrives" "$(cat "$TMP/cuts.ping")" ", 40 received, "
+	ms=$(sed -n 's,^rtt .* = [0-9.]*/\([0-9]*\).*,\1,p' "$TMP/cuts.ping")
+	works "$to, XDP programs are attached: without waiting for that, $ms ms" test "$ms" -lt $((100 * SLOW))
+done
+for i in 1 2 3 4; do stop attaches$i; done
+stop cuts
 
 # ---- the end of the 10,000 ----
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# "Never in another's place": what others attach to an interface stays, and what comes before the rules, or takes their
-# place, is told by every tool. First with the chain of Linux 6.6 and later (TCX), then with classic filters, by a build
-# that knows no chain; then an upgrade from these to the chain, under traffic.
+# "Never in another's place": programs that others attach to an interface stay. If one stands before
+# the rules, or takes their place, every tool says so. First comes the chain of Linux 6.6 and later
+# (TCX), then classic filters, with a build that knows no chain, and then an upgrade from these to
+# the chain, under traffic. Interfaces of r move into x.
 #
-#	a ------ r0 r r1 ------ b	(lib.sh), and x, into which interfaces of r move
+#	a ------ r0 r r1 ------ b	(lib.sh), and x
 . "$(dirname "$0")/lib.sh"
 make_router
 make_ns x
@@ -17,14 +18,14 @@ q "$PROGS/chain" list lo in >/dev/null
 
 status_of() { q divertctl status | grep -A 1 "^  $1 "; }
 denied() { packets r 100; }
-# holds WHAT: the rule denies a's pings, and counts them
+# holds WHAT: checks that the rule denies a's pings and counts them
 holds() {
 	local was
 	was=$(denied)
 	fails "$1: denied" ping_ a 10.2.0.1
 	is "$1: counted" "$(denied)" $((was + 1))
 }
-# told WHAT PATTERN: by each tool, whose exit status is 0
+# told WHAT PATTERN: checks that each tool says so, with exit status 0
 told() {
 	local tool
 	like "$1: divertctl status" "$(q divertctl status)" "warning: $2"
@@ -40,13 +41,18 @@ untold() {
 	is "$1: ipfw list" "$(q ipfw list 2>&1 >/dev/null)" ""
 	fails "$1: divertctl status" grep -q warning <(q divertctl status)
 }
-deny() { r ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0; }
+# deny COMMAND...: adds the rule, and one for which all interfaces are hooked on both sides; COMMAND
+# runs ipfw
+deny() {
+	"$@" ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0
+	"$@" ipfw -q add 50 count ip from any to any
+}
 
 # ---- the chain ----
 
 chained() {
 	local verdict
-	deny
+	deny r
 	is "hooked: one program a side" "$(hooks_of r0 in | wc -l) $(hooks_of r0 out | wc -l)" "1 1"
 	is "no qdisc is needed" "$(q tc qdisc show dev r0 | grep -c clsact)" 0
 	for verdict in 0 2 -1 7; do
@@ -78,7 +84,7 @@ chained() {
 	holds "so does the next change of rules"
 	untold "so does the next change of rules"
 
-	# a classic filter of any place is behind
+	# a classic filter comes after the chain, whatever its priority
 	if r tc qdisc add dev r0 clsact; then
 		r tc filter add dev r0 ingress pref 1 handle 1 protocol all bpf da bytecode '1,6 0 0 0'
 		r tc filter add dev r1 egress pref 65535 handle 1 protocol all bpf da bytecode '1,6 0 0 0'
@@ -124,7 +130,9 @@ moves() {
 	r ip link set r0 netns "$NS-x"
 	n x ip addr add 10.1.0.2/24 dev r0
 	n x ip link set r0 up
-	works "moved: no rule of another namespace is for it" ping_ a 10.1.0.2
+	wait_for 5 "moved: no rule of another namespace is for it" ping_ a 10.1.0.2 &&
+		# The link takes some time to come up.
+		ok "moved: no rule of another namespace is for it"
 	works "moved: unload where no engine is loaded" n x divertctl unload
 	is "moved: takes what it brought along" "$(nq x "$PROGS/chain" list r0 in)" ""
 	n x ipfw -q add 100 deny icmp from any to 10.1.0.2 in
@@ -146,24 +154,24 @@ moves() {
 
 # ---- classic filters ----
 
-# by a build that knows no chain, which this one does not where there is none
+# runs a build that knows no chain; before Linux 6.6 this build is one
 classically() { if [ $has_chain = yes ]; then by_build classic "$@"; else q "$@"; fi; }
 
 classic() {
 	local kind prio
-	classically ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0
+	deny classically
 	like "classic: hooked" "$(q tc filter show dev r0 ingress)" "pref 1 bpf.* divert_in"
 	is "classic: and nowhere else" "$(q "$PROGS/chain" list r0 in)" ""
 	holds "classic"
 	q tc filter show dev r0 ingress >"$TMP/filters"
 	classically divertctl unload
 
-	# somebody was there first
+	# somebody else's filters were there first
 	r tc qdisc add dev r0 clsact
 	r tc qdisc add dev r1 clsact
 	r tc filter add dev r0 ingress pref 1 handle 1 protocol all bpf da bytecode '1,6 0 0 4294967295'
 	r tc filter add dev r1 egress pref 65535 handle 1 protocol all bpf da bytecode '1,6 0 0 4294967295'
-	classically ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0
+	deny classically
 	is "classic: beside other people's filters, on both sides" \
 		"$(q tc filter show dev r0 ingress | grep -c ' handle '),$(q tc filter show dev r1 egress | grep -c ' handle ')" 2,2
 	holds "classic: beside other people's filters"
@@ -177,7 +185,7 @@ classic() {
 		kind=
 	done
 	if [ -n "$kind" ]; then
-		classically ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0 2>"$TMP/err"
+		deny classically 2>"$TMP/err"
 		is "classic: behind a filter of another kind: status" $? 0
 		holds "classic: behind a filter of another kind"
 		like "classic: which is told" "$(cat "$TMP/err")" "r0: '${kind%% *}' comes before the rules on the way in"
@@ -189,8 +197,8 @@ classic() {
 	r tc qdisc del dev r0 clsact
 	r tc qdisc del dev r1 clsact
 
-	# taken away, and replaced
-	classically ipfw -q add 100 deny icmp from 10.1.0.1 to any in recv r0
+	# the filter is taken away, and then replaced
+	deny classically
 	r tc qdisc del dev r0 clsact
 	like "classic: clsact is deleted: status" "$(classically divertctl status)" "r0 +not hooked"
 	classically divertctl attach
@@ -224,7 +232,8 @@ upgraded() {
 	pids+=($!)
 	wait_for 10 "packets come" has_arrived 500
 	works "upgrade to the chain" r divertctl upgrade
-	# one that is written back in the moment in which its interface is hooked both ways is diverted again, and again
+	# a packet that is written back just when its interface is hooked both ways is diverted
+	# again and again
 	wait_for 10 "all packets arrive, or are counted as loop" all_there $n
 	stop wire
 	works "few of them are ($(stat_of r 2000 loop))" test "$(stat_of r 2000 loop)" -lt 5
@@ -240,11 +249,11 @@ upgraded() {
 
 if [ $has_chain = yes ]; then
 	chained
-	works "a build that knows no chain" build classic 0.0.1 engine/load.c 's/= hook_has_chain\(\)/= 0/' >"$TMP/build" ||
+	works "a build that knows no chain" build classic 0.0.1 's/= hook_has_chain\(\)/= 0/' engine/load.c >"$TMP/build" ||
 		{ cat "$TMP/build" && exit 1; }
 else
 	echo "skip no chain before Linux 6.6"
-	deny
+	deny r
 	holds "this build"
 	moves
 	r divertctl unload

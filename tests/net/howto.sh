@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The Divert Sockets mini-HOWTO, 6.2 to 6.4: which chains a packet traverses, in which order, and the
-# commands as they stand there. The network is lib.sh's: a -- r -- b; the rules are on r.
+# The Divert Sockets mini-HOWTO, 6.2 to 6.4: which chains a packet traverses, in which order, and
+# the commands as they stand there. The network is lib.sh's: a -- r -- b; the rules are on r.
 . "$(dirname "$0")/lib.sh"
 make_router
 
-# in_chains: echo requests that each chain has seen: input forward output
+# in_chains: the echo requests that the chains have seen: input forward output
 in_chains() {
 	local chain
 	for chain in input forward output; do
@@ -27,7 +27,7 @@ traverses "from the host" r 10.2.0.1 "0 0 1"
 traverses "forwarded" a 10.2.0.1 "1 1 1"
 r ipchains -F
 
-# the order, as one program sees it: the rules that diverted the packet
+# One program sees the order: it gets the number of the rule that diverted the packet.
 for chain in output forward input; do
 	r ipchains -A $chain -p icmp -s 0.0.0.0/0 8 -j DIVERT 1234
 done
@@ -47,7 +47,7 @@ reflect back r 1234
 works "ipchains -A input -p ICMP -j DIVERT 1234: ping of the host" ping_ a 10.1.0.2 2
 works "ipchains -A input -p ICMP -j DIVERT 1234: ping through it" ping_ a 10.2.0.1 2
 stop back
-# the host's own answers leave by output; through it requests and answers come in
+# the host's own answers leave by output; requests and answers that go through the host come in
 is "ipchains -A input -p ICMP -j DIVERT 1234: what is diverted" "$(count back received)" 6
 r ipchains -F
 

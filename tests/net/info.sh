@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# sendmsg(2) and sendmmsg(2) take struct divert_info, which wins over the address, and SO_MARK; what is
-# malformed is EINVAL. progs/lib_info.c checks itself. The network is lib.sh's: a -- r -- b.
+# sendmsg(2) and sendmmsg(2) take struct divert_info, which wins over the address, and SO_MARK. A
+# malformed one gives EINVAL. progs/lib_info.c checks itself. The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
 make_router
 

@@ -2,21 +2,24 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # divert(4): "Any packet may be sent, also one that was never received"; "a socket that only sends
-# need not be bound". FreeBSD's tests: to address 0 the packet leaves and is answered, to a local
-# address it is received locally, an IPv6 packet through an AF_INET socket leaves as IPv6. Outbound
-# the header checksum is computed; inbound a wrong one means: counted and dropped.
+# need not be bound".
+#
+# FreeBSD's tests: a packet sent to address 0 leaves and is answered. A packet sent to a local
+# address is received locally. An IPv6 packet sent through an AF_INET socket leaves as IPv6.
+# Outbound the header checksum is computed. Inbound, a packet with a wrong one is counted and
+# dropped.
 . "$(dirname "$0")/lib.sh"
 make_router
 long=verylongname0
 link r $long 10.3.0.2/24 fd03::2/64 -- b b1 10.3.0.1/24 fd03::1/64
 
-inject() { ip netns exec "$NS-r" divert-run "$PROGS/inject" "$@"; }
-# total CAUSE: of sockets that have no port
+inject() { nq r divert-run "$PROGS/inject" "$@"; }
+# total CAUSE: the counter of sockets without a port
 total() {
-	ip netns exec "$NS-r" divertctl stat -a |
+	nq r divertctl stat -a |
 		awk -v c="$1" '/:$/ {on = $0 == "no port:"} on && $2 == c {print $1}'
 }
-# more CAUSE: since it was asked last
+# more CAUSE: sets $more to the difference since the last call
 declare -A seen=()
 more() {
 	local now
@@ -28,7 +31,8 @@ counted() {
 	more "$2"
 	is "$1: counted as $2" "$more" "$3"
 }
-# sniff NAME NS IF FILTER: into $TMP/NAME.pcap; sniffed NAME COUNT: tcpdump's hex of so many
+# sniff NAME NS IF FILTER: captures into $TMP/NAME.pcap; sniffed NAME COUNT: waits for COUNT packets
+# and prints them into $TMP/NAME.txt
 sniff() {
 	start "$1" "$2" tcpdump -n -U --immediate-mode -i "$3" -w "$TMP/$1.pcap" "$4"
 	wait_for 10 "tcpdump on $3" grep -q "listening on" "$TMP/$1.err"
@@ -46,14 +50,14 @@ r ipfw -q add 120 count ipv6-icmp from fd01::2 to fd01::1 out icmp6types 128
 r ipfw -q add 130 count ipv6-icmp from fd01::1 to fd01::2 in icmp6types 129
 r ipfw -q add 140 count ip from any to any diverted-loopback
 r ipfw -q add 150 count ip from any to any diverted-output
-r ping -q -c1 -W2 10.1.0.1 >/dev/null # the neighbours are known
+r ping -q -c1 -W2 10.1.0.1 >/dev/null # now the neighbours are known
 r ping -q -c1 -W2 fd01::1 >/dev/null
 r ipfw -q zero
 
 # rule_counts WHAT RULE NUMBER
 rule_counts() {
 	wait_for 2 "$1: rule $2 counts $3" bash -c \
-		"[ \$(ip netns exec $NS-r ipfw show $2 | awk '{print \$2}') -ge $3 ]"
+		"[ \$($PROGS/within $NS-r ipfw show $2 | awk '{print \$2}') -ge $3 ]"
 	is "$1: rule $2" "$(packets r "$2")" "$3"
 }
 
@@ -83,7 +87,7 @@ rule_counts "outbound, five in a row: answered" 110 5
 counted "outbound, five in a row" written-out 5
 counted "none of these" written-in 0
 
-# the source is not ours, the destination is behind a router: routed anew all the same
+# the source is not ours, and the destination is behind a router: it is routed anew all the same
 sniff far b b0 "udp port 9"
 is "outbound, another host's source" "$(inject -4 192.0.2.7 10.2.0.1)" "ok 44"
 is "outbound, IPv6, another host's source" "$(inject -6 2001:db8::7 fd02::1)" "ok 64"
@@ -92,7 +96,7 @@ is "on the wire" "$(tcpdump -nq -r "$TMP/far.pcap" 2>/dev/null | sed 's/^[^ ]* /
 	"IP 192.0.2.7.4000 > 10.2.0.1.9: UDP, length 16
 IP6 2001:db8::7.4000 > fd02::1.9: UDP, length 16"
 
-# by the tag it starts behind the rules up to that number
+# with a tag, the packet starts behind the rules up to that number
 r ipfw -q zero
 inject -t 100 -i -4 10.1.0.2 10.1.0.1 >/dev/null
 rule_counts "outbound with tag 100: answered" 110 1
@@ -105,7 +109,7 @@ is "the tag is of one pass: the answer meets all rules" "$(packets r 110)" 1
 start socat4 r socat -u UDP4-RECV:9 OPEN:"$TMP/udp4",creat,append
 start socat6 r socat -u UDP6-RECV:9,ipv6only OPEN:"$TMP/udp6",creat,append
 wait_for 5 "the UDP receivers" bash -c \
-	"[ \$(ip netns exec $NS-r ss -Hnlu 'sport = :9' | wc -l) = 2 ]"
+	"[ \$($PROGS/within $NS-r ss -Hnlu 'sport = :9' | wc -l) = 2 ]"
 received() {
 	wait_for 3 "$1: received" bash -c "[ \$(wc -c <$TMP/$2) -ge $3 ]"
 	is "$1: received by the UDP socket" "$(cat "$TMP/$2")" "$4"
@@ -114,7 +118,7 @@ received() {
 touch "$TMP/udp4" "$TMP/udp6"
 text=abcdefghijklmnop
 more written-out
-# inject gives :INDEX for a name that has no room in sin_zero
+# inject gives :INDEX for a name that does not fit into sin_zero
 for how in "-I r0" "-I $long" "-a 10.1.0.2" "-a 10.2.0.2" "-a 10.3.0.2"; do
 	r ipfw -q zero
 	more written-in
@@ -146,7 +150,7 @@ is "inbound: by address" "$(packets r 160)" 1
 is "inbound: by name" "$(packets r 170)" 1
 : >"$TMP/udp4"
 
-# inbound, to be forwarded: out of the other side, with one hop less
+# inbound, to be forwarded: it leaves on the other side, with one hop less
 sniff forwarded b b0 "udp port 9"
 is "inbound, forwarded" "$(inject -I r0 -T 33 -4 10.1.0.1 10.2.0.1)" "ok 44"
 sniffed forwarded 1
@@ -157,8 +161,8 @@ like "inbound, forwarded: one hop less" "$(cat "$TMP/forwarded.txt")" "ttl 32,"
 sniff sums b b0 "udp port 9"
 more written-out
 is "outbound, a wrong header checksum" "$(inject -C -4 10.2.0.2 10.2.0.1)" "ok 44"
-header=45000030123400004011000a0a0200020a020001 # 000a: wrong
-zeroed=4500002c12340000401100000a0200020a020001 # 0000: not filled in, as on FreeBSD
+header=45000030123400004011000a0a0200020a020001 # 000a is a wrong checksum
+zeroed=4500002c12340000401100000a0200020a020001 # 0000 is a checksum not filled in, as on FreeBSD
 payload=0fa000090018000061626364656667686970716b6c6d6e6f
 is "outbound, a zeroed header checksum" "$(echo "$zeroed$payload" | inject)" "ok 44"
 is "outbound, a header checksum of other lengths" \

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What `make install` puts where, and `make uninstall` removes: directories, modes, the way from the
-# programs to the libraries. A second build of this tree, elsewhere, is the same byte for byte.
-# Debian's packages are in tests/packages; they and the spec file say the same as the sources.
-# alone: it builds in build/
+# `make install` installs directories and files with the right modes, and `make uninstall` removes
+# them. Programs find the installed libraries. A second build of this tree, elsewhere, is the same
+# byte for byte. Debian's packages are tested in tests/packages. The files in debian/ and the spec
+# file agree with the sources.
+# long: it builds everything again
 . "$(dirname "$0")/lib.sh"
 
-# make_ ARGUMENT...: in the second tree; a umask must not matter, nor who runs this
+# make_ ARGUMENT...: runs make in the second tree; neither a umask nor the user may matter
 second=$TMP/another/directory
 mkdir -p "$second"
 tar -C "$TOP" --exclude=./build --exclude=./.git -c . | tar -C "$second" -x
@@ -15,7 +16,7 @@ make_() {
 	(umask 077 && env -u MAKEFLAGS -u MAKELEVEL make -s -C "$second" "$@") >"$TMP/log" 2>&1 ||
 		{ cat "$TMP/log" && false; }
 }
-# of files, what shows where programs look for libraries
+# rpaths DIRECTORY: the paths by which its files look for libraries
 rpaths() { find "$1" -type f -exec readelf -d {} + 2>/dev/null | grep -E 'R(UN)?PATH' | sed 's/.*\[//; s/].*//' | sort -u | paste -sd' '; }
 
 # ---- a tree of its own ----
@@ -45,12 +46,14 @@ for file in "$tree"/bin/* "$tree"/sbin/*; do
 	works "$name has a manual page" test -e "$(echo "$tree"/share/man/man[18]/"$name".[18])"
 done
 # the interposer's own symbols are the C library's
-functions=$(sed -n 's/^\t\t\([a-z_0-9]*\);/\1/p' "$TOP/lib/libdivert.map")
+functions=$(sed -n '/^LIBDIVERT_0/,/^}/s/^\t\t\([a-z_0-9]*\);/\1/p' "$TOP/lib/libdivert.map")
 missing=()
 for name in $functions; do
 	[ -e "$tree/share/man/man3/$name.3" ] || missing+=("$name")
 done
 is "each function of libdivert has a manual page" "${missing[*]-}" ""
+is "what is libdivert-socket's alone is in no header" \
+	"$(grep -rl "divert_next\|divert_is_inner\|divert_move_inner" "$tree/include" "$tree/share/man")" ""
 
 # ---- in place, with libraries in a directory for an architecture ----
 
@@ -81,11 +84,11 @@ like "a relative PREFIX: files name it in full" "$(cat "$second/out/lib/pkgconfi
 
 # ---- uninstall ----
 
-# tree DIRECTORY: what is there
+# tree DIRECTORY: lists it
 tree() { (cd "$1" && find . | sort); }
 mkdir -p "$place/share/doc/other" "$place/lib/systemd/system"
 touch "$place/bin/mine" "$place/lib/systemd/system/mine.service"
-# pages of names that ours has, too, which install leaves alone
+# others' manual pages with names that ours have, too: install leaves them alone
 echo mine >"$TMP/other.3"
 install -m 644 "$TMP/other.3" "$place/share/man/man3/other.3"
 ln -sf other.3 "$place/share/man/man3/divert_recv.3"
@@ -113,7 +116,7 @@ is "nothing is left but the prefix" "$(tree "$one")" ".
 ./opt
 ./opt/ipdivert"
 
-# Names that the shell or make would take for several, or for another place.
+# names that the shell or make would take for several, or for another place
 mkdir -p "$TMP/a tree" "$TMP/a" "$TMP/b/usr/local/bin"
 touch "$TMP/a/mine" "$TMP/b/usr/local/bin/ipfw"
 cp "$second/Makefile" "$TMP/a tree/"
@@ -153,7 +156,7 @@ is "/usr: the system's directories are" "$(cd "$usr/usr" && echo bin share/doc/*
 	"bin share/doc/* lib/some-linux-gnu"
 is "/usr: ipdivert's own are not" "$(find "$usr" -name '*divert*')" ""
 
-# directories by their variables
+# each directory set by its variable
 works "make install: BINDIR, SBINDIR, MANDIR, UNITDIR, UDEVDIR" make_ install PREFIX=/x BINDIR=/b SBINDIR=/s \
 	MANDIR=/m UNITDIR=/u UDEVDIR=/r DESTDIR="$TMP/dirs"
 is "all went there" "$(cd "$TMP/dirs" && ls b/interceptor s/ipfw m/man4/divert.4 u/ipfw.service r/60-ipdivert.rules)" \
@@ -166,21 +169,21 @@ like "the unit names SBINDIR" "$(cat "$TMP/dirs/u/ipfw.service")" "ExecStart=/s/
 
 # ---- packages ----
 
-# exported MAP: the names that it lets out
+# exported MAP: the names that the map exports
 exported() {
 	local names
 
-	names=$(sed '/^[[:space:]]*local:/,$d' "$1" | sed -n 's/^\t*\([A-Za-z_0-9]*\);$/\1/p')
+	names=$(sed '/^[[:space:]]*local:/,/^}/d' "$1" | sed -n 's/^\t*\([A-Za-z_0-9]*\);$/\1/p')
 	{
 		echo "$names"
-		# each by the name that -Wl,--wrap= gives it, too
+		# Each name is also exported with the prefix that -Wl,--wrap= gives it.
 		! grep -q '__wrap_\*;' "$1" || sed 's/^/__wrap_/' <<<"$names"
 	} | sort
 }
-# symbols LIBRARY: the names that Debian's file has of it
+# symbols LIBRARY: the names that Debian's file lists for it
 symbols() { sed -n "/^$1 /,/^[a-z].*#MINVER#/s/^ \([A-Za-z_0-9]*\)@.*/\1/p" "$TOP/debian/libdivert0.symbols" | sort; }
 is "debian/libdivert0.symbols: libdivert" "$(diff <(exported "$TOP/lib/libdivert.map") \
-	<(symbols libdivert.so.0 | grep -v LIBDIVERT_0))" ""
+	<(symbols libdivert.so.0 | grep -v ^LIBDIVERT_))" ""
 is "debian/libdivert0.symbols: libdivert-socket" \
 	"$(diff <(exported "$TOP/interpose/libdivert-socket.map") <(symbols libdivert-socket.so.0))" ""
 version=$(sed -n 's/^VERSION := //p' "$TOP/Makefile")
@@ -188,7 +191,7 @@ is "debian/changelog: the version" "$(sed -n '1s/.*(\(.*\)).*/\1/p' "$TOP/debian
 is "ipdivert.spec: the version" "$(sed -n 's/^Version: //p' "$TOP/packaging/ipdivert.spec")" "$version"
 works "CHANGELOG.md: the version" grep -q "^## $version" "$TOP/CHANGELOG.md"
 
-# ---- what is installed, tried ----
+# ---- try what is installed ----
 
 said=$("$TOP/quickstart" --installed 2>&1)
 is "quickstart --installed: status" $? 0

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# divert-run(1): "All other sockets and files are left alone": programs without divert sockets do
-# the same with it as without. Its exit status, warnings and options. "The descriptors that it uses
-# inside must survive programs that close everything" (interpose/descriptor.c).
+# divert-run(1): "All other sockets and files are left alone": programs without divert sockets
+# behave the same under it as without it. The test also covers its exit status, warnings and
+# options. "The descriptors that it uses inside must survive programs that close everything"
+# (interpose/descriptor.c).
 . "$(dirname "$0")/lib.sh"
 make_router
 
@@ -46,9 +47,9 @@ is "socat under divert-run, with a child for each peer" \
 stop socat
 works "ping under divert-run" a divert-run ping -q -n -c1 -W2 10.2.0.1 >/dev/null
 
-# ---- its own words ----
+# ---- what divert-run itself prints ----
 
-# status WHAT EXPECTED COMMAND...: its status; its output in $TMP/out and $TMP/err
+# status WHAT EXPECTED COMMAND...: checks its exit status; its output is in $TMP/out and $TMP/err
 status() {
 	local rc
 	nq a "${@:3}" >"$TMP/out" 2>"$TMP/err"
@@ -119,11 +120,11 @@ chmod 755 "$TMP/script"
 status "a script is run" 8 divert-run "$TMP/script"
 is "a script: no warning" "$(cat "$TMP/err")" ""
 
-# ---- programs that give NULL ----
+# ---- programs that pass NULL ----
 
 works "nowhere: all of it" a divert-run "$PROGS/nowhere" 3000
 
-# ---- programs that have a divert socket, and close or start what they like ----
+# ---- programs with a divert socket that close and start anything ----
 
 a ipfw -q add 100 divert 3000 udp from any to any 3009 out via lo
 a ip route del default

@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Segments of TCP or UDP that the kernel had as one packet, and that a program which was given them one by one writes
-# back, go as one packet again (divert(4), "Large packets"). Whatever the program does with them, on the
-# wire are the packets that it wrote: a -- r -- b of lib.sh, r's card cuts nothing itself, and each byte of what
-# the program wrote is compared with what b sees. What goes as one is 40 segments, where nothing else is said.
+# The kernel has TCP or UDP segments as one large packet, and a program receives them one by one.
+# When the program writes them back, they are merged (GRO) and go as one packet again (divert(4),
+# "Large packets"). Whatever the program does with them, the packets on the wire are those that it
+# wrote.
+#
+# The network is lib.sh's: a -- r -- b. r's card cuts nothing itself. The test compares each byte
+# that the program wrote with what b sees. One large packet has 40 segments unless a case says
+# otherwise.
 . "$(dirname "$0")/lib.sh"
 make_router
 command -v ethtool >/dev/null || skip_all "no ethtool"
 r ethtool -K r1 tx off tso off gso off >/dev/null
 ping_ a 10.2.0.1
 ping_ a fd02::1
-mac=$(r cat /sys/class/net/r0/address)
-# b does not answer: a would not know what
+mac=$(with_sys r cat /sys/class/net/r0/address)
+# b does not answer: a would not know the connection
 b ip route add blackhole 10.1.0.0/24
 b ip -6 route add blackhole fd01::/64
 
@@ -25,7 +29,8 @@ counters() { echo "$(stat_of r "$port" written-in) $(stat_of r "$port" written-o
 between=(true)
 ended() { [ "$(wc -l <"$TMP/program.out")" = 3 ]; }
 cases=0
-# segments NAME WHAT TO: read by the program, changed and written; once it has ended
+# segments NAME WHAT TO: sends a large packet. The program reads its segments, changes them as WHAT
+# says, and writes them. Returns when it has ended.
 segments() {
 	local from=10.1.0.1
 	[[ $3 != *:* ]] || from=fd01::1
@@ -45,7 +50,8 @@ segments() {
 	touch "$TMP/go"
 	wait_for 10 "$1: the program" ended
 }
-# joins NAME WHAT PACKETS JOINED AS [TO]: written, joined of them, and as how many they leave
+# joins NAME WHAT PACKETS JOINED AS [TO]: the program writes PACKETS, JOINED of them are merged, and
+# they leave as AS packets
 joins() {
 	local name=$1 written=$3
 	segments "$name" "$2" "${6:-10.2.0.1}"
@@ -106,16 +112,27 @@ done
 joins "UDP, IPv6, two in the other order" swap:20 40 40 1 fd02::1
 joins "UDP, IPv6, one is dropped" drop:20 39 39 1 fd02::1
 
-# never more than were cut
+# segments that the kernel did not have as one packet are never merged
 how=single
 joins "UDP, single packets" none 40 0 40
 proto=tcp
 joins "single packets" none 40 0 40
 how=large
 
-# inbound: forwarding takes one off the TTL
+# without a hook on the way: the rules have been deleted meanwhile
+unhook() {
+	r ipfw -q delete "$@"
+	r divertctl attach
+}
+between=(unhook 100 200)
+joins "no hook on the way out" none 40 40 0
+joins "no hook on the way out, IPv6" none 40 40 0 fd02::1
+between=(true)
+
+# inbound: forwarding takes one off the TTL; the last cases are without a hook there
 where="in recv r0"
-for to in 10.2.0.1 fd02::1; do
+for to in 10.2.0.1 fd02::1 unhooked 10.2.0.1 fd02::1; do
+	[ $to != unhooked ] || { between=(unhook 100) && continue; }
 	segments "inbound, $to" none $to
 	wait_for 5 "inbound, $to: packets" has_seen 40
 	stop "$wire"
@@ -125,8 +142,8 @@ for to in 10.2.0.1 fd02::1; do
 	is "inbound, $to: packets at the rules behind" "$(packets r 200)" 1
 done
 
-# what is refused is not joined, told as ever, and counted once
-# refused NAME RESULT CAUSE WHERE COMMAND...: that COMMAND is run between reading and writing
+# Refused packets are not merged; the program gets the errors as ever, and they are counted once.
+# refused NAME RESULT CAUSE WHERE COMMAND...: runs COMMAND between reading and writing
 refused() {
 	local name=$1 result=$2 cause=$3 where=$4
 	shift 4
@@ -139,9 +156,11 @@ refused() {
 }
 refused "too long for the link" EMSGSIZE too-big "out xmit r1" r ip link set r1 mtu 900
 r ip link set r1 mtu 1500
-refused "no route" ENETUNREACH no-route "out xmit r1" r ip route del 10.2.0.0/24
-r ip route add 10.2.0.0/24 dev r1 src 10.2.0.2
+# the interface takes with it the link that the packet was on, and the route
+refused "no route" ENETUNREACH no-route "out xmit r1" r ip link set r1 down
+r ip link set r1 up
 refused "interface down" ENETDOWN interface-down "in recv r0" r ip link set r0 down
 r ip link set r0 up
-where="out xmit r1" between=(r ip neigh flush dev r1)
+# the link header is too old then
+where="out xmit r1" between=(r sh -c "sleep 7; ip neigh flush dev r1")
 joins "a neighbour that is not known" none 40 0 40

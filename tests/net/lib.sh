@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Sourced by each network test. What it makes:
+# Each network test sources this file. It makes this network:
 #
 #	+--------- a ---------+      +---------- r ----------+      +--------- b ---------+
 #	| a0  10.1.0.1/24     |------| r0  10.1.0.2/24       |      |                     |
@@ -10,17 +10,18 @@
 #	|                     |      |     fd02::2/64        |      |     fd02::1/64      |
 #	+---------------------+      +-----------------------+      +---------------------+
 #
-# r forwards. a, r and b run a command there; each is echoed. Namespaces have
-# unique names; all that a test starts ends with it, also after Ctrl-C.
+# r forwards. The functions a, r and b run a command in the namespace of that name, and echo it.
+# Namespaces have unique names. Everything that a test starts ends with it, also after Ctrl-C.
 set -u
 
 STAGE=${STAGE:?run it by tests/net/run}
 export PATH=$STAGE/bin:$STAGE/sbin:$PATH
-SLOW=${TEST_SLOW:-1} # how many times as long as elsewhere what is waited for may take
+SLOW=${TEST_SLOW:-1} # how many times longer than usual a test waits for something
 HERE=$(cd "$(dirname "$0")/progs" && pwd) # the programs that tests run
 # shellcheck disable=SC2034 # in some of them
-TOP=$(cd "$HERE/../../.." && pwd) # of the sources
+TOP=$(cd "$HERE/../../.." && pwd) # the top of the sources
 TMP=$(mktemp -d)
+mkfifo "$TMP/never" # nobody writes to it
 NS=dt$$
 pids=()
 failures=0
@@ -33,7 +34,8 @@ cleanup() {
 	done
 	wait 2>/dev/null
 	for n in $(ip netns list | cut -d' ' -f1 | grep "^$NS-"); do
-		# what a test started in the background of something else, too
+		# This also ends programs that another program of the test has started in the
+		# background.
 		ip netns pids "$n" | xargs -r kill -KILL 2>/dev/null
 		ip netns del "$n"
 	done
@@ -58,7 +60,8 @@ debug_shell() {
 	bash -i </dev/tty >/dev/tty 2>&1
 }
 
-# For how long a ping waits for its answer, where all is slow: one in PATH before the real one
+# On a slow machine, pings wait longer for their answers: a ping of ours stands in PATH before the
+# real one.
 if [ "$SLOW" != 1 ]; then
 	mkdir "$TMP/slow"
 	cat >"$TMP/slow/ping" <<-END
@@ -82,30 +85,37 @@ n() {
 	local ns=$1
 	shift
 	echo "# $ns: $*" >&2
-	ip netns exec "$NS-$ns" "$@"
+	"$PROGS/within" "$NS-$ns" "$@"
 }
 a() { n a "$@"; }
 r() { n r "$@"; }
 b() { n b "$@"; }
-# The same without the echo, for where the output is looked at: nq NAME COMMAND..., q: as r
-nq() { ip netns exec "$NS-$1" "${@:2}"; }
+# The same without the echo, for commands whose output is examined: nq NAME COMMAND... runs in a
+# namespace, and q runs in r.
+nq() { "$PROGS/within" "$NS-$1" "${@:2}"; }
 q() { nq r "$@"; }
+# with_sys NAME COMMAND...: the same for commands that need /sys, where the namespace's interfaces
+# are. It takes longer: it mounts another /sys.
+with_sys() { ip netns exec "$NS-$1" "${@:2}"; }
 
-# build NAME VERSION [FILE SED-SCRIPT]: this tree, with FILE edited, into build/variants/NAME, from copies that keep
-# their times. by_build NAME COMMAND...: run in r, by its tools and its library
+# build NAME VERSION [SED-SCRIPT FILE...]: builds this tree, with FILEs edited, in
+# build/variants/NAME. It copies the sources and keeps their times, so that make builds only what
+# has changed.
+# by_build NAME COMMAND...: runs a command in r, with the tools and the library of that build
 build() {
-	local dir=$TOP/build/variants/$1 sources
-	sources=(Makefile LICENSE README.md CHANGELOG.md engine rules lib interpose tools include man packaging examples)
+	local dir=$TOP/build/variants/$1 sources file was
+	sources=(Makefile LICENSE README.md CHANGELOG.md engine rules ruleset lib interpose tools include man packaging examples)
 	mkdir -p "$dir"
 	(cd "$dir" && rm -rf "${sources[@]}") || return
 	(cd "$TOP" && cp -pR "${sources[@]}" "$dir") || return
-	if [ $# = 4 ]; then
-		sed -E -i "$4" "$dir/$3" || return
-		# as old as when it last was another one
-		cmp -s "$dir/$3" "$dir/edited" || cp "$dir/$3" "$dir/edited" || return
-		touch -r "$dir/edited" "$dir/$3"
-	fi
-	# nothing of the make that may have started us
+	for file in "${@:4}"; do
+		sed -E -i "$3" "$dir/$file" || return
+		# the time of its last change, so that make does not build it again for nothing
+		was=$dir/edited-${file##*/}
+		cmp -s "$dir/$file" "$was" || cp "$dir/$file" "$was" || return
+		touch -r "$was" "$dir/$file"
+	done
+	# no variables of a make that may have started this test
 	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s -C "$dir" -j"$(nproc)" VERSION="$2" CFLAGS=-O1 stage
 }
 by_build() {
@@ -113,7 +123,7 @@ by_build() {
 	PATH=$stage/bin:$stage/sbin:$PATH q "${@:2}"
 }
 
-# hooks_of IFACE in|out: id and name of each program of an engine there, wherever it hangs
+# hooks_of IFACE in|out: name and id of each engine program there, whether on a TCX or a tc hook
 hooks_of() {
 	local side=egress
 	[ "$2" = out ] || side=ingress
@@ -122,13 +132,13 @@ hooks_of() {
 		sed -n "s/.* \(divert_$2\).* id \([0-9]*\) .*/\2 \1/p"
 }
 
-# make_ns NAME: a namespace with lo up
+# make_ns NAME: makes a namespace with lo up
 make_ns() {
 	ip netns add "$NS-$1"
 	ip -n "$NS-$1" link set lo up
 }
 
-# link NAME IF ADDR... -- NAME IF ADDR...: a veth pair with addresses, up at both ends
+# link NAME IF ADDR... -- NAME IF ADDR...: makes a veth pair with addresses, up at both ends
 link() {
 	local n1=$1 i1=$2 n2 i2 x
 	local -a a1=() a2=()
@@ -152,7 +162,7 @@ add_addr() {
 	esac
 }
 
-# The network drawn above, ready: link-local addresses are no longer tentative.
+# make_router: makes the network drawn above. It is ready when no link-local address is tentative.
 make_router() {
 	make_ns a
 	make_ns r
@@ -163,7 +173,7 @@ make_router() {
 	ip -n "$NS-a" -6 route add default via fd01::2
 	ip -n "$NS-b" route add default via 10.2.0.2
 	ip -n "$NS-b" -6 route add default via fd02::2
-	ip netns exec "$NS-r" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	q sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 	wait_for 5 "no tentative address" all_ready
 }
 
@@ -174,7 +184,7 @@ all_ready() {
 	done
 }
 
-# wait_for SECONDS WHAT COMMAND...: until it succeeds; a test that waits in vain has failed
+# wait_for SECONDS WHAT COMMAND...: waits until the command succeeds; otherwise the test has failed
 wait_for() {
 	local end=$((SECONDS + $1 * SLOW)) what=$2
 	shift 2
@@ -183,23 +193,30 @@ wait_for() {
 			not_ok "waiting for: $what"
 			return 1
 		fi
-		sleep 0.02
+		pause 0.02
 	done
 }
 
-# start NAME NS COMMAND...: in the background, output in $TMP/NAME.out and .err, pid in $pid
+# pause SECONDS: sleeps without a process of its own
+pause() { read -rt "$1" <>"$TMP/never" || true; }
+
+# start NAME NS COMMAND...: starts a command in the background. Its output is in $TMP/NAME.out and
+# $TMP/NAME.err, its pid in $pid.
 start() {
 	local name=$1 ns=$2
 	shift 2
 	echo "# $ns: $* &" >&2
-	: >"$TMP/$name.out" # now: what one of that name said before is not to be taken for this one's
-	ip netns exec "$NS-$ns" "$@" >"$TMP/$name.out" 2>"$TMP/$name.err" &
+	# Emptied now: nobody may mistake the output of an earlier program of this name for this
+	# one's.
+	: >"$TMP/$name.out"
+	"$PROGS/within" "$NS-$ns" "$@" >"$TMP/$name.out" 2>"$TMP/$name.err" &
 	pid=$!
 	pids+=("$pid")
 	eval "pid_$name=$pid"
 }
 
-# reflect NAME NS [OPTIONS] PORT: progs/reflect under divert-run, bound when this returns
+# reflect NAME NS [OPTIONS] PORT: starts progs/reflect under divert-run; it is bound when this
+# returns
 reflect() {
 	local name=$1 ns=$2
 	shift 2
@@ -208,7 +225,7 @@ reflect() {
 	wait_for 10 "reflect $*" test -s "$TMP/$name.ready"
 }
 
-# lib_reflect NAME OPTIONS... PORT: progs/lib_reflect on r, bound when this returns
+# lib_reflect NAME OPTIONS... PORT: starts progs/lib_reflect on r; it is bound when this returns
 lib_reflect() {
 	local name=$1
 	shift
@@ -217,20 +234,22 @@ lib_reflect() {
 	wait_for 10 "lib_reflect $*" test -s "$TMP/$name.ready"
 }
 
-# Packets with numbers (progs/numbered.py) to UDP port 9, as they pass somewhere: $wire is the capture's name.
+# These functions capture numbered packets (progs/numbered.py) to UDP port 9. $wire names the
+# capture.
 wire=wire
 has_arrived() { [ "$(tcpdump -n -r "$TMP/$wire.pcap" 2>/dev/null | wc -l)" -ge "$1" ]; }
-# sniffs NS INTERFACE [FILTER]: from now on
+# sniffs NS INTERFACE [FILTER]: captures from now on
 sniffs() {
 	start "$wire" "$1" tcpdump -n -U -s 0 -B 8192 -i "$2" -w "$TMP/$wire.pcap" -Q in "udp port 9 ${3-}"
 	wait_for 10 "tcpdump" grep -q "listening on" "$TMP/$wire.err"
 }
-# decimal: hexadecimal numbers, one a line; awk is no help, as few of its kinds read them
+# decimal: converts hexadecimal numbers, one a line. It does not use awk: few versions of awk read
+# them.
 decimal() {
 	local n
 	while read -r n; do echo $((16#$n)); done
 }
-# numbers VERSION: of those that arrived, as FIRST-LAST of each run
+# numbers VERSION: the numbers of the packets that arrived, as FIRST-LAST of each run
 numbers() {
 	tcpdump -n -x -r "$TMP/$wire.pcap" 2>/dev/null |
 		awk -v "line=0x00$(($1 == 6 ? 30 : 10)):" -v "word=$(($1 == 6 ? 3 : 9))" \
@@ -240,17 +259,17 @@ numbers() {
 			{ last = $1 }
 			END { printf "-%d", last }'
 }
-# whole: how many have a right checksum
+# whole: how many packets have a correct checksum
 whole() { tcpdump -n -vv -r "$TMP/$wire.pcap" 2>/dev/null | grep -c 'udp sum ok'; }
 
-# had NS: segments that were sent again from there, and that the receiver had
+# had NS: how many segments NS sent again although the receiver had them
 had() {
 	n "$1" awk '/^TcpExt:/ && !n++ { split($0, name) }
 		/^TcpExt:/ { for (i in name) if (name[i] == "TCPDSACKRecvSegs") had = $i }
 		END { print had }' /proc/net/netstat
 }
 
-# stop NAME: SIGTERM, wait; its exit status
+# stop NAME: sends SIGTERM and waits; returns the program's exit status
 stop() {
 	local p
 	eval "p=\$pid_$1"
@@ -258,12 +277,13 @@ stop() {
 	wait "$p"
 }
 
-# count NAME WORD: of "received N sent N failed N", which reflect prints at its end
+# count NAME WORD: the number after WORD in "received N sent N failed N", reflect's last output
 count() {
-	sed -n "s/.*$2 \([0-9]*\).*/\1/p" "$TMP/$1.out" | tail -1
+	[[ $(<"$TMP/$1.out") =~ .*"$2 "([0-9]+) ]] && echo "${BASH_REMATCH[1]}"
 }
 
-# all_back WHAT NAME...: reflectors that have ended wrote back all that they read, and nothing failed
+# all_back WHAT NAME...: checks that reflectors that have ended wrote back all that they read, and
+# that nothing failed
 all_back() {
 	local name what=$1 got="" wanted=""
 	shift
@@ -274,7 +294,8 @@ all_back() {
 	is "$what: all that was read was written back" "$got" "$wanted"
 }
 
-# serve NAME NS PORT: progs/httpd.py, which says who asks, listening when this returns
+# serve NAME NS PORT: starts progs/httpd.py, which tells a client its address; it listens when this
+# returns
 serve() {
 	start "$1" "$2" python3 "$HERE/httpd.py" "$3" "$TMP/$1.ready"
 	wait_for 5 "web server $1" test -s "$TMP/$1.ready"
@@ -282,12 +303,18 @@ serve() {
 
 # packets NS RULE: how many packets the rule has counted
 packets() {
-	nq "$1" ipfw show "$2" | awk '{n += $2} END {print n + 0}'
+	local counted sum=0
+	while read -r _ counted _; do sum=$((sum + counted)); done < <(nq "$1" ipfw show "$2")
+	echo $sum
 }
 
-# stat NS PORT CAUSE: a counter of divertctl
+# stat_of NS PORT CAUSE: a counter of divertctl
 stat_of() {
-	nq "$1" divertctl stat -a "$2" | awk -v c="$3" '$2 == c {print $1; exit}'
+	local counted cause first=
+	while read -r counted cause _; do
+		[ "$cause" != "$3" ] || first=${first:-$counted}
+	done < <(nq "$1" divertctl stat -a "$2")
+	echo "$first"
 }
 
 ok() { echo "ok $*"; }
@@ -301,11 +328,30 @@ is() {
 	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1: got '$2', expected '$3'"; fi
 }
 
+# soon WHAT EXPECTED COMMAND...: what it prints soon is this; packets may still be on their way
+soon() {
+	local end=$((SECONDS + 5 * SLOW))
+	until [ "$("${@:3}")" = "$2" ] || [ $SECONDS -ge $end ]; do sleep 0.02; done
+	is "$1" "$("${@:3}")" "$2"
+}
+
 # like WHAT GOT REGEX
 like() {
 	if [[ $2 =~ $3 ]]; then ok "$1"; else not_ok "$1: got '$2', expected /$3/"; fi
 }
 
+# thrice COUNTER PATTERN COMMAND...: runs COMMAND, which sets $port, up to three times, until the
+# port's COUNTER matches PATTERN. A machine that is busy for a moment may not reach it at once.
+# shellcheck disable=SC2154 # the port is COMMAND's
+thrice() {
+	local counter=$1 pattern=$2 i
+	shift 2
+	for i in 1 2 3; do
+		"$@"
+		[[ $(stat_of r "$port" "$counter") =~ $pattern ]] && return
+		echo "# attempt $i: $counter $(stat_of r "$port" "$counter")"
+	done
+}
 # works WHAT COMMAND..., fails WHAT COMMAND...
 works() {
 	local what=$1
@@ -318,7 +364,66 @@ fails() {
 	if "$@"; then not_ok "$what: '$*' succeeded"; else ok "$what"; fi
 }
 
-# ping_ NS ADDR [COUNT]: quick pings, all must be answered
+# ping_ NS ADDR [COUNT]: sends quick pings; all must be answered
 ping_() {
 	n "$1" ping -q -n -i 0.05 -W 1 -c "${3:-1}" "$2" >/dev/null
+}
+
+# map_in NAME: the name of the map that lies in r's engine's map of maps with this name; or nothing
+map_in() {
+	local prog ids id inner
+	prog=$(hooks_of r0 in | awk '{print $1; exit}')
+	ids=$(bpftool -j prog show id "$prog" | grep -o '"map_ids":\[[0-9,]*' | grep -o '[0-9]*')
+	for id in $ids; do
+		bpftool map show id "$id" | grep -q "array_of_maps  name $1 " || continue
+		inner=$(bpftool map dump id "$id" |
+			sed -n 's/.*value: \(..\) \(..\) \(..\) \(..\).*/\4\3\2\1/p' | decimal)
+		[ -z "$inner" ] ||
+			bpftool map show id "$inner" | sed -n 's/.* name \([a-z_]*\) .*/\1/p'
+	done
+}
+
+# ---- what other hosts get is the same without divert and with it ----
+
+# watch NAME NS [TAP]: from now on, writes what that host gets into one file for all hosts
+# (progs/saw.py)
+# saw: prints those lines, except the ones that match $ignore
+ignore='^$'
+watch() {
+	start "saw_$1" "$2" python3 "$HERE/saw.py" "$1" "$TMP/seen" "${@:3}"
+	wait_for 10 "who looks at what $1 gets" grep -q ready "$TMP/saw_$1.out"
+}
+saw() { grep -v "$ignore" "$TMP/seen"; }
+
+# in_mode MODE: adds the rule of that mode on the host $at, and starts the program that reads. In
+# the mode natd, the test adds rules of its own.
+# end_mode WHAT: ends a mode
+# all_diverted: how many packets were diverted there in this mode
+mode=plain at=r
+in_mode() {
+	mode=$1
+	nq $at ipfw -q -f flush
+	case $mode in
+	plain | natd) return ;;
+	*in | *out) nq $at ipfw -q add 100 divert 2000 ip from any to any "${mode##* }" ;;
+	*) nq $at ipfw -q add 100 divert 2000 ip from any to any ;;
+	esac
+	case $mode in
+	batches) lib_reflect back -n 32 2000 ;;
+	loans) lib_reflect back -B -n 32 2000 ;;
+	*) reflect back $at 2000 ;;
+	esac
+}
+end_mode() {
+	[ "$mode" != plain ] && [ "$mode" != natd ] || return
+	stop back
+	all_back "$1, $mode" back
+	nq $at ipfw -q -f flush # nobody listens
+}
+all_diverted() {
+	local counted action sum=0
+	while read -r _ counted _ action _; do
+		[ "$action" != divert ] || sum=$((sum + counted))
+	done < <(nq $at ipfw show)
+	echo $sum
 }

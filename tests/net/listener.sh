@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Who listens, divert(4), "No listener": "A packet for a port without a listener is dropped and
-# counted. With bypass in the rule ... or divertctl set pass-through on for all ports, it goes on
-# at the next rule instead. When the listener dies, however it dies, this takes effect at once."
-# - dropped, passed, and counted, exactly; tee's copies too
-# - killed with SIGKILL under traffic: from the very next packet on as without a listener
-# - the port is free again at once; while the listener lives it is EADDRINUSE
-# - stopped with SIGSTOP: the buffer fills, and what it has no room for is counted: each of the
-#   packets sent is either read in the end or counted as buffer-full
-# - the last of the buffer is for packets that were written back before
+# Packets with and without a listener: divert(4), "No listener": "A packet for a port without a
+# listener is dropped and counted. With bypass in the rule ... or divertctl set pass-through on for
+# all ports, it goes on at the next rule instead. When the listener dies, however it dies, this
+# takes effect at once."
+# - Packets are dropped or passed, and counted exactly, and so are the copies of tee.
+# - A listener is killed with SIGKILL under traffic: the very next packet finds no listener.
+# - The port is free again at once. While the listener lives, bind gives EADDRINUSE.
+# - A listener is stopped with SIGSTOP: the buffer fills, and packets that do not fit are counted.
+#   Each packet that was sent is either read in the end or counted as buffer-full.
+# - The last part of the buffer is for packets that were written back before.
+#
 # The rules are on r, the traffic goes from a to b. The network is lib.sh's: a -- r -- b.
 # alone: it counts wake-ups
 . "$(dirname "$0")/lib.sh"
@@ -17,10 +19,10 @@ make_router
 
 stat() { stat_of r 2000 "$1"; }
 
-# A ping that shall be lost: the counters say more surely than a longer wait where it was.
+# This ping is meant to get lost. It waits briefly: the counters tell more surely where it was lost.
 quick() { n a ping -q -n -i 0.05 -W 0.2 -c "${2:-1}" "$1" >/dev/null; }
 
-# Echo requests only, each direction; then UDP to 7000
+# The rules match echo requests only, in each direction. Later ones match UDP to 7000.
 rules() { # OPTIONS
 	r ipfw -q flush
 	for dir in in out; do
@@ -37,7 +39,7 @@ for family in 4 6; do
 	fi
 	v=v$family
 
-	# ---- nobody listens, nobody ever has ----
+	# ---- nobody listens, and nobody ever has ----
 
 	rules
 	before=$(stat no-listener) passed=$(stat passed)
@@ -63,7 +65,7 @@ for family in 4 6; do
 	fails "$v: pass-through off: dropped" quick $to 1
 	is "$v: pass-through off: dropped at once" "$(packets r 100) $(packets r 200)" "11 10"
 
-	# bypass takes nothing from who listens
+	# bypass takes no packet from a program that listens
 	rules bypass
 	passed=$(stat passed)
 	reflect drop r -d 2000
@@ -106,7 +108,7 @@ done
 
 # ---- killed under traffic ----
 
-# receiver, and flood COUNT PPS: numbered datagrams from a to b
+# receiver: starts a receiver at b; flood COUNT PPS: sends numbered datagrams from a to b
 receiver() {
 	rm -f "$TMP/recv.ready"
 	start recv b python3 "$HERE/numbered.py" recv 7000 "$TMP/recv.ready"
@@ -155,7 +157,7 @@ for mode in drop bypass; do
 		is "bypass: none dropped" "$nobody" 0
 	fi
 	is "$mode: none arrived twice" "$(field recv received)" "$(field recv distinct)"
-	# those that the killed program had not yet written back are lost with it
+	# packets that the killed program had not yet written back are lost with it
 	got=$(field recv received)
 	if [ "$got" -le $((diverted + passed)) ] && [ "$got" -ge "$passed" ]; then
 		ok "$mode: what was written back or passed has arrived"
@@ -225,7 +227,7 @@ is "continued: all of it is written back" "$(count back sent) $(count back faile
 	"$((diverted + 100)) 0"
 is "continued: and arrives" "$(field recv received)" $((diverted + 100))
 
-# ---- stopped: what another program has written back before has room yet ----
+# ---- stopped: there is still room for packets that another program has written back before ----
 
 r ipfw -q flush
 r ipfw -q add 100 divert 2001 udp from any to any 7001 in

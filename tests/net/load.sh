@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# libdivert(3): "It can be loaded at run time, dlopen(3), by any thread, unloaded and loaded again": a C program
-# that does that in threads, Python's ctypes, Ruby's Fiddle, a plugin. Once as it is, once without any room
-# for thread-local variables in the blocks that threads begin with.
+# libdivert(3): "It can be loaded at run time, dlopen(3), by any thread, unloaded and loaded again".
+# A C program does that in threads; Python's ctypes, Ruby's Fiddle and a plugin do it, too. They run
+# once as usual, and once without any room for thread-local variables in the blocks that threads
+# start with.
 . "$(dirname "$0")/lib.sh"
 make_router
 
@@ -19,7 +20,7 @@ done
 a ipfw -q flush
 
 r ipfw -q add 100 divert 2000 icmp from any to 10.2.0.1 in icmptypes 8
-# bound NAME
+# bound NAME: waits until the program is bound
 bound() { wait_for 10 "$1 is bound" grep -q "^bound" "$TMP/$1.out"; }
 
 start ctypes r timeout 20 python3 "$HERE/ctypes_reflect.py" "$lib" 2000 3

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The end host's own traffic, HOWTO 6: "intercept packets traveling up or down the IP stack of
-# your host", and then "simply reinjecting them back as if nothing happened". The rules are on a,
-# the other end is b; r only forwards (the network is lib.sh's: a -- r -- b). Also a's own
-# addresses, over lo, where each packet passes out and in.
-# - What is sent and diverted, or dropped by it, gives the sender no error.
+# The end host's own traffic, HOWTO 6: "intercept packets traveling up or down the IP stack of your
+# host", and then "simply reinjecting them back as if nothing happened". The rules are on a, and b
+# is the other end. r only forwards (the network is lib.sh's: a -- r -- b). The test covers a's own
+# addresses, too: over lo each packet passes out and in.
+# - A sender gets no error for packets that are diverted, or dropped by the program.
 # - Each packet is read once in each direction.
 # - 200 MB of TCP arrive whole, diverted in and out at the sending host, and at the receiving one.
 . "$(dirname "$0")/lib.sh"
 SIZE=$((200 << 20))
 make_router
 
-# The rules of all that is sent, and received: v4 and v6, each direction on a port of its own.
+# Rules for all that is sent and received: IPv4 and IPv6, with a port for each direction.
 rules_both() { # PROTO OPTIONS...
 	local proto=$1
 	shift
@@ -23,7 +23,7 @@ rules_both() { # PROTO OPTIONS...
 
 # ---- no error from send ----
 
-# no_error WHAT: UDP and ping get no error, nor does connect, other than that nobody answers
+# no_error WHAT: UDP and ping get no error, and connect gets none but that nobody answers
 no_error() {
 	local what=$1 to got
 	for to in 10.2.0.1 fd02::1 127.0.0.1 ::1 10.1.0.1; do
@@ -50,7 +50,8 @@ is "denied on the way out: a connected UDP socket" \
 
 # ---- each packet once in each direction ----
 
-# On lo each packet, request or reply, leaves and arrives at the same host: half as many pings.
+# On lo each packet, request or reply, leaves and arrives at the same host, so half as many pings
+# do.
 for to in 10.2.0.1 10.1.0.2 fd02::1 fd01::2 127.0.0.1 127.1.2.3 10.1.0.1 ::1 fd01::1; do
 	proto=icmp types="icmptypes 0,8" pings=20
 	case $to in *:*) proto=ipv6-icmp types="icmp6types 128,129" ;; esac
@@ -67,7 +68,7 @@ for to in 10.2.0.1 10.1.0.2 fd02::1 fd01::2 127.0.0.1 127.1.2.3 10.1.0.1 ::1 fd0
 	is "ping $to: rules counted" "$(packets a 100) $(packets a 200)" "20 20"
 done
 
-# UDP both ways, each datagram once
+# UDP in both directions, each datagram once
 for to in 10.2.0.1 fd02::1 127.0.0.1 ::1; do
 	at=b
 	case $to in 127.*|::1) at=a ;; esac
@@ -101,9 +102,9 @@ for _ in range($SIZE >> 20):
     sys.stdout.buffer.write(r.randbytes(1 << 20))" >"$TMP/data"
 sum=$(sha256sum <"$TMP/data")
 
-listening() { ip netns exec "$NS-$1" ss -Hltn "sport = 5000" | grep -q .; }
+listening() { nq "$1" ss -Hltn "sport = 5000" | grep -q .; }
 
-# transfer WHAT FROM TO-NS ADDRESS
+# transfer WHAT FROM TO-NS ADDRESS: sends the file by TCP
 transfer() {
 	local what=$1 from=$2 to=$3 addr=$4 begin got
 	start recv "$to" bash -c 'socat -u TCP6-LISTEN:5000,ipv6only=0,reuseaddr STDOUT | sha256sum'
@@ -119,7 +120,7 @@ transfer() {
 	wait "$pid"
 }
 
-# diverted_transfer WHAT FROM TO-NS ADDRESS: in and out diverted on a
+# diverted_transfer WHAT FROM TO-NS ADDRESS: the same, diverted in and out on a
 diverted_transfer() {
 	rules_both tcp
 	reflect out a 2001

@@ -1,22 +1,24 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# "No loops, whatever the program does with the tag": a packet that is written back below its rule
-# comes again, but not for ever: after 32 times sendto(2) says ELOOP, and the packet is counted as
-# loop. A right program never meets this: through several rules, in and out, in batches, with packets
-# that are all the same. The network is lib.sh's: a -- r -- b; the programs are on r.
+# "No loops, whatever the program does with the tag". A packet that is written back with a tag below
+# its rule's number is diverted again, but not for ever: after 32 times sendto(2) gives ELOOP, and
+# the packet is counted as loop. A correct program never gets there: through several rules, in and
+# out, in batches, with packets that are all the same. The network is lib.sh's: a -- r -- b; the
+# programs are on r.
 . "$(dirname "$0")/lib.sh"
 make_router
 MAX=32
 
 error() { sed -n "s/^$2 //p" "$TMP/$1.out"; }
-loops() { ip netns exec "$NS-r" divertctl stat -a "$1" | awk '$2 == "loop" {print $1; exit}'; }
+loops() { nq r divertctl stat -a "$1" | awk '$2 == "loop" {print $1; exit}'; }
 has_loops() { [ "$(loops "$1")" = "$2" ]; }
 
-# ---- below its rule ----
+# ---- with a tag below the rule's number ----
 
 port=2000
-# bounded WHAT FROM TO DIRECTION PINGS LIB_REFLECT-OPTIONS...: diverted by one rule, written back to tag 0
+# bounded WHAT FROM TO DIRECTION PINGS LIB_REFLECT-OPTIONS...: one rule diverts the packets, and the
+# program writes them back with tag 0
 bounded() {
 	local what=$1 from=$2 to=$3 dir=$4 pings=$5 types="icmp from any to any icmptypes 8"
 	shift 5
@@ -30,7 +32,8 @@ bounded() {
 	wait_for 5 "$what: each one ends" has_loops $port "$pings"
 	stop back
 	if [ "${1:-}" = -n ]; then
-		# what was read before anything came twice is then taken for written once
+		# a packet that was read before any came twice is taken for one that was written
+		# back once
 		works "$what: each was read at most $((MAX + 1)) times" \
 			test "$(count back received)" -le $((pings * (MAX + 1)))
 	else
@@ -57,7 +60,7 @@ for v in 4 6; do
 	bounded "IPv$v, changed each time" a $at_b in 5 -R
 done
 
-# To the tag of a rule that it has passed before: the same from there
+# A packet written back with the tag of an earlier rule starts again from that rule.
 port=$((port + 1))
 r ipfw -q flush
 r ipfw -q add 100 divert $port icmp from any to any in icmptypes 8
@@ -72,7 +75,7 @@ is "to the tag of another rule: read once by the right program" "$(count right r
 is "to the tag of another rule: and $MAX times by the wrong one" \
 	"$(count wrong received) $(error wrong ELOOP)" "$((3 * MAX)) 3"
 
-# ---- right programs ----
+# ---- correct programs ----
 
 # three_rules PROTO PORT: in and out, all to one port
 three_rules() {
@@ -92,7 +95,7 @@ for option in -n1 -n16; do
 		case $to in *:*) proto=ipv6-icmp ;; esac
 		port=$((port + 2))
 		three_rules $proto $port
-		ping_ a "$to" # the neighbours are known
+		ping_ a "$to" # now the neighbours are known
 		lib_reflect back $option $port
 		works "six rules, $option, to $to: pings are answered" ping_ a "$to" 50
 		stop back
@@ -101,7 +104,7 @@ for option in -n1 -n16; do
 	done
 done
 
-# Packets that are the same in every byte
+# the packets are the same in every byte
 same='
 import socket, struct, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
@@ -117,7 +120,7 @@ for option in -n1 -n7 -n64; do
 	port=$((port + 2))
 	three_rules udp $port
 	lib_reflect back $option $port
-	ip netns exec "$NS-a" python3 -c "$same"
+	nq a python3 -c "$same"
 	wait_for 10 "identical packets, $option: all of them leave" left
 	stop back
 	is "identical packets, $option: all of them leave" "$(packets r 700)" 3000

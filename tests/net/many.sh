@@ -1,24 +1,25 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# sendmmsg(2) gives many packets at once, which go to the kernel together where they can: each
-# arrives once, in order, and what one of them does to the call is what sendmmsg(2) says. The router
-# of lib.sh: packets of a's are made on r, inbound on its interfaces or outbound, and b sees them.
+# sendmmsg(2) gives the kernel many packets at once, and libdivert sends them together if it can.
+# Each packet arrives once, in order. If one of them fails, the call ends as sendmmsg(2) says. The
+# network is lib.sh's. The program makes packets from a on r, inbound on r's interfaces or outbound,
+# and b sees them.
 # alone: it measures time
 . "$(dirname "$0")/lib.sh"
 make_router
 
-# an interface without link header; what comes in there is forwarded, too
+# tun0 has no link header; packets that come in there are forwarded, too
 r ip tuntap add dev tun0 mode tun
 r ip addr add 10.9.0.1/24 dev tun0
 r ip link set tun0 up
 r sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tun0.rp_filter=0 \
 	net.ipv4.conf.r0.rp_filter=0
-r ping -q -c 1 10.2.0.1 >/dev/null # the neighbour is known
+r ping -q -c 1 10.2.0.1 >/dev/null # now the neighbour is known
 
-many() { ip netns exec "$NS-r" divert-run "$PROGS/many" "$@"; }
+many() { nq r divert-run "$PROGS/many" "$@"; }
 cases=0
-# sends NAME RESULTS ARRIVED MANY-WORDS...: ARRIVED: numbers, as "0-99 101"
+# sends NAME RESULTS ARRIVED MANY-WORDS...: ARRIVED lists packet numbers, as "0-99 101"
 sends() {
 	local name=$1 results=$2 numbers=$3 want=() part
 	shift 3
@@ -48,7 +49,7 @@ sends "wrong checksum" 7 "0-2 4-6" "r0*3" bad "r0*3"
 sends "no such interface" "40 EADDRNOTAVAIL 9" "0-39 41-49" "r0*40" :9999 "r0*9"
 sends "not a packet" "33 EINVAL 2" "0-32 34-35" "r0*33" short "r0*2"
 
-# a look-up for each destination, and for each port where routes mind ports
+# a route look-up for each destination, and for each port if routes depend on ports
 r ping -q -c 1 10.1.0.1 >/dev/null
 left() { # RULE INTERFACE FROM TO: count what leaves
 	r ipfw -q add "$1" count udp from any "$3" to "$4" 9 out xmit "$2"
@@ -80,7 +81,7 @@ is "two ways, chosen by ports: in one call" "$(packets r 302) $(packets r 303)" 
 	"$(awk '{print 2 * $1, 2 * $2}' <<<"$one_by_one")"
 r ip route del 10.9.9.9
 
-# a clone cannot wait for its neighbour: each goes on its own then
+# A clone cannot wait until its neighbour is known, so each packet goes alone.
 r ip neigh flush dev r1
 sends "outbound, to a neighbour that is not known" 60 0-59 "out*60"
 r ip route add 10.2.0.1 dev tun0
@@ -91,7 +92,7 @@ r ip route del 10.2.0.1 dev tun0
 
 r ip link set tun0 down
 sends "an interface that is down" "5 ENETDOWN ENETDOWN 5" "0-4 7-11" "r0*5" "tun0*2" "r0*5"
-# the first of the two ends a call, and is refused to the next one again
+# The first of the two ends a call; the next call tries it again and is refused.
 is "an interface that is down: counted once a try" \
 	"$(r divertctl stat | awk '$2 == "interface-down" {print $1}')" 3
 is "rule counter" "$(r ipfw show 100 | awk '{print $2}')" 364

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# "Errors name the object, the value and the way out": what the tools say where a socket cannot be
-# made or bound, from divert_error(); and what they tell of rules that drop or never match.
+# "Errors name the object, the value and the way out". The tools say why a socket cannot be made or
+# bound, from divert_error(). They also report rules that drop or never match.
 . "$(dirname "$0")/lib.sh"
 make_ns r
 
-# says WHAT STATUS REGEX COMMAND...: in r; on stderr
+# says WHAT STATUS REGEX COMMAND...: checks the status of a command in r, and what it prints on
+# stderr
 says() {
 	local rc
 	q "${@:4}" >"$TMP/out" 2>"$TMP/err" </dev/null
@@ -14,7 +15,7 @@ says() {
 	is "$1: status" $rc "$2"
 	like "$1" "$(cat "$TMP/err")" "$3"
 }
-# told WHAT LINE COMMAND...: succeeds, and this is all that is on stderr
+# told WHAT LINE COMMAND...: the command succeeds, and prints just this on stderr
 told() {
 	q "${@:3}" >"$TMP/out" 2>"$TMP/err" </dev/null
 	is "$1: status" $? 0
@@ -129,7 +130,7 @@ like "a program without divert-run: divertctl status" "$(q divertctl status)" \
 stop plain
 is "then there is none: divertctl status" "$(q divertctl status | grep -c "raw sockets")" 0
 
-# ended NAME ARGUMENTS: what interceptor says at its end, but for the summary
+# ended NAME ARGUMENTS: what interceptor prints at its end, without the summary
 ended() {
 	start "$1" r interceptor "${@:2}" 2000
 	wait_for 10 "interceptor" grep -q "listening on" "$TMP/$1.err"

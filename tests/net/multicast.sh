@@ -2,21 +2,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Packets that are not just unicast TCP or UDP, to and from the host that diverts: multicast and
-# broadcast, IGMP and MLD, IP options, IPv6 extension headers, any IP protocol (GRE, ESP, OSPF, SCTP,
-# 253 to 255), jumbo frames, ICMP errors. "No trace in the packet": what is written back arrives byte
-# for byte as without divert, and as what it was: addressed to the host, to all, or to a group. FreeBSD:
-# "Broadcast and multicast are recognised from the destination."
+# broadcast, IGMP and MLD, IP options, IPv6 extension headers, any IP protocol (GRE, ESP, OSPF,
+# SCTP, 253 to 255), jumbo frames, ICMP errors. "No trace in the packet": a packet that is written
+# back arrives byte for byte as it would without divert. It is still addressed to the host, to all,
+# or to a group. FreeBSD: "Broadcast and multicast are recognised from the destination."
 #
 #	a a0 10.1.0.1 ---- 10.1.0.2 r0 r r1 ---- b
 . "$(dirname "$0")/lib.sh"
 make_router
-# other things stay out of the way
-for x in a r; do ip netns exec "$NS-$x" sysctl -qw net.ipv4.icmp_echo_ignore_broadcasts=1; done
-mac=$(q cat /sys/class/net/r0/address)
+# keeps other packets out of the captures
+for x in a r; do nq "$x" sysctl -qw net.ipv4.icmp_echo_ignore_broadcasts=1; done
+mac=$(with_sys r cat /sys/class/net/r0/address)
 ping_ a 10.1.0.2
 ping_ a fd01::2
 
-# arrived NAME NS IF COUNT COMMAND...: what the stack of NS gets by IF while the command sends
+# arrived NAME NS IF COMMAND...: logs what the stack of NS gets by IF while the command sends
 arrived() {
 	local name=$1 ns=$2
 	rm -f "$TMP/log.ready"

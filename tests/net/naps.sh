@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# How a reader waits (divert(4), SO_BUSY_POLL): in the kernel until it is woken while few packets come, in short
-# sleeps whose end is known while many do, unless it asked to look for longer than by default. Both are ppoll(2), the
-# latter of no descriptor: that is seen from outside. The network is lib.sh's: a -- r -- b.
+# How a reader waits (divert(4), SO_BUSY_POLL). While few packets come, it sleeps in the kernel
+# until it is woken. While many come, it sleeps for a short fixed time (a timed sleep), unless the
+# program asked for a longer busy poll than the default. Both sleeps are ppoll(2), the timed one
+# without a descriptor, so the test can see it from outside. The network is lib.sh's: a -- r -- b.
 # alone: it measures time
 . "$(dirname "$0")/lib.sh"
 make_router
 
 asleep() { grep -q '^State:.*sleeping' "/proc/$1/status"; }
 
-# how many of 500 looks find it in a nap
+# how many of 500 samples find it in a timed sleep
 naps() {
 	local i n=0 fds nfds timeout
 	for ((i = 0; i < 500; i++)); do
-		# number, fds, nfds, timeout; "running"
+		# the file has: number, fds, nfds, timeout; or the word "running"
 		read -r _ fds nfds timeout _ <"/proc/$1/syscall"
 		[ "$fds $nfds" = "0x0 0x0" ] && [ "$timeout" != 0x0 ] && n=$((n + 1))
 	done
@@ -23,8 +24,7 @@ naps() {
 has_napped() { [ "$(naps "$1")" != 0 ]; }
 
 r ipfw -q add 200 divert 2000 udp from any to any 9 in recv r0
-make -s -C "$TOP" -f bench/Makefile build/bench/sender || not_ok "the benchmark's sender: it cannot be built"
-flood() { # UDP from a until it is ended, so many that naps are worth while
+flood() { # UDP packets from a until it is ended, so many that timed sleeps pay off
 	start flood a "$TOP/build/bench/sender" -r 150000 -b 32 10.2.0.1 9
 }
 
@@ -49,7 +49,7 @@ r ipfw -q add 200 divert 2001 udp from any to any 9 in recv r0
 reflect x r -B 51 2001
 p=$(cat "$TMP/x.ready")
 flood
-has_seen() { # N packets, looked at meanwhile
+has_seen() { # N: whether N packets came; samples the reader meanwhile
 	seen=$((seen + $(naps "$p")))
 	[ "$(stat_of r 2001 diverted)" -gt "$1" ]
 }

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Divert on a host like one that runs containers: r translates a's addresses (masquerade), publishes
-# a port of a's (dnat), forwards only what a began (ct state), and sends what is marked by another
-# way (policy routing by fwmark). "Packets pass netfilter and conntrack once; NAT and stateful rules
-# stay right", with the rules of r diverting nothing, in, out, and both: the same connections, the
-# same addresses seen from outside, the same counts in nftables; also when the rule comes and goes
-# in the middle of a connection.
+# Divert on a host like one that runs containers. r translates a's addresses (masquerade) and
+# publishes a port of a's (dnat). It forwards only connections that a began (ct state), and sends
+# marked packets by another route (policy routing by fwmark). "Packets pass netfilter and conntrack
+# once; NAT and stateful rules stay right". The rules of r divert nothing, then in, out, and both.
+# Each time the connections, the addresses seen from outside, and the counts in nftables are the
+# same. They stay so if the rule comes and goes in the middle of a connection.
 #
-#	a 10.1.0.1 ---- r0 r r1 10.2.0.2 ---- b 10.2.0.1, 10.99.0.1: no way back to 10.1.0.0/24
+#	a 10.1.0.1 ---- r0 r r1 10.2.0.2 ---- b 10.2.0.1, 10.99.0.1: no route to 10.1.0.0/24
 #	                     r2 10.3.0.2 ---- b 10.3.0.1 (by mark 7)
 . "$(dirname "$0")/lib.sh"
 make_router
@@ -97,10 +97,10 @@ head -c 1000000 /dev/urandom >"$TMP/data"
 sum=$(sha256sum <"$TMP/data" | cut -d' ' -f1)
 fetched=$(python3 -c 'import hashlib, random; print(hashlib.sha256(random.Random(1).randbytes(1000000)).hexdigest())')
 
-# who WHAT NS URL EXPECTED: the server at URL sees the client with that address
+# who WHAT NS URL EXPECTED: checks the address by which the server at URL sees the client
 who() { is "$1" "$(nq "$2" curl -s -g -m 2 "http://$3/who")" "$4"; }
 
-# both WHAT NS URL: a megabyte each way
+# both WHAT NS URL: sends a megabyte in each direction
 both() {
 	is "$1, there" "$(nq "$2" curl -s -g -m 5 "http://$3/1000000" | sha256sum | cut -d' ' -f1)" "$fetched"
 	is "$1, back" "$(nq "$2" curl -s -g -m 5 --data-binary "@$TMP/data" -H Expect: "http://$3/")" "$sum"
@@ -150,7 +150,8 @@ for mode in plain in out both; do
 	fi
 done
 
-# POST a file in small parts for some seconds: a newer curl --limit-rate sends once a second, all of it.
+# POSTs a file in small parts for some seconds. A newer curl with --limit-rate would send once a
+# second, all of it.
 slowly='
 import http.client, os, sys, time
 def parts(path):
@@ -163,7 +164,7 @@ c = http.client.HTTPConnection(host, port, timeout=20)
 c.request("POST", "/", parts(path), {"Content-Length": str(os.path.getsize(path))})
 sys.stdout.write(c.getresponse().read().decode())'
 
-# The rule comes and goes while a connection lasts.
+# the rule comes and goes while a connection lasts
 reflect back r 8668
 head -c 3000000 /dev/urandom >"$TMP/data"
 sum=$(sha256sum <"$TMP/data" | cut -d' ' -f1)

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A path that loses, doubles, delays and reorders (tc-netem(8)), before r and behind it: what reaches r is
-# diverted, each packet once, and what is written back goes on as the path lets it.
+# A path that loses, doubles, delays and reorders packets (tc-netem(8)), before r and behind it.
+# Each packet that reaches r is diverted once. Each packet that is written back goes on as the path
+# lets it.
 . "$(dirname "$0")/lib.sh"
 make_router
 N=400
@@ -11,9 +12,9 @@ a tc qdisc add dev a0 root netem limit 10000 2>/dev/null || skip_all "this kerne
 ping_ a 10.2.0.1
 ping_ a fd02::1
 
-# sent NAME NS IF: what the qdisc has sent there
+# sent NS IF: how many packets the qdisc has sent there
 sent() { nq "$1" tc -s qdisc show dev "$2" | awk '/Sent/ {print $4; exit}'; }
-# path WHAT ADDRESS NETEM...: N packets from a, with netem on a0
+# path WHAT ADDRESS NETEM...: sends N packets from a, with netem on a0
 path() {
 	local what=$1 to=$2 port=$((2000 + ++cases)) got
 	shift 2
@@ -47,7 +48,7 @@ for to in 10.2.0.1 fd02::1; do
 done
 a tc qdisc del dev a0 root
 
-# behind r: what was written back outbound waits in the queue of the interface as any packet does
+# behind r: a packet written back outbound waits in the queue of the interface as any packet does
 for to in 10.2.0.1 fd02::1; do
 	r tc qdisc replace dev r1 root netem limit 10000 delay 50ms duplicate 100%
 	r ipfw -q flush

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Socket options and control messages, divert(4), "Options": each is set and read, its errors are
-# provoked, and what it does is seen: by progs/options.c itself, by counters, by Python.
-# EDGES: packets that come while a program sleeps and wakes (200000).
+# Socket options and control messages: divert(4), "Options". Each is set and read, its errors are
+# provoked, and its effect is seen: by progs/options.c itself, by counters, and by Python. EDGES:
+# the number of packets that come while a program sleeps and wakes (200000).
 . "$(dirname "$0")/lib.sh"
 make_router
 
@@ -15,7 +15,7 @@ rc=$?
 cat "$TMP/options"
 is "options: all of them" $rc 0
 
-# ---- what was cut is counted: not a look at it ----
+# ---- a packet that was cut is counted; a look at it (MSG_PEEK) is not ----
 
 before=$(stat_of a 3000 truncated)
 works "cut: three packets" a divert-run "$PROGS/options" 3000 3009 cut
@@ -28,7 +28,7 @@ rc=$?
 cat "$TMP/descriptors"
 is "descriptors: all of it" $rc 0
 
-# ---- DIVERT_BYPASS is the port's, and stays when the socket has gone ----
+# ---- DIVERT_BYPASS belongs to the port, and stays when the socket has been closed ----
 
 quick() { n a ping -q -n -i 0.05 -W 0.2 -c 3 10.2.0.1 >/dev/null; }
 r ipfw -q add 100 divert 2000 icmp from any to 10.2.0.1 in icmptypes 8
@@ -43,7 +43,8 @@ fails "DIVERT_BYPASS off: nothing passes" quick
 is "DIVERT_BYPASS off: not counted as passed" "$(stat_of r 2000 passed)" 6
 r ipfw -q flush
 
-# ---- SO_MARK: what is written has it, whatever the packet had; options need no privilege but it ----
+# ---- SO_MARK: packets written have it, whatever mark they had; no other option needs privilege
+# ----
 
 for m in 3 5; do a ipfw -q add 200 count udp from any to any 3009 out fwmark $m; done
 a divert-run "$PROGS/options" 3000 3009 mark >"$TMP/mark"
@@ -51,7 +52,7 @@ rc=$?
 cat "$TMP/mark"
 is "SO_MARK: all of it" $rc 0
 is "SO_MARK: the packet's own, then the socket's" \
-	"$(ip netns exec "$NS-a" ipfw show 200 | awk '{print $2}' | xargs)" "1 2"
+	"$(nq a ipfw show 200 | awk '{print $2}' | xargs)" "1 2"
 a ipfw -q delete 200
 
 # ---- IP_MULTICAST_IF and IPV6_MULTICAST_IF: where multicast leaves ----
@@ -115,7 +116,7 @@ is "Python: what it saw" "$(cat "$TMP/python")" "1048576 True 258 True
 timeout
 b'' 0"
 
-# ---- shutdown: whoever waits wakes ----
+# ---- shutdown: every waiting call wakes ----
 
 cat >"$TMP/shutdown.py" <<'END'
 import select, socket, threading, time
@@ -146,7 +147,7 @@ END
 is "shutdown wakes recv, select, poll and epoll" "$(a divert-run python3 "$TMP/shutdown.py" | tail -n 1)" \
 	"[('epoll', True), ('poll', True), ('recv', True), ('select', True)] True"
 
-# ---- select and poll say what a receiving call would find, also where that one did not sleep ----
+# ---- select and poll say what a receiving call would find, also if that call did not sleep ----
 
 cat >"$TMP/asks.py" <<'END'
 import select, socket, sys
@@ -181,7 +182,7 @@ a python3 "$HERE/numbered.py" send 127.0.0.1 3010 1500 --pps 3000 >/dev/null
 wait_for 10 "the program that asks has got its packets" test -s "$TMP/asks.out"
 is "select and poll do not speak of packets that are not there" "$(cat "$TMP/asks.out" "$TMP/asks.err")" "wrong 0"
 
-# ---- the same of epoll ----
+# ---- the same with epoll ----
 
 cat >"$TMP/epoll.py" <<'END'
 import select, socket, sys
@@ -209,7 +210,7 @@ a python3 "$HERE/numbered.py" send 127.0.0.1 3011 1500 --pps 3000 >/dev/null
 wait_for 10 "the program in epoll has got its packets" test -s "$TMP/epoll.out"
 is "epoll does not speak of packets that are not there" "$(cat "$TMP/epoll.out" "$TMP/epoll.err")" "wrong 0 asleep 0"
 
-# with EPOLLET a wake-up that does not come is a packet that is never read
+# with EPOLLET, a missing wake-up means a packet that is never read
 start edges a divert-run "$PROGS/edges" 2102
 wait_for 5 "the program with edges" grep -q ready "$TMP/edges.out"
 a ipfw -q add 112 divert 2102 udp from any to any 3012 out via lo
@@ -222,7 +223,7 @@ wait "${pid_edges:-}"
 is "epoll, edges: all packets are read" \
 	"$(($(count edges got) + $(stat_of a 2102 buffer-full))) $(count edges lost)" "${EDGES:-200000} 0"
 
-# ---- IP_DIVERTFL: the other direction passes the socket by ----
+# ---- IP_DIVERTFL: packets of the other direction do not come to the socket ----
 
 cat >"$TMP/directions.py" <<'END'
 import socket, sys

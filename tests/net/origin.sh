@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# divert(4): "An address that comes back without sin_zero": Python's has port and address alone. A packet goes on at
-# the interface that it came from, also where that has no address, or the same one as another.
+# divert(4): "An address that comes back without sin_zero": Python's address has only port and
+# address. A packet continues at the interface that it came from, also if that has no address, or
+# the same address as another one.
 . "$(dirname "$0")/lib.sh"
 make_router
 make_ns c

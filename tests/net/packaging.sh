@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What `make install` puts beside the programs: the systemd unit that loads /etc/ipfw.rules, the udev
-# rule for interfaces that appear later, the examples. Without systemd and udev running: what their
-# files say is checked by their tools, where those are there, and then done by hand. Completion is
-# in completion.sh.
-# alone: it builds in build/
+# `make install` also installs the systemd unit that loads /etc/ipfw.rules, the udev rule for
+# interfaces that appear later, and the examples. Neither systemd nor udev need run: their tools
+# check the files if they are installed, and then the test does by hand what the files say.
+# completion.sh tests the completion.
 . "$(dirname "$0")/lib.sh"
 make_router
 
@@ -20,7 +19,7 @@ else
 	echo "skip no systemd-analyze"
 fi
 
-# does KEY: what the unit does, with $TMP/rules as /etc/ipfw.rules
+# does KEY: runs what the unit has for KEY, with $TMP/rules as /etc/ipfw.rules
 does() {
 	local line
 	line=$(sed -n "s/^$1=//p" "$unit")
@@ -59,26 +58,33 @@ if command -v udevadm >/dev/null && udevadm verify --help >/dev/null 2>&1; then
 else
 	echo "skip no udevadm that verifies"
 fi
-run=$(sed -n 's/^ACTION=="add", SUBSYSTEM=="net", RUN+="\([^"]*\)"$/\1/p' "$udev")
+run=$(sed -n 's/^ACTION=="add|move", SUBSYSTEM=="net", RUN+="\([^"]*\)"$/\1/p' "$udev")
 like "60-ipdivert.rules: its one rule runs divertctl" "$run" "^$STAGE/sbin/divertctl attach .*env\{IFINDEX\}"
 is "60-ipdivert.rules: and there is no other" "$(grep -vc '^#' "$udev")" 1
-# appears INTERFACE: what udev does then; the index is in the event, as in the interface's uevent file
+# appears INTERFACE: does what udev does then; the event has the index, as the interface's uevent
+# file does
 appears() {
 	local index
-	index=$(q sed -n 's/^IFINDEX=//p' "/sys/class/net/$1/uevent")
+	index=$(with_sys r sed -n 's/^IFINDEX=//p' "/sys/class/net/$1/uevent")
 	# shellcheck disable=SC2086 # words
 	q env -i ${run//\$env\{IFINDEX\}/$index}
 }
 hooks() { hooks_of "$1" in | wc -l; }
+r ipfw -q add 100 count ip from any to any in recv 'a-long*'
 r ip link add a-long-name0 type veth peer name v1
 works "an interface appears" appears a-long-name0
 is "it is hooked" "$(hooks a-long-name0)" 1
+works "one appears that no rule is for" appears v1
+is "it is not hooked" "$(hooks v1)" 0
+r ip link set v1 name a-long-name1
+works "it has another name now" appears a-long-name1
+is "by which it is hooked" "$(hooks a-long-name1)" 1
 r divertctl unload
 r ip link add v2 type veth peer name v3
 works "an interface appears where no engine is loaded" appears v2
 is "none is loaded for it" "$(q divertctl status)" "engine: not loaded"
 
-# ---- all of it ----
+# ---- all files ----
 
 is "no place was left open" "$(grep -l '@[A-Z]*@' "$STAGE"/share/bash-completion/completions/* \
 	"$STAGE"/share/zsh/site-functions/* "$unit" "$udev")" ""

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# verrevpath, versrcreach and antispoof: sources that are where the routes and addresses of r say, and
-# some that are not. The network is lib.sh's: a -- r -- b; r's default route leads to b.
+# verrevpath, versrcreach and antispoof: some sources are where the routes and addresses of r say,
+# and some are not. The network is lib.sh's: a -- r -- b; r's default route leads to b.
 . "$(dirname "$0")/lib.sh"
 make_router
 
-# ask WHAT NAMESPACE SOURCE DESTINATION EXPECTED: a ping from there; of the rules from 100 on, which counted
+# ask WHAT NAMESPACE SOURCE DESTINATION EXPECTED: sends a ping from there; EXPECTED says which rules
+# from 100 on counted it
 ask() {
 	local w="$v: $1" pinged=0
 	q ipfw -q zero
@@ -17,7 +18,7 @@ ask() {
 	is "$w: packets" "$pinged" 1
 	is "$w" "$(q ipfw show | awk '$1 >= 100 && $1 != 65535 {printf "%s%d", s, $2; s = " "}')" "$5"
 }
-# rules IN: the packets that are asked of, and the questions, each with its opposite
+# rules PACKETS: for these packets, a rule for each question and one for its opposite
 rules() {
 	local o
 	r ipfw -q -f flush
@@ -40,7 +41,7 @@ for family in 4 6; do
 	for x in $behind $taken $mine; do add_addr a lo "$x/$bits"; done
 	ip -n "$NS-r" "${six[@]}" route add default via $b
 
-	# verrevpath, versrcreach, antispoof: a 1 in the first place of two is a match
+	# verrevpath, versrcreach, antispoof: "1 0" is a match, "0 1" is none
 	rules "$echo in recv r0"
 	ask "a neighbour" a $a $b "1 0 1 0 1 0"
 	ask "a neighbour, to the router" a $a $r0 "1 0 1 0 1 0"
@@ -62,7 +63,8 @@ for family in 4 6; do
 	ip -n "$NS-r" "${six[@]}" route add $net via $b metric 50
 	ask "and with another metric" a $behind $b "0 1 1 0 1 0"
 	ip -n "$NS-r" "${six[@]}" route del $net
-	# to where no other route leads, routes may lead: then there is a second such place
+	# The engine compares with the route to an unassigned address. Such an address may have a
+	# route of its own; then it compares with a second one.
 	ip -n "$NS-r" "${six[@]}" route add blackhole $nowhere
 	ask "by the default route, and the unassigned blocked" a $behind $b "0 1 0 1 1 0"
 	ip -n "$NS-r" "${six[@]}" route del blackhole $nowhere
@@ -85,13 +87,13 @@ for family in 4 6; do
 	ask "while lo does not forward" a $a $b "0 1 0 1 1 0"
 	q sysctl -qw "net.ipv$family.conf.lo.forwarding=1"
 
-	# what always matches
+	# packets that always match
 	rules "$echo out xmit r1"
 	ask "on its way out" a $behind $b "1 0 1 0 1 0"
 	rules "$echo in recv lo"
 	ask "on lo" r "" $r1 "1 0 1 0 1 0"
 
-	# what it is for
+	# the usual purpose of these options
 	r ipfw -q -f flush
 	r ipfw -q add deny not antispoof in
 	fails "$v: a ping with another link's address" a ping -q -n -c 1 -W 0.3 -I $taken $b

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# divertctl(8), Counters: there is room for 4,095 ports; where one more is named, another that no rule names
-# and no socket is bound to is forgotten, and what a socket held that has ended goes with the next bind.
-# PORTS: how many are bound one after another (30; up to 999, which takes four minutes).
+# divertctl(8), Counters: there is room for 4,095 ports. If one more is named, a port that no rule
+# names and no socket is bound to is forgotten. The next bind frees what ended sockets still held.
+# PORTS: how many ports are bound one after another (30; up to 999, which takes four minutes).
 . "$(dirname "$0")/lib.sh"
 make_router
 ROOM=4095
 
 named() { q divertctl status | grep -c '^  [0-9]'; }
-# rules FIRST COUNT: as many ports, each named by a rule
+# rules FIRST COUNT: makes rules that name that many ports
 rules() {
 	local n
 	for ((n = $1; n < $1 + $2; n++)); do
@@ -20,7 +20,7 @@ rules() {
 gone() { q divertctl stat "$1" 2>&1; }
 zero() { q divertctl stat -a "$1" | awk 'NR > 1 && $1 {n++} END {exit n > 0 || NR < 10}'; }
 
-# ---- a port's counters are another's while a packet of it is still on its way ----
+# ---- a port's counters go to another port while a packet of it is still on its way ----
 
 b ip link set b0 arp off
 r sysctl -qw net.ipv4.neigh.r1.mcast_solicit=60
@@ -44,7 +44,7 @@ entered() { [ "$(packets r 30000)" = 1 ]; }
 wait_for 10 "the packet that waited" entered
 works "they are 0 when that packet has entered" zero 7001
 
-# ---- what is in use stays ----
+# ---- ports in use stay ----
 
 q divert-run "$PROGS/reflect" -S 0 7002 >"$TMP/full" 2>&1
 is "bind: all ports are in use" "$(cat "$TMP/full")" "reflect: bind: ENOSPC"
@@ -57,14 +57,15 @@ r ipfw -q delete 40000
 
 # ---- more ports than there is room for, one after another ----
 
-# bound PORT: a program, bound to it and started anew, gets and writes back the packets of one ping
+# bound PORT: starts a program that is bound to the port; it reads one ping's packets and writes
+# them back
 bound() {
 	q ipfw -q add 100 divert "$1" icmp from 10.1.0.1 to 10.2.0.1 in via r0 || return
 	zero "$1" || return
 	rm -f "$TMP/one.ready"
 	q divert-run "$PROGS/reflect" -p "$TMP/one.ready" -c 1 "$1" >"$TMP/one.out" 2>&1 &
 	wait_for 10 "reflect $1" test -s "$TMP/one.ready" || return
-	q ip netns exec "$NS-a" ping -q -n -W 2 -c 1 10.2.0.1 >/dev/null || return
+	nq a ping -q -n -W 2 -c 1 10.2.0.1 >/dev/null || return
 	wait $!
 	q ipfw -q delete 100
 	[ "$(stat_of r "$1" diverted) $(stat_of r "$1" written-in) $(stat_of r "$1" entered)" = "1 1 1" ]
@@ -82,7 +83,7 @@ like "the one that a socket is bound to is there" "$(q divertctl stat 7001)" "^p
 works "nothing is kept for sockets that have ended, but of the last" \
 	test "$(q "$PROGS/engine_slots")" -le 2
 
-# many at once
+# many ports at once
 pids_now=()
 for ((n = 0; n < 8; n++)); do
 	q divert-run "$PROGS/reflect" -S 0 $((30000 + n)) >"$TMP/now.$n" 2>&1 &
@@ -94,7 +95,7 @@ is "ports bound at once" "$(cat "$TMP"/now.* | sort | uniq -c | tr -s ' ')" \
 is "each has its own entry" "$(for ((n = 0; n < 8; n++)); do q divertctl stat $((30000 + n)); done |
 	grep -c '^port 3000.*nobody')" 8
 
-# ---- a port that passes while nobody listens ----
+# ---- a port that lets packets pass while nobody listens ----
 
 passes() {
 	q divert-run python3 -c "import socket

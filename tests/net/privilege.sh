@@ -2,19 +2,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # The capabilities that the manuals name are enough, for root and for other users, and none of them
-# can be left out. All of it on r; a and b beside it as lib.sh draws them.
+# can be left out. All of it runs on r; a and b are beside it as lib.sh draws them.
 . "$(dirname "$0")/lib.sh"
 command -v setpriv >/dev/null || skip_all "no setpriv"
 make_router
 
-# Another user runs copies of these: the sources may lie where only root may go.
+# Another user runs copies of these: the sources may lie where only root can read them.
 chmod 755 "$TMP"
 cp -R "$STAGE" "$TMP/stage"
 cp "$HERE/py_reflect.py" "$PROGS/reflect" "$TMP"
 PATH=$TMP/stage/bin:$TMP/stage/sbin:$PATH
 
 full=net_admin,net_raw,sys_admin
-# only USER CAPABILITIES: the words that give a command these and no others, in ${only[@]}
+# only USER CAPABILITIES: sets ${only[@]} to the words that start a command with just these
+# capabilities
 only() {
 	local caps=-all,+${2//,/,+}
 
@@ -56,10 +57,10 @@ for who in 65534 root; do
 	is "$who, exactly the three: nothing is left" "$(q divertctl status)" "engine: not loaded"
 done
 
-# ---- none too many: another user, since root may write to files of root's in /proc/sys, too ----
+# ---- none too many: tested as another user, since root may write to root's files in /proc/sys ----
 
 needs="needs root (CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN)"
-# refused WHAT COMMAND...: as ${only[@]} says, with the sentence
+# refused WHAT COMMAND...: run with ${only[@]}, the command is refused, with that sentence
 refused() {
 	local what=$1
 	shift
@@ -89,7 +90,7 @@ for state in "not loaded" loaded; do
 	done
 done
 
-# ---- rules need two, a look at them one: ipfw(8) ----
+# ---- rules need two capabilities, to list them needs one: ipfw(8) ----
 
 r divertctl unload
 only 65534 net_admin,sys_admin

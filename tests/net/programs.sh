@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# divert(4): "Nothing after bind(2) needs any [capability]: a program may then change its root
-# and its user." "The descriptor is a real one": each way of waiting for, taking and writing
-# packets, as on any socket. divert-run(1) and the flags of `pkg-config libdivert-socket` serve
-# programs written for FreeBSD, Linux 2.2 (the HOWTO's interceptor) and Python unchanged.
+# divert(4): "Nothing after bind(2) needs any [capability]: a program may then change its root and
+# its user." "The descriptor is a real one": each way to wait for, read and write packets works as
+# on any socket. Programs written for FreeBSD, for Linux 2.2 (the HOWTO's interceptor) and in Python
+# run unchanged with divert-run(1) and the flags of `pkg-config libdivert-socket`.
 . "$(dirname "$0")/lib.sh"
 make_router
 
-# daemon NAME NS OPTIONS...: reflect as a daemon in an empty root as nobody; its pid in $daemon
+# daemon NAME NS OPTIONS...: starts reflect as a daemon, as nobody, in an empty root; its pid is in
+# $daemon
 daemon() {
 	local name=$1
 	mkdir "$TMP/$name.root"
@@ -17,13 +18,13 @@ daemon() {
 	pids+=("$daemon")
 }
 
-# end_daemon NAME: as stop, for one that is no child of ours
+# end_daemon NAME: does what stop does, for a process that is no child of ours
 end_daemon() {
 	kill -TERM "$daemon"
 	wait_for 5 "the daemon's last words" grep -q received "$TMP/$1.out"
 }
 
-# is_nobody NAME
+# is_nobody NAME: checks its user, capabilities and root
 is_nobody() {
 	is "$1: uid, all four" "$(awk '/^Uid:/ {print $2, $3, $4, $5}' "/proc/$daemon/status")" \
 		"65534 65534 65534 65534"
@@ -54,7 +55,7 @@ for family in 4 6; do
 		is "v$family $dir: nobody received and sent" "$(cat "$TMP/$name.out")" \
 			"received 3 sent 3 failed 0"
 	done
-	# a local destination, first inbound, then out over lo: the look-up of its route needs no privilege
+	# a local destination, first inbound, then out over lo: the route look-up needs no privilege
 	name=nobody_${family}local
 	r ipfw -q flush
 	r ipfw -q add 100 divert 2000 $proto from any to $near "${types[@]}"
@@ -62,10 +63,10 @@ for family in 4 6; do
 	works "v$family to the host itself, inbound: ping works" ping_ a $near 2
 	works "v$family to the host itself, over lo: ping works" ping_ r $near 2
 	end_daemon "$name"
-	# over lo a packet is seen on its way out and on its way in
+	# over lo the program reads a packet on its way out and on its way in
 	is "v$family to the host itself: nobody received and sent" "$(cat "$TMP/$name.out")" \
 		"received 6 sent 6 failed 0"
-	# zero address, zero tag from a socket that lost its privileges: routed anew
+	# zero address and zero tag, from a socket without privileges: the packet is routed anew
 	name=nobody_${family}zero
 	r ipfw -q flush
 	r ipfw -q add 100 divert 2000 $proto from any to $to in "${types[@]}"
@@ -102,7 +103,7 @@ for options in "-6" "-6 -m" "-6 -P 254"; do
 	stop form
 	is "reflect $options: received, sent" "$(tail -1 "$TMP/form.out")" "received 2 sent 2 failed 0"
 done
-# read and write: no address, so no tag; rules behind it never divert what left
+# read and write give no address, so no tag: rules must not divert again what was written
 r ipfw -q flush
 r ipfw -q add 100 divert 2000 icmp from any to 10.2.0.1 in icmptypes 8
 reflect rw r -r 2000
@@ -123,7 +124,7 @@ works "howto.c: compiles, with the headers only" \
 	cc -w -DREINJECT -o "$TMP/howto_plain" "$HERE/howto.c" "${headers[@]}"
 libs="LD_LIBRARY_PATH=$STAGE/lib"
 
-# running NAME GREP: it has said that it is bound
+# running NAME GREP: waits until it says that it is bound
 running() { wait_for 10 "$1 is bound" grep -q "$2" "$TMP/$1.out"; }
 
 start bsd r timeout 20 env "$libs" "$TMP/bsd" 2000 3

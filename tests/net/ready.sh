@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Readiness that is true, divert(4), "Fragments": when select, poll or epoll says that a divert socket is readable, a
-# receive does not sleep, whatever fragments came. progs/waits.c trusts that, with a socket for each family: while one
-# lone fragment waits for the rest of its packet the other one goes on, and the process sleeps.
-# The network is lib.sh's: a -- r -- b.
-# alone: it measures time and processor time
+# Readiness is true: divert(4), "Fragments". If select, poll or epoll says that a divert socket is
+# readable, a receive does not sleep, whatever fragments came. progs/waits.c relies on that, with a
+# socket for each family. While one lone fragment waits for the rest of its packet, the other socket
+# still works, and the process sleeps. The network is lib.sh's: a -- r -- b.
+# alone: it measures time and CPU time
 . "$(dirname "$0")/lib.sh"
 make_router
 mac=$(ip -n "$NS-r" -br link show r0 | awk '{print $3}')
@@ -15,7 +15,7 @@ r ipfw -q add 100 divert 2004 udp from any to 10.2.0.1 in
 r ipfw -q add 100 divert 2004 icmp from any to 10.2.0.1 in
 r ipfw -q add 100 divert 2006 ip6 from any to fd02::1 in
 
-# ---- fragments whose packet is not complete in time: they are while the rest is tested ----
+# ---- fragments of packets that are never complete: they time out while the rest is tested ----
 
 port=2100
 for how in select poll epoll; do
@@ -25,14 +25,15 @@ for how in select poll epoll; do
 	nq a python3 "$HERE/trial.py" send a0 "$mac" 10.1.0.1 10.9.0.1 $port $port 0
 done
 
-# fragments ORDER...: of a packet each, in this order; there are three, 0 to 2
+# fragments ORDER...: sends the fragments of a packet for each word, in that order; a packet has
+# three, 0 to 2
 fragments() {
 	local order
 	for order; do
 		nq a python3 "$HERE/trial.py" send a0 "$mac" 10.1.0.1 10.2.0.1 5000 $((++id)) "$order"
 	done
 }
-# flow N MS: N lone first fragments, one each MS
+# flow N MS: sends N lone first fragments, one each MS milliseconds
 flow() {
 	nq a python3 "$HERE/trial.py" flow a0 "$mac" 10.1.0.1 10.2.0.1 5000 $id "$1" "$2"
 	id=$((id + $1))
@@ -42,19 +43,19 @@ ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 asleep() { [ "$(cat /proc/"$1"/task/*/stat | awk '{ print $3 }' | sort -u)" = S ]; }
 lines() { sed 1d "$TMP/$1.out" | sort | uniq -c | awk '{ print $1 "x" $2 }' | xargs; }
 
-# begins NAME COMMAND...: under divert-run; its process id in $p
+# begins NAME COMMAND...: starts it under divert-run; its process id is in $p
 begins() {
-	start "$1" r env --default-signal=INT divert-run "${@:2}" # bash has it ignored
+	start "$1" r env --default-signal=INT divert-run "${@:2}" # bash ignores SIGINT in it
 	wait_for 10 "$1: ready" grep -q ready "$TMP/$1.out"
 	p=$(sed -n 's/^ready //p' "$TMP/$1.out")
 }
 
-# goes_on WHAT NAME: the program waits for both sockets
+# goes_on WHAT NAME: checks that the program waits for both sockets
 goes_on() {
 	local was sum
 	works "$1: both families" ping_ a 10.2.0.1
 	works "$1: both families, IPv6" ping_ a fd02::1
-	# whatever is not a whole packet: lone, twice, out of order, behind the first
+	# fragments that make no whole packet: lone, doubled, out of order, behind the first
 	sum=$(stat_of r 2004 diverted)
 	fragments 0
 	wait_for 5 "$1: the fragment is there" kept $((sum + 1))
@@ -99,7 +100,7 @@ else
 	echo "skip libevent: no <event2/event.h>"
 fi
 
-# ---- signals only end epoll_wait with EINTR: what libdivert has the kernel do for it does not ----
+# ---- only signals end epoll_wait with EINTR; work that the kernel does for libdivert does not ----
 
 for how in epoll edge oneshot pwait pwait2; do
 	begins "$how" "$PROGS/waits" $how 2004 2006
@@ -113,7 +114,7 @@ done
 for port in 3000 3001 3002 3003 3004 3005 3006 3007; do
 	r ipfw -q add 50 divert $port udp from any to 10.2.0.1 $port in
 done
-# unbroken HOW PORTS SLEEPS
+# unbroken HOW PORTS SLEEPS: runs progs/unbroken; none of its sleeps may be ended by packets
 unbroken() {
 	local port there
 	there=$(stat_of r 3000 diverted)
@@ -140,7 +141,7 @@ fragments 0
 works "holds: the packet that it holds goes on" wait "$pid"
 stop holds
 
-# ---- times, while fragments come ----
+# ---- time-outs, while fragments come ----
 
 for how in select pselect poll ppoll epoll pwait pwait2 edge; do
 	begins "$how" "$PROGS/waits" -t $how 2004 2006
@@ -150,7 +151,7 @@ for how in select pselect poll ppoll epoll pwait pwait2 edge; do
 	works "$how: to the millisecond, if it is given the processor: $late us late" [ "${late:-9999}" -lt 1000 ]
 done
 
-# ---- fragments whose packet is not complete in time are dropped in any wait, and counted ----
+# ---- fragments of incomplete packets are dropped in any wait, and counted ----
 
 timed_out() { [ "$(stat_of r "$1" frag-timeout)" = 1 ]; }
 port=2100
@@ -171,7 +172,7 @@ is "libdivert's calls: ran to its end" "$(tail -1 "$TMP/calls.out")$(cat "$TMP/c
 
 # ---- programs without divert sockets ----
 
-# ratio HOW: how much longer it takes under divert-run; the median of pairs, in hundredths
+# ratio HOW: how much longer it takes under divert-run: the median of pairs, in hundredths
 ratio() {
 	local i
 	for ((i = 0; i < 7; i++)); do
@@ -179,7 +180,7 @@ ratio() {
 	done | awk '{ print int($2 / $1 * 100) }' | sort -n | sed -n 4p
 }
 for how in select poll epoll; do
-	# what is slower is so each time; what only was disturbed is not
+	# slow code is slow each time; a disturbance is not
 	for _ in 1 2 3; do
 		figure=$(ratio $how)
 		[ "$figure" -ge 110 ] || break

@@ -2,28 +2,28 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Rules that change under traffic.
-# - "A rule set changes as a whole: a packet sees the one before or the one after": while as many
-#   packets pass as one processor can make, files of rules replace each other, sets and tables
-#   change places. Rules that always stay, in set 31, count who saw half of this and half of that.
-# - 100 changes a second, of all kinds, lose no packet, also not of those that two programs divert
-#   and write back: CHANGE_SECONDS of them (5; issue 4's figure is 60).
+# - "A rule set changes as a whole: a packet sees the one before or the one after". While as many
+#   packets pass as one CPU can make, files of rules replace each other, and sets and tables change
+#   places. Rules that always stay, in set 31, count packets that saw half of the one and half of
+#   the other.
+# - 100 changes a second, of all kinds, lose no packet, not even one that two programs divert and
+#   write back. CHANGE_SECONDS is how long (5; issue 4's figure is 60).
+#
 # The rules are on r, the traffic goes from a to b. The network is lib.sh's: a -- r -- b.
-# alone: it builds
+# alone: it counts under load
 . "$(dirname "$0")/lib.sh"
-MIX_SECONDS=${MIX_SECONDS:-1} # of traffic, each time, or longer
+MIX_SECONDS=${MIX_SECONDS:-1} # seconds of traffic each time, or more
 CHANGE_SECONDS=${CHANGE_SECONDS:-5}
-make -s -C "$TOP" -f bench/Makefile build/bench/generator || { not_ok "the generator"; exit 1; }
 make_router
 works "the neighbour is known" ping_ a 10.2.0.1
-# without the echo: many times, or the output is looked at; and without mounting anything, as ip does
-q() { nsenter --net="/run/netns/$NS-r" "$@"; }
 ipfw_() { q ipfw -q "$@" || not_ok "ipfw $*"; }
 
 # ---- no packet sees a mixture ----
 #
-# A packet's place among the rules is all that it remembers. Rule 100 sends it, as A has it, to
-# 1000, as B has it, to 2000; there it meets a hundred rules of the same one, or sixty, and leaves for
-# 5000 by the last of them. Behind that stands a trap: who is there came by A and did not leave by it.
+# A packet remembers only its place among the rules. Rule 100 sends it to 1000 in the rule set A,
+# and to 2000 in B. There it meets a hundred rules of its own set (sixty in B), and the last of them
+# sends it to 5000. Behind that last rule is a trap: a packet gets there only if it came by one rule
+# set and did not leave by it.
 
 TRAFFIC="udp from any to any 9"
 stay() {
@@ -37,7 +37,7 @@ add 2200 set 31 count $TRAFFIC // and did not leave by it
 add 5000 set 31 count $TRAFFIC
 EOF
 }
-# way SET PLACE: A with place 1000, B with 2000
+# way SET PLACE: prints the rules of A for place 1000, of B for 2000
 way() {
 	local i n=100
 	[ "$2" = 1000 ] || n=60
@@ -53,13 +53,13 @@ begin() {
 	ipfw_ "$TMP/rules"
 }
 
-# mixed WHAT COMMAND: COMMAND, with the number of its turn, again and again while packets come; each of
-# which passes twice, in and out
+# mixed WHAT COMMAND: runs COMMAND with the number of its turn, again and again, while packets come.
+# Each packet passes twice, in and out.
 mixed() {
 	local turn=0 n in_a in_b end=$((SECONDS + MIX_SECONDS))
 	start generator r "$TOP/build/bench/generator" -i r0 -s 10.1.0.1 -d 10.2.0.1 -t 600
 	wait_for 5 "$1: packets come" come
-	# at least so many: packets can take all of the time there is
+	# at least 20 changes: the packets may take all of the time
 	while [ $turn -lt 20 ] || [ $SECONDS -lt $end ]; do $2 $((turn++)); done
 	stop generator
 	n=$(sed -n 's/^sent \([0-9]*\) .*/\1/p' "$TMP/generator.out")
@@ -104,7 +104,7 @@ begin < <(echo "set disable 2" && cat "$TMP/both")
 mixed "sets change places" swap
 same "sets change places: all rules of A count the same" 1000 1150
 
-move() { # 1 is enabled, 2 is not; A and B come from 3 and 4
+move() { # set 1 is enabled, 2 is not; A and B come from 3 and 4
 	if (($1 % 2)); then
 		printf '%s\n' "set move 1 to 4" "set move 3 to 1" >"$TMP/move"
 	else
@@ -117,7 +117,7 @@ mixed "sets are moved, in a file" move
 same "sets are moved, in a file: all rules of A count the same" 1000 1150
 ipfw_ set enable 2 3 4
 
-# The way by a table, which is looked up a hundred and two times for each packet
+# here a table gives the way; each packet looks it up a hundred and two times
 table_way() {
 	local i
 	echo "add 100 skipto tablearg udp from table(way) to any 9"
@@ -147,8 +147,8 @@ ipfw_ flush
 ipfw_ delete set 31
 ipfw_ table all destroy
 
-# Of 65536 keys there is room for: a table that is filled again, four times, leaves nothing over, nor
-# does one that had no room.
+# There is room for 65536 keys. A table that is filled again, four times, leaves none over, nor does
+# one that did not fit.
 keys() { # FIRST LAST
 	echo "table ports flush"
 	echo "table ports add $(seq -s ' 1 ' "$1" "$2") 1"
@@ -215,7 +215,7 @@ change() {
 	11) ipfw_ "$TMP/t" ;;
 	esac
 }
-same_again() { # neither the rules nor the tables grow
+same_again() { # neither the rules nor the tables may grow
 	q ipfw list
 	q ipfw table all list
 }
@@ -244,7 +244,7 @@ stop send7006
 sent=0
 for port in 7000 7006; do
 	n=$(sed -n 's/^sent \([0-9]*\) errors 0$/\1/p' "$TMP/send$port.out")
-	# the receiver takes what is there before it ends
+	# the receiver reads all that is there before it ends
 	stop "recv$port"
 	is "port $port: each packet arrived, once" "$(cat "$TMP/recv$port.out")" \
 		"received $n distinct $n first 0 last $((n - 1))"
@@ -259,10 +259,11 @@ for dir in in out; do
 		"$(count $dir received) $(count $dir sent) $(count $dir failed)" "$sent $sent 0"
 done
 is "nothing is counted as lost" "$(q divertctl stat | grep -c 'full\|no-listener\|too-\|malformed\|bad-\|lost\|no-route')" 0
-[ "$CHANGE_SECONDS" -le 5 ] || # what else the machine has to do is not known
+# Longer runs do not check this: the machine may have other work.
+[ "$CHANGE_SECONDS" -le 5 ] ||
 	works "100 changes a second ($turns in $took ms)" test $took -le $((turns * 10))
 
-# The kernel is asked by a child of ipfw's: one that is late does not take what comes after it.
+# A child of ipfw asks the kernel. A child that is late must not remove what came after its command.
 cc -shared -fPIC -D_GNU_SOURCE -o "$TMP/late.so" -x c - <<-'END'
 	#include <dlfcn.h>
 	#include <unistd.h>
@@ -276,7 +277,7 @@ cc -shared -fPIC -D_GNU_SOURCE -o "$TMP/late.so" -x c - <<-'END'
 END
 late() { n r env LD_PRELOAD="$TMP/late.so" ipfw -q "$@"; }
 no_child() { ! ip netns pids "$NS-r" | xargs -r ps -o args= -p | grep -q "^ipfw -q flush"; }
-r divertctl unload # and the rules of set 31 with it
+r divertctl unload # with the rules of set 31
 r ipfw -q add 100 count ip from any to any
 r ipfw -q flush
 late flush

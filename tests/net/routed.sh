@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Out is what the IP stack routed, and to this interface. What tc redirects to an ifb device or mirrors to a sensor's
-# port, and what a packet socket sends, meets no rule on its way out, and takes the way that it takes without rules.
-# What the stack sends does: its own, forwarded, by a bridge, to many. The network is lib.sh's, and
+# A packet is out if the IP stack routed it, and to this interface. Some packets meet no rule on
+# their way out, and go where they go without rules: those that tc redirects to an ifb device or
+# mirrors to a sensor's port, and those that a packet socket sends. All that the stack sends meets
+# rules: its own packets, forwarded ones, those sent by a bridge, and to many hosts. The network is
+# lib.sh's, and
 #
 #	r  r2 10.3.0.2 --- s0  s (the sensor)
 . "$(dirname "$0")/lib.sh"
@@ -13,14 +15,14 @@ link r r2 10.3.0.2/24 fd03::2/64 -- s s0
 wait_for 5 "no tentative address" all_ready
 echo4=(icmp from any to any icmptypes "0,8")
 echo6=(ipv6-icmp from any to any icmp6types "128,129")
-# seen: packets that the sensor had
+# watches: starts a capture at the sensor; watched N: whether it has N packets
 watches() {
 	start watch s tcpdump -n -U -i s0 -Q in -w "$TMP/watch.pcap" "icmp or (icmp6 and ip6[40] >= 128 and ip6[40] <= 129)"
 	wait_for 10 "tcpdump" grep -q "listening on" "$TMP/watch.err"
 }
 watched() { [ "$(tcpdump -n -r "$TMP/watch.pcap" 2>/dev/null | wc -l)" -ge "$1" ]; }
 
-# ---- what is mirrored, from the way in and from the way out ----
+# ---- mirrored packets, from the way in and from the way out ----
 
 mirror() { n r tc filter add dev r0 "$1" prio 50 protocol all u32 match u32 0 0 action mirred egress mirror dev r2 continue; }
 works "mirror" r tc qdisc add dev r0 clsact
@@ -57,7 +59,7 @@ fi
 r tc filter del dev r0 ingress prio 50 2>/dev/null
 r tc filter del dev r0 egress prio 50 2>/dev/null
 
-# ---- what is shaped on its way in ----
+# ---- packets shaped on their way in ----
 
 if ip -n "$NS-r" link add ifb0 type ifb 2>/dev/null; then
 	ip -n "$NS-r" link set ifb0 up
@@ -88,7 +90,7 @@ else
 	echo "skip ifb: this kernel has none"
 fi
 
-# ---- what a packet socket sends ----
+# ---- packets of a packet socket ----
 
 for v in 4 6; do
 	from=10.2.0.2 to=10.2.0.1
@@ -97,13 +99,13 @@ for v in 4 6; do
 	r ipfw -q add 100 deny udp from any to any 5000 out
 	start hear b python3 "$HERE/trial.py" receive $v 5000
 	wait_for 10 "the receiver" grep -q ready "$TMP/hear.out"
-	works "v$v, packet socket: sent" r python3 "$HERE/trial.py" send r1 "$(nq b cat /sys/class/net/b0/address)" \
+	works "v$v, packet socket: sent" r python3 "$HERE/trial.py" send r1 "$(with_sys b cat /sys/class/net/b0/address)" \
 		$from $to 5000 1 012
 	wait_for 10 "v$v, packet socket: it arrives" grep -qx 5000 "$TMP/hear.out"
 	is "v$v, packet socket: no rule saw it" "$(packets r 100)" 0
 done
 
-# ---- what the stack sends by itself ----
+# ---- packets that the stack sends by itself ----
 
 r ipfw -q flush
 r ip neigh flush dev r1
@@ -142,9 +144,9 @@ s.sendto(b"x", ("239.1.1.1", 9))'
 is "to many: out, and back to this host" "$(packets r 600) $(packets r 700)" "1 1"
 stop member 2>/dev/null
 
-# ---- by what lies above: each is out where it is routed to ----
+# ---- stacked interfaces: a packet is out on the one that it is routed to ----
 
-# above WHAT INTERFACE: pings that leave by it
+# above WHAT INTERFACE: sends pings, which are out on it
 above() {
 	r ipfw -q flush
 	r ipfw -q add 100 count icmp from any to 10.4.0.1 out xmit "$2"
@@ -153,7 +155,7 @@ above() {
 	is "$1: out on it" "$(packets r 100)" 3
 }
 ip -n "$NS-s" addr add 10.4.0.1/24 dev s0
-# written N: that many came through port 2000 to what is routed
+# written N: whether N packets were written back through port 2000 to a routed destination
 written() { [ "$(stat_of r 2000 written-out)" -ge "$1" ]; }
 if ip -n "$NS-r" link add br0 type bridge 2>/dev/null; then
 	ip -n "$NS-r" addr flush dev r2
@@ -171,7 +173,7 @@ if ip -n "$NS-r" link add br0 type bridge 2>/dev/null; then
 	works "bridge, diverted: ping" ping_ r 10.4.0.1 3
 	stop back
 	is "bridge, diverted: each once" "$(count back received) $(count back sent)" "3 3"
-	# what the bridge forwards
+	# packets that the bridge forwards
 	make_ns t
 	link r r3 -- t t0
 	ip -n "$NS-r" link set r3 master br0
@@ -182,9 +184,9 @@ if ip -n "$NS-r" link add br0 type bridge 2>/dev/null; then
 	wait_for 40 "a bridge's port: it carries" ping_ s 10.4.0.3
 	works "a bridge's port: forwarded" ping_ s 10.4.0.3 3
 	is "a bridge's port: and no rule saw it" "$(packets r 100)" 0
-	# what is routed to the port itself
+	# packets that are routed to the port itself
 	r ip route add 10.4.0.1 dev r2 src 10.4.0.2
-	r ip neigh replace 10.4.0.1 dev r2 lladdr "$(nq s cat /sys/class/net/s0/address)"
+	r ip neigh replace 10.4.0.1 dev r2 lladdr "$(with_sys s cat /sys/class/net/s0/address)"
 	r ipfw -q flush
 	r ipfw -q add 100 deny udp from any to 10.4.0.1 9 out
 	r ipfw -q add 200 divert 2000 udp from any to 10.4.0.1 10 out

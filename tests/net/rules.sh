@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# ipfw(8) in the kernel: options against packets that match and that do not, IPv4 and IPv6; sets,
-# blocks, chance, tables, tablearg, me, owners, the log, enable and disable, times, round trips, and
-# how long many rules take. The rules are on r, in the middle. The network is lib.sh's: a -- r -- b.
+# ipfw(8) in the kernel: options against packets that match and packets that do not, IPv4 and IPv6;
+# sets, blocks, chance, tables, tablearg, me, owners, the log, enable and disable, times, round
+# trips, and how long many rules take. The rules are on r, in the middle. The network is lib.sh's: a
+# -- r -- b.
 # alone: it measures time
 . "$(dirname "$0")/lib.sh"
 make_router
 says() { like "$1" "$(q ipfw "${@:3}" 2>&1)" "$2"; }
 
-# counts WHAT EXPECTED: the packets of all rules but the default one, in order
+# counts WHAT EXPECTED: the packet counts of all rules but the default one, in order
 counts() {
 	is "$1" "$(q ipfw show | awk '$1 != 65535 {printf "%s%d", s, $2; s = " "}')" "$2"
 }
-# load LINE...: these rules instead of those there
+# load LINE...: replaces the rules
 load() {
 	printf 'add %s\n' "$@" | (echo flush && cat) | q ipfw -q - || not_ok "loading the rules"
 }
@@ -45,7 +46,7 @@ for family in 4 6; do
 	works "$v: ping" ping_ a $to 3
 	counts "$v: blocks and fields" "3 0 3 3 3 0 0 3 0 0 3 3 0 0 3 3 0 3 3 0 3 0 3"
 
-	# me follows addresses without anyone being told
+	# me follows the addresses; nobody has to tell it
 	load "100 count $E dst-ip me" "200 count $E not dst-ip me"
 	works "$v: ping to the router" ping_ a $mine 2
 	counts "$v: me" "2 0"
@@ -84,7 +85,7 @@ for family in 4 6; do
 	works "$v: ping" ping_ a $to
 	counts "$v: interfaces in a table" "1 0 1 0 1"
 
-	# tablearg: where to
+	# tablearg: the table says where to go
 	r ipfw -q table t flush
 	r ipfw -q table t add $from 300
 	load "100 skipto tablearg $proto from table(t) to any in $types" "200 count $E" "300 count $E" \
@@ -161,7 +162,7 @@ for family in 4 6; do
 	is "$v: resetlog" "$(q ipfw log | grep -c "ipfw: 100 Count ICMP.*:$echo $from $to in via r0")" 3
 	counts "$v: resetlog leaves the counters" "4 4"
 
-	# when: within the last minute, which the clock's own words say
+	# -T and -t print when the rule matched last: within the last minute here
 	like "$v: -T" "$(q ipfw -T list 100)" "^00100 +[0-9]{10} count"
 	t=$(q ipfw -T list 100 | awk '{print $2}')
 	works "$v: -T is now" test $(($(date +%s) - t)) -le 60
@@ -178,7 +179,7 @@ load "100 count tcp from any to any 7070 in setup" "110 count tcp from any to an
 	"140 count tcp from any to any 7070 in tcpmss 1-1500" "150 count tcp from any to any 7070 in tcpmss 1-10" \
 	"160 count tcp from any to any 7070 in tcpdatalen 11" "170 count tcp from any to any 7070 in fwmark 1"
 start server b socat -u TCP4-LISTEN:7070 OPEN:/dev/null
-listening() { ip netns exec "$NS-b" ss -Hltn | grep -q :7070; }
+listening() { nq b ss -Hltn | grep -q :7070; }
 wait_for 5 "the server" listening
 a bash -c 'printf "eleven byte" >/dev/tcp/10.2.0.1/7070'
 wait "$pid"
@@ -186,10 +187,10 @@ is "tcp: setup, tcpflags, options, mss, data" \
 	"$(for n in 100 110 130 140 150 160 170; do packets r $n; done | tr '\n' ' ')" "1 1 1 1 0 1 0 "
 works "tcp: established" test "$(packets r 120)" -ge 2
 
-# ---- list, given back, is the same; what is shown ----
+# ---- a list can be read back and is the same; what list shows ----
 
 awk '/^\t=/ {print "add " (length($0) > 2 ? substr($0, 4) : was)} {was = $0}' \
-	"$HERE/../../unit/rules.corpus" | sed 's/^add [0-9][0-9]* /add /' | grep -v 'set 31\|recv table(5)' >"$TMP/corpus"
+	"$HERE/../../unit/rules.corpus" | sed 's/^add [0-9][0-9]* /add /' | grep -v 'set 31\|recv table(5)\|setfwmark\|settos' >"$TMP/corpus"
 r ipfw -q flush
 works "the corpus is loaded" r ipfw -q "$TMP/corpus"
 q ipfw list >"$TMP/first"
@@ -205,12 +206,15 @@ is "-c" "$(q ipfw -c list 100)" "00100 allow log in via r0 // why"
 is "-b" "$(q ipfw -b list 100)" "00100 allow log // why"
 is "-S" "$(q ipfw -S list 100)" "00100 set 0 allow log ip from any to any in via r0 // why"
 is "-n says which line" "$(printf 'add allow ip from any to any\nadd allow ip frm any\n' |
-	q ipfw -n - 2>&1 >/dev/null)" "ipfw: standard input:2: frm: expected from"
+	q ipfw -n - 2>&1 >/dev/null)" "ipfw: standard input:2: frm: expected from
+ipfw: standard input: 1 line refused"
 printf 'add NUMBER allow ip from any to any IN\n' >"$TMP/rules"
 r ipfw -q flush
 works "-p" r ipfw -q -p sed -e s/NUMBER/700/ -e s/IN/in/ "$TMP/rules"
 is "-p: what came of it" "$(q ipfw list 700)" "00700 allow ip from any to any in"
 fails "-p: a preprocessor that fails" r ipfw -q -p false "$TMP/rules"
+like "-p: a line is refused while more is to come" "$(q ipfw -q -p yes "$TMP/rules" 2>&1)" \
+	"^ipfw: $TMP/rules:1: y: unknown command; [^:]*\$"
 r ipfw -q flush
 
 # ---- many ----

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Many rules, of which a packet may match few: the engine looks up which (engine/index.h), and leaves
-# the others out. Each packet meets those that it matches, and no other, wherever it enters: behind a
-# skipto, above a tag, as a fragment or with IP options; also while the rules change.
-# The network is lib.sh's: a -- r -- b.
+# Many rules, of which a packet may match few. The engine looks up those few (engine/index.h) and
+# skips the others. Each packet meets the rules that it matches, and no other, wherever it enters:
+# behind a skipto, above a tag, as a fragment or with IP options. This holds also while the rules
+# change. The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
 make_router
 
 N=300 # rules, in up to 64 sections: several in each
 FIRST=3000
 
-# probe WHERE TO [plain|options|large]: from there one datagram to each of N ports of that address
+# probe WHERE TO [plain|options|large]: sends from there one datagram to each of N ports of that
+# address
 probe() {
 	n "$1" python3 - "$2" "$FIRST" "$N" "${3:-plain}" <<-'END'
 		import socket, sys
@@ -24,7 +25,7 @@ probe() {
 	END
 }
 
-# rules ACTION: one for each of the ports, the first numbered 1000
+# rules ACTION: makes a rule for each of the ports, the first one numbered 1000
 rules() {
 	awk -v n=$N -v first=$FIRST -v action="$1" 'BEGIN {
 		print "flush"
@@ -33,7 +34,7 @@ rules() {
 	}' | q ipfw -q - || not_ok "loading the rules"
 }
 
-# met WHAT EXPECTED: how many of the N rules have met so many packets: "300x1"
+# met WHAT EXPECTED: "300x1" means that 300 of the N rules have met one packet each
 met() {
 	is "$1" "$(q ipfw show | awk '$1 >= 1000 && $1 < 2000 {n[$2]++} END {for (i in n) printf "%sx%s\n", n[i], i}' |
 		sort | xargs)" "$2"
@@ -44,7 +45,7 @@ for to in 10.2.0.1 fd02::1; do
 	rules deny
 	probe a $to
 	met "$to: each rule, once" "${N}x1"
-	probe b "${to/2/1}" # arrives on another interface
+	probe b "${to/2/1}" # this arrives on another interface
 	met "$to: nobody's packet" "${N}x1"
 	rules count
 	probe a $to large
@@ -54,7 +55,8 @@ for to in 10.2.0.1 fd02::1; do
 	probe a $to
 	met "$to: behind a skipto" "150x0 150x1"
 	q ipfw -q delete 500
-	# the second half is above the tag of a packet that was diverted in the midst of them
+	# the second half of the rules is above the tag of a packet that is diverted in the middle
+	# of them
 	q ipfw -q add 1150 divert 2000 udp from any to any in recv r0
 	q ipfw -q zero
 	reflect many r 2000
@@ -93,7 +95,8 @@ is "each of these, in and out" \
 
 # ---- 30 changes a second: no packet meets a mixture of two sets ----
 
-# set_of A|B: 100 rules. In A 100 leads to 1000, and 500 denies; in B 100 does not, and 1000 denies.
+# set_of A|B: 100 rules. In A, rule 100 leads to 1000, and 500 denies; in B, 100 does not, and 1000
+# denies.
 set_of() {
 	awk -v which="$1" 'BEGIN {
 		print "flush"
@@ -128,10 +131,10 @@ stop count
 is "sets change under traffic: none is lost, none meets a mixture" "$(cut -d' ' -f1-4 "$TMP/count.out")" \
 	"received 60000 distinct 60000"
 
-# ---- nor what is known of a packet from one set, and rules of the other ----
+# ---- no packet is looked up in one set and meets the rules of the other ----
 
-# Each rule is in a section of its own, so the same bits mean other rules in the other set: those of
-# the second and the third rule let a packet pass in one, and in the other the second would divert it.
+# Each rule is in a section of its own, so the same bits mean other rules in the other set. If a
+# packet kept the bits of one set, the second rule of the other would divert it.
 printf 'flush\nadd allow udp from any to any 9\nadd divert 2001 udp from any to any\n' >"$TMP/setA"
 printf 'flush\nadd deny udp from 192.0.2.1 to any\nadd allow udp from any to any 9\nadd divert 2001 udp from any to any\n' \
 	>"$TMP/setB"

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What a network is for, HOWTO 4: "reinjecting them back as if nothing happened". Ping, DNS, HTTP,
-# mDNS, DHCP, router advertisements, traceroute and path MTU discovery, IPv4 and IPv6, work while
-# one rule, "divert 8668 ip from any to any", sends every packet of r, in and out, through a
-# reflecting program. With them go neighbour discovery, IGMP and MLD.
+# The network's usual services, HOWTO 4: "reinjecting them back as if nothing happened". Ping, DNS,
+# HTTP, mDNS, DHCP, router advertisements, traceroute and path MTU discovery work over IPv4 and
+# IPv6. Meanwhile one rule, "divert 8668 ip from any to any", sends every packet of r, in and out,
+# through a reflecting program. This includes neighbour discovery, IGMP and MLD.
 #
 #	a  a0 veth -----+
 #	t  t0 tun ------+-- r -- r1 10.2.0.0/24 -- b0 b b1 -- 10.4.0.0/24 -- d
 #	g  g0 bridge ---+    (lo, too)                MTU to d: 1400
 #	v  v0.7 VLAN ---+
 #
-# Clients are a, t, g, v and r itself; servers d, two routers away, and r.
+# The clients are a, t, g, v and r itself. The servers are d, two routers away, and r.
 . "$(dirname "$0")/lib.sh"
 for tool in dnsmasq busybox; do
 	command -v $tool >/dev/null || skip_all "no $tool"
@@ -21,20 +21,20 @@ make_ns d
 link b b1 10.4.0.2/24 fd04::2/64 -- d d0 10.4.0.1/24 fd04::1/64
 ip -n "$NS-d" route add default via 10.4.0.2
 ip -n "$NS-d" -6 route add default via fd04::2
-ip netns exec "$NS-b" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+nq b sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 ip -n "$NS-b" route add 10.0.0.0/8 via 10.2.0.2
 ip -n "$NS-b" -6 route add fd00::/8 via fd02::2
 ip -n "$NS-r" route add 10.4.0.0/24 via 10.2.0.1
 ip -n "$NS-r" -6 route add fd04::/64 via fd02::1
-# behind b only 1400 bytes: what is longer is told so by b
+# behind b only 1400 bytes fit: b reports that to the senders of longer packets
 ip -n "$NS-b" route add 10.4.0.1/32 dev b1 mtu lock 1400
 ip -n "$NS-b" -6 route add fd04::1/128 dev b1 mtu lock 1400
-# no fewer errors than packets that call for them
+# the kernel sends an error for every packet that calls for one
 for x in r b d; do
-	ip netns exec "$NS-$x" sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
+	nq "$x" sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
 done
 
-# client NS IF NET: the addresses 10.NET.0.1 and fd0NET::1, and r, which has 2, as the router
+# client NS IF NET: gives it the addresses 10.NET.0.1 and fd0NET::1; its router is r, which has 2
 client() {
 	add_addr "$1" "$2" "10.$3.0.1/24"
 	add_addr "$1" "$2" "fd0$3::1/64"
@@ -84,7 +84,7 @@ fi
 
 # ---- the servers ----
 
-www4() { [ "$1" = d ] && echo 10.99.0.1 || echo 10.99.0.2; } # what each says of www.test
+www4() { [ "$1" = d ] && echo 10.99.0.1 || echo 10.99.0.2; } # how each server answers for www.test
 www6() { [ "$1" = d ] && echo fd99::1 || echo fd99::2; }
 
 dnsmasq=(-k --conf-file=/dev/null --user=root --pid-file --no-resolv --no-hosts)
@@ -96,7 +96,7 @@ done
 for x in d r; do
 	serve "http$x" $x 80
 	start "dns$x" $x dnsmasq "${dnsmasq[@]}" --enable-ra "${leases[@]}" --local=/test/ --address=/www.test/"$(www4 $x)" --address=/www.test/"$(www6 $x)"
-	wait_for 5 "name server" bash -c "ip netns exec $NS-$x ss -Hnlu 'sport = :53' | grep -q ."
+	wait_for 5 "name server" bash -c "$PROGS/within $NS-$x ss -Hnlu 'sport = :53' | grep -q ."
 done
 head -c 1000000 /dev/urandom >"$TMP/data"
 sum=$(sha256sum <"$TMP/data" | cut -d' ' -f1)
@@ -108,7 +108,7 @@ quiet() { "$@" >/dev/null 2>&1; }
 r ipfw -q add 100 divert 8668 ip from any to any
 fails "without the program nothing works" quiet n a ping -q -n -W 0.2 -c 1 10.4.0.1
 reflect back r 8668
-# counts of what came back to each side of r behind the rule
+# these rules count the packets that came back to each side of r behind the divert rule
 r ipfw -q add 200 count ipv6-icmp from any to any in icmp6types 135
 r ipfw -q add 210 count ipv6-icmp from any to any out icmp6types 135
 r ipfw -q add 220 count igmp from any to any in
@@ -120,7 +120,8 @@ r ipfw -q add 270 count icmp from any to any out icmptypes 11
 r ipfw -q add 280 count ipv6-icmp from any to any out icmp6types 3
 r ipfw -q add 290 count ipv6-icmp from any to any in icmp6types 2
 
-# services LINK NS V4 V6 HOST [HOPS]: of that host to a client; HOPS routers between them
+# services LINK NS V4 V6 HOST [HOPS]: checks that host's services for a client; HOPS routers are
+# between them
 services() {
 	local name=$1 ns=$2 host=$5 hops=${6:-0} to url got v
 	for to in "$3" "$4"; do
@@ -142,9 +143,10 @@ services() {
 		is "$what: traceroute by ping" "$(trace_ping "$ns" "$to")" "$(hops "$v" "$ns" "$hops")$to"
 	done
 }
-# What "traceroute -I" shows, by a socket for each probe. That one has a raw socket for all, and in it
-# the kernel notes an error after it has woken the reader: one that is quick finds an error that stays
-# and reads nothing any more (1 in 1,000 probes between processors, also without ipdivert).
+# trace_ping shows what "traceroute -I" shows, with a socket for each probe. traceroute has one raw
+# socket for all. The kernel notes an error in it after it has woken the reader. A quick reader then
+# finds an error that stays, and reads nothing any more (1 in 1,000 probes from one CPU to another,
+# also without ipdivert).
 trace_ping() { # NS TO
 	local ttl hop
 	for ttl in 1 2 3 4 5; do
@@ -166,7 +168,7 @@ hops() { # VERSION NS HOPS: what traceroute shows before the destination
 	esac
 }
 
-# mdns WHAT NS IF NS IF [4]: the first asks, the second answers
+# mdns WHAT NS IF NS IF [4]: the first host asks, the second one answers
 mdns() {
 	local v addr
 	for v in ${6:-4 6}; do
@@ -180,27 +182,28 @@ mdns() {
 	done
 }
 
-# too_big NS: ICMP errors that came there
+# too_big NS: how many ICMP errors came there
 too_big() {
 	nq "$1" nstat -asz IcmpInDestUnreachs Icmp6InPktTooBigs | awk '/^Icmp/ { n += $2 } END { print n }'
 }
 
-# forget NS: the path MTUs that are known there
+# forget NS: removes the path MTUs that it has learned
 forget() {
 	n "$1" ip route flush cache
 	n "$1" ip -6 route flush cache
 }
 
-# path_mtu LINK NS: the way to d carries 1400 bytes, and the client is told so
+# path_mtu LINK NS: the path to d carries 1400 bytes, and the client is told so
 path_mtu() {
 	local ns=$2 to url v size got before
 	for to in 10.4.0.1 fd04::1; do
 		v=v4 url=$to size=1372
 		[[ $to != *:* ]] || v=v6 url="[$to]" size=1352
 		what="$1, $v"
-		# a router on the way says so, by an ICMP error that r diverts in and out; ping tells
-		# of it in several ways, by its version and by how soon it comes
-		forget "$ns" # what TCP has found before
+		# A router on the path reports it by an ICMP error, which r diverts in and out. ping
+		# reports that in several ways, depending on its version and on when the error
+		# comes.
+		forget "$ns" # removes what TCP has learned before
 		before=$(too_big "$ns")
 		fails "$what: path MTU, too big" \
 			quiet n "$ns" ping -n -c 1 -W 2 -M "do" -s $((size + 100)) "$to"
@@ -228,7 +231,7 @@ dhcp() {
 		"^10\\.$4\\.0\\.[5-9][0-9]/24\$"
 }
 
-# autoconf WHAT NS IF NET: a router advertisement gives an address
+# autoconf WHAT NS IF NET: a router advertisement gives the host an address
 autoconfigured() {
 	nq "$1" ip -6 -o addr show dev "$2" dynamic | grep -q "fd0$3:"
 }
@@ -239,13 +242,13 @@ autoconf() {
 	wait_for 10 "$1: router advertisement" autoconfigured "$2" "$3" "$4" &&
 		ok "$1: router advertisement"
 	n "$2" ip route replace default via "10.$4.0.2"
-	add_addr "$2" "$3" "fd0$4::1/64" 2>/dev/null # gone with the link
+	add_addr "$2" "$3" "fd0$4::1/64" 2>/dev/null # the address is gone with the link
 	n "$2" ip -6 route replace default via "fd0$4::2"
 }
 
 services "r's own" r 10.4.0.1 fd04::1 d 1
-# r itself learns that the way to d is narrow. What it forwards must not suffer from that: b tells
-# those who sent it.
+# r itself learns that the path to d is narrow. The packets that it forwards must not suffer from
+# that: b reports it to their senders.
 path_mtu "r's own" r
 services lo r 127.0.0.1 ::1 r
 r ip link set lo multicast on
@@ -260,7 +263,7 @@ for kind in $links; do
 	vlan) ns=v if=v0.7 rif=vport.7 net=7 ;;
 	esac
 	r ipfw -q zero
-	# each asks for the other anew
+	# each one asks for the other anew
 	for x in "r $rif fd0$net::1" "$ns $if fd0$net::2"; do
 		read -r asks dev to <<<"$x"
 		n "$asks" ip neigh flush dev "$dev"
@@ -269,10 +272,10 @@ for kind in $links; do
 	services $kind $ns 10.4.0.1 fd04::1 d 2
 	path_mtu $kind $ns
 	services "$kind, r" $ns 10.$net.0.2 fd0$net::2 r
-	if [ $kind != tun ]; then # nothing to ask an address for by
+	if [ $kind != tun ]; then # a tun device has no address requests
 		dhcp $kind $ns $if $net
 		start other $ns dnsmasq "${dnsmasq[@]}" --port=0 "--dhcp-range=10.$net.0.50,10.$net.0.99,1h"
-		wait_for 5 "DHCP server" bash -c "ip netns exec $NS-$ns ss -Hnlu 'sport = :67' | grep -q ."
+		wait_for 5 "DHCP server" bash -c "$PROGS/within $NS-$ns ss -Hnlu 'sport = :67' | grep -q ."
 		dhcp "$kind, r asks" r $rif $net
 		stop other
 		autoconf $kind $ns $if $net
@@ -291,6 +294,7 @@ done
 stop back
 is "each packet that was read was written back" "$(count back failed) $(count back sent)" \
 	"0 $(count back received)"
-# passed: copies of r's own multicast, on their way in; by-train, joined: how some came back, perhaps
+# passed counts copies of r's own multicast on their way in; by-train and joined count ways to come
+# back
 is "none was lost" "$(q divertctl stat 8668 | awk '/^ / && $2 !~ /by-train|joined/ {print $2}' | paste -sd' ')" \
-	"diverted written-in written-out passed no-listener asked-route entered"
+	"diverted written-in written-out passed no-listener entered"

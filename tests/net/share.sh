@@ -3,8 +3,7 @@
 #
 # Many readers, divert(4): "SO_REUSEPORT: the port may be shared", "Threads may receive and send on
 # one socket at the same time, and so may processes that share it by fork(2): each packet is
-# received once."
-# On r, UDP flows between a and b, IPv4 and IPv6, are diverted in both directions.
+# received once." On r, UDP flows between a and b, IPv4 and IPv6, are diverted in both directions.
 . "$(dirname "$0")/lib.sh"
 make_router
 FLOWS=64 PACKETS=5
@@ -28,7 +27,7 @@ for i in range(flows):
 EOF
 
 expected=0
-# Send all flows' packets, both directions, and wait until each has been written back.
+# Send all flows' packets in both directions, and wait until each one has been written back.
 traffic() {
 	a python3 "$TMP/send.py" up $FLOWS $PACKETS
 	b python3 "$TMP/send.py" down $FLOWS $PACKETS
@@ -37,7 +36,7 @@ traffic() {
 }
 written() { [ "$(stat_of r 2000 written-in)" = $expected ]; }
 
-# join NAME [OPTIONS]: a reader that is bound
+# join NAME [OPTIONS]: starts a reader; it is bound when this returns
 join() {
 	local name=$1
 	shift
@@ -45,7 +44,7 @@ join() {
 	wait_for 10 "$name is bound" grep -q end "$TMP/$name.out"
 }
 ends() { [ "$(grep -c end "$TMP/$1.out")" = "$2" ]; }
-# counts NAME...: "FLOW UP DOWN NAME" of each since the last time
+# counts NAME...: prints "FLOW UP DOWN NAME" of each, since the last call
 counts() {
 	local name p n
 	for name in "$@"; do
@@ -56,12 +55,12 @@ counts() {
 		awk -v n=$n -v m="$name" '/end/ {e++; next} e == n - 1 {print $0, m}' "$TMP/$name.out"
 	done | sort
 }
-# end_all NAME: it and its children
+# end_all NAME: ends the reader and its children
 end_all() {
 	stop "$1"
 	ip netns pids "$NS-r" | xargs -r kill -KILL
 }
-# every WHAT FILE: each flow is with one reader, with all its packets of both directions
+# every WHAT FILE: checks that each flow is with one reader, with all its packets of both directions
 every() {
 	is "$1: each flow at one socket, all of it" \
 		"$(awk -v p=$PACKETS '$2 == p && $3 == p {print $1}' "$2" | sort -u | wc -l) $(wc -l <"$2")" \
@@ -97,7 +96,7 @@ counts m1 m3 m4 m5 >"$TMP/four"
 every "one joins" "$TMP/four"
 is "one joins: what it does not take stays" "$(grep -v m5 "$TMP/four" | comm -23 - "$TMP/three")" ""
 
-# one that closes: as one that dies
+# a reader that closes its socket is the same as one that dies
 stop m5
 traffic
 counts m1 m3 m4 >"$TMP/five"
@@ -132,3 +131,27 @@ a divert-run "$PROGS/share" check 3000 >"$TMP/errnos"
 rc=$?
 cat "$TMP/errnos"
 is "errnos: all of it" $rc 0
+
+# ---- a thread waits for packets while another one forks a process, which closes its copy of the
+# socket ----
+
+cat >"$TMP/leaves.py" <<'EOF2'
+import os, socket, sys, threading, time
+sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
+sock.bind(("0.0.0.0", 2001))
+thread = threading.Thread(target=sock.recv, args=(65535,), daemon=True)
+thread.start()
+while "S" not in open(f"/proc/self/task/{thread.native_id}/stat").read().rsplit(")")[1].split()[0]:
+    time.sleep(0.01)
+if os.fork():
+    while True:
+        time.sleep(1)
+sock.close()
+open(sys.argv[1], "w").write(str(os.getpid()))
+time.sleep(60)
+EOF2
+start leaves r divert-run python3 "$TMP/leaves.py" "$TMP/leaves.pid"
+wait_for 10 "the process that closes it" test -s "$TMP/leaves.pid"
+kill -KILL "${pid_leaves:-}"
+wait_for 5 "a socket that a child has closed: nobody listens" eval 'nq r divertctl status | grep -q "^ *2001 .*nobody"'
+works "a socket that a child has closed: the child is there" kill "$(cat "$TMP/leaves.pid")"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# divert(4): "Sources for the BSDs": what they include, name and look up, with the flags of `pkg-config
-# libdivert-socket`; ualarm(3) of a second and more; the names natd and divert, which files have first. "Plugins":
-# what is compiled and linked with these flags diverts in a program that knows nothing of it.
+# divert(4): "Sources for the BSDs": what they include, name and look up, with the flags of
+# `pkg-config libdivert-socket`; ualarm(3) of a second and more; the names natd and divert, unless
+# the system's files define them. "Plugins": a plugin that is compiled and linked with these flags
+# diverts in a program that knows nothing of divert sockets.
 . "$(dirname "$0")/lib.sh"
 make_router
 
@@ -47,7 +48,7 @@ r ipfw -q flush
 
 # ---- udpbench ----
 
-# bench HOW COMMAND...: it reads 30 packets, which go no further
+# bench HOW COMMAND...: reads 30 packets and does not pass them on
 bench() {
 	local how=$1
 	shift
@@ -73,16 +74,17 @@ r ipfw -q flush
 # ---- tcpcryptd ----
 
 serve web b 80
-# as its launcher adds them
+# the launcher adds these rules
 a ipfw 02 add divert 666 tcp from any to any 80
 a ipfw 03 add divert 666 tcp from any 80 to any
-# tcpcrypt HOW COMMAND...: a page through it, what b has seen, and its counter by its control port
+# tcpcrypt HOW COMMAND...: fetches a page through it; checks what b has seen, and its counter, by
+# its control port
 tcpcrypt() {
 	local how=$1
 	shift
 	start crypt a timeout 20 "$@" 666 5005
 	wait_for 10 "tcpcryptd $how runs" grep -q Running "$TMP/crypt.out"
-	# RST, or the option behind those that Linux has in a SYN
+	# a RST, or its option behind those that Linux puts into a SYN
 	start dump b tcpdump -n -l -i b0 "tcp dst port 80 and (tcp[13] & 4 != 0 or tcp[40:4] = 0x45040001)"
 	wait_for 10 "tcpdump" grep -q "listening on" "$TMP/dump.err"
 	is "tcpcryptd $how: a page of 100000 bytes" "$(nq a curl -s -m 5 http://10.2.0.1/100000 | wc -c)" 100000
@@ -110,22 +112,23 @@ works "tcpcryptd: its rules are deleted" a ipfw delete 02 03
 
 # ---- dvtws ----
 
-# fakes, which have one hop left, as r sees them
+# the fakes have one hop left; r sees them
 start fakes r tcpdump -n -l -i r0 "(ip[8] = 1 and ip[9] = 6) or (ip6[7] = 1 and ip6[6] = 6)"
 wait_for 10 "tcpdump" grep -q "listening on" "$TMP/fakes.err"
 fakes() { echo "$(grep -c " IP " "$TMP/fakes.out") $(grep -c " IP6 " "$TMP/fakes.out")"; }
 seen() { [ "$(fakes)" = "$1" ]; }
-pages() { # NUMBER...: each is that many bytes, by both families
+pages() { # NUMBER...: fetches that many bytes, over both families
 	local number
 	for number; do
 		nq a curl -s -m 5 "http://10.2.0.1/$number" | wc -c
 		nq a curl -s -g -m 5 "http://[fd02::1]/$number" | wc -c
 	done | xargs
 }
-# the rule of its documentation
+# the rule from its documentation
 a ipfw add 100 divert 989 tcp from any to any 80,443 out not diverted not sockarg xmit a0
 chmod 755 "$TMP"
-# dvtws HOW FAKES FAKES COMMAND...: listed requests are preceded by a fake; how many until, and after, another list
+# dvtws HOW FAKES FAKES COMMAND...: a listed request is preceded by a fake. The two numbers are the
+# fakes before and after the list changes.
 dvtws() {
 	local how=$1 before=$2 after=$3
 	shift 3
@@ -166,7 +169,7 @@ a ipfw -q flush
 
 works "bsd_daq.c, the program: compiles without any flags" cc -Wall -Werror -o "$TMP/daqtest" "$HERE/bsd_daq.c" -pthread
 r ipfw -q add 100 divert 8000 icmp from any to any
-# daqtest HOW COMMAND...: of 184 bytes none comes through
+# daqtest HOW COMMAND...: no packet of 184 bytes comes through
 daqtest() {
 	local how=$1
 	shift
@@ -178,7 +181,7 @@ daqtest() {
 	wait "${pid_daq:-}"
 	is "daqtest $how: SIGINT ends it with 0" $? 0
 	is "daqtest $how: nothing is said" "$(cat "$TMP/daq.err")" ""
-	# on each side of r, there and back
+	# on each side of r, in both directions
 	is "daqtest $how: what it saw" "$(tail -1 "$TMP/daq.out")" "passed 12 blocked 2"
 }
 works "bsd_daq.c, the module: compiles" \
@@ -265,6 +268,6 @@ works "a plugin in C++, by the functions' addresses: compiles" \
 	c++ -shared -fPIC -Wall -Wextra -Werror -o "$TMP/cxx.so" "$TMP/cxx.cc" "${flags[@]}"
 works "a plugin in C++, by the functions' addresses: it makes and binds a divert socket" \
 	r "$PROGS/plug" "$TMP/cxx.so"
-# a program that is linked with the flags and a plugin that is, too
+# a program and a plugin, both linked with the flags
 works "both linked: compiles" cc -o "$TMP/plug" "$HERE/plug.c" "${flags[@]}"
 works "both linked: it makes and binds a divert socket" r env "$libs" "$TMP/plug" "$TMP/cxx.so"

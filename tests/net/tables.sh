@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Tables: flows in the kernel, two that change places, what add is told to mind, what is shown.
+# Tables: flows in the kernel, two tables that change places, the options of add, and the listings.
 # The network is lib.sh's: a -- r -- b; the rules are on r.
+# shellcheck disable=SC2154 # start sets the pid_...
 . "$(dirname "$0")/lib.sh"
 make_router
 t() { q ipfw -q table "$@"; }
@@ -10,7 +11,7 @@ says() { like "$1" "$(q ipfw "${@:3}" 2>&1)" "$2"; }
 shows() { is "$1" "$(q ipfw table "$2" list | tr '\n' ' ')" "$3"; }
 counts() { is "$1" "$(q ipfw show | awk '$1 != 65535 {printf "%s%d", s, $2; s = " "}')" "$2"; }
 
-# send FROM_PORT TO PORT: a datagram of a's; it has been counted when this returns
+# send FROM_PORT TO PORT: sends a datagram from a; it has been counted when this returns
 sent=0
 send() {
 	a bash -c "printf x | socat -u - UDP${family}:$2:$3,sourceport=$1,shut-none"
@@ -68,7 +69,7 @@ for family in 4 6; do
 	q ipfw -q -f flush
 	t all destroy
 
-	# ---- two change places ----
+	# ---- two tables change places ----
 
 	t x add $from 1
 	t y add $other 2
@@ -82,6 +83,78 @@ for family in 4 6; do
 	works "$v: ping" ping_ a $to
 	is "$v: and then in the other" "$(packets r 100) $(($(packets r 110) > 0)) $(($(packets r 120) > 0))" "$before 1 1"
 	shows "$v: the first" x "$other/$((family == 4 ? 32 : 128)) 2 "
+	q ipfw -q -f flush
+	t all destroy
+done
+
+# ---- hosts and networks ----
+
+# on_its_way COUNTS: two rules count the echo request, by the value that its source has in the table
+on_its_way() {
+	q ipfw -q zero
+	works "$v: ping" ping_ a "$to"
+	counts "$1" "$2"
+}
+for family in 4 6; do
+	v=v$family
+	if [ $family = 4 ]; then
+		from=10.1.0.1 to=10.2.0.1 echo="icmptypes 8" all=32 net=10.1.0.0/24 wide=0.0.0.0/0 near=10.1.0.9
+		many() { seq "$1" | awk '{ printf "11.0.%d.%d 5\n", $1 / 256, $1 % 256 }'; }
+	else
+		from=fd01::1 to=fd02::1 echo="icmp6types 128" all=128 net=fd01::/64 wide=::/0 near=fd01::9
+		many() { seq "$1" | xargs printf "fd03::%x 5\n"; }
+	fi
+	t h create
+	printf 'add %s\n' "100 count $echo in recv r0 lookup src-ip table(h,1)" \
+		"110 count $echo in recv r0 lookup src-ip table(h,2)" \
+		"120 count $echo in recv r0 not lookup src-ip h" | q ipfw -q -
+	on_its_way "$v: an empty table" "0 0 1"
+	t h add $near 1
+	on_its_way "$v: another host" "0 0 1"
+	t h add $net 1
+	on_its_way "$v: a network" "1 0 0"
+	t h add $from 2
+	on_its_way "$v: a host within it" "0 1 0"
+	is "$v: lookup" "$(q ipfw table h lookup $from)" "$from/$all 2"
+	shows "$v: both" h "$net 1 $from/$all 2 $near/$all 1 "
+	t h add $from 1
+	on_its_way "$v: the host's value changed" "1 0 0"
+	t h add $from 2
+	t h delete $net
+	on_its_way "$v: the host without the network" "0 1 0"
+	t h add $wide 1
+	on_its_way "$v: and within all" "0 1 0"
+	t h delete $from
+	on_its_way "$v: without the host" "1 0 0"
+	is "$v: lookup" "$(q ipfw table h lookup $from)" "$wide 1"
+	says "$v: a host that is not there" "^ipfw: $from: not in table h$" table h delete $from
+	printf 'table h flush\ntable h add %s\n' "$from 2" | q ipfw -q -
+	on_its_way "$v: another content" "0 1 0"
+	t h flush
+	on_its_way "$v: none" "0 0 1"
+
+	# The filter before the hosts is rebuilt after many hosts have been deleted.
+	t h add $from 2 $net 1
+	for i in 1 2 3; do
+		many 3000 | awk -v i=$i 'NR % 3 == i - 1 { print "table h add " $1 " 1" }' | q ipfw -q -
+		on_its_way "$v: a host, after more, $i" "0 1 0"
+		many 3000 | awk -v i=$i 'NR % 3 == i - 1 { print "table h delete " $1 }' | q ipfw -q -
+		on_its_way "$v: and without them, $i" "0 1 0"
+	done
+
+	# hosts are found while larger maps replace their map, and all of them are there
+	q ipfw -q zero
+	start during a ping -n -i 0.01 -c 100 -W 1 $to
+	many 20000 | paste -sd ' ' | sed 's/^/table h add /' | q ipfw -q -
+	wait "$pid_during"
+	counts "$v: a host, while many are added" "0 100 0"
+	on_its_way "$v: a host among many" "0 1 0"
+	is "$v: all are there" "$(q ipfw table h list | wc -l)" 20002
+	works "$v: they are taken away" r ipfw -q - <<-END
+		$(many 20000 | awk '{print "table h delete " $1}')
+	END
+	shows "$v: and gone" h "$net 1 $from/$all 2 "
+	on_its_way "$v: but for this one" "0 1 0"
 	q ipfw -q -f flush
 	t all destroy
 done
@@ -128,7 +201,7 @@ t n unlock
 works "unlocked" r ipfw table n delete 5 6
 t l create locked
 says "created locked" "^ipfw: table l: locked" table l add 10.0.0.1
-# there is room for 65536 such keys in all: what went well before is taken back
+# There is room for 65536 such keys in all. If the rest do not fit, the first ones are taken back.
 (printf 'table n atomic add 1 100' && seq -f ' %.0f 5' 10 65546 | tr -d '\n') >"$TMP/many"
 says "atomic add: too many" "the tables are full" "$TMP/many"
 shows "atomic add: nothing of it" n "1 10 2 20 3 31 4 40 "
@@ -141,7 +214,7 @@ says "swap with another type" "^ipfw: table a: of another type, or with other va
 	table n swap a
 t a destroy
 
-# ---- what is shown ----
+# ---- listings ----
 
 q ipfw -q add 100 skipto tablearg lookup dst-port n
 is "info" "$(q ipfw table n info | sed "s/kindex: [0-9]*/kindex: 1/")" "--- table(n), set(0) ---

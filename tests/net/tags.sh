@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Where a packet goes on, and which rules count it. divert(4): "the packet meets only rules with a
-# greater number. With 0 it meets all of them, and may be diverted again. The tag counts for this
-# pass only. A packet that is put back inbound and then forwarded meets all rules on its way out."
-# And ipfw(8), row by row: diverted, diverted-loopback, diverted-output, skipto, tee, deny, not,
-# ports, recv, xmit and via with wildcards, ip4, ip6, all with exact counters. IPv4 and IPv6.
-# The rules are on r; pings and UDP go through it. The network is lib.sh's: a -- r -- b.
+# A packet's tag decides where it continues, and which rules count it. divert(4): "the packet meets
+# only rules with a greater number. With 0 it meets all of them, and may be diverted again. The tag
+# counts for this pass only. A packet that is put back inbound and then forwarded meets all rules on
+# its way out." Then ipfw(8), row by row: diverted, diverted-loopback, diverted-output, skipto, tee,
+# deny, not, ports, recv, xmit and via with wildcards, ip4, ip6, all with exact counters, for IPv4
+# and IPv6. The rules are on r; pings and UDP go through it. The network is lib.sh's: a -- r -- b.
 . "$(dirname "$0")/lib.sh"
 make_router
 
-# rules LINE...: instead of those there; E stands for "any echo request"
+# rules LINE...: replaces the rules; E stands for "any echo request"
 rules() {
 	local line
 	local -a words
@@ -21,12 +21,13 @@ rules() {
 	done
 }
 
-# counts WHAT EXPECTED: the packets of all rules but the default one, in order
+# counts WHAT EXPECTED: the packet counts of all rules but the default one, in order
 counts() {
-	is "$1" "$(ip netns exec "$NS-r" ipfw show | awk '$1 != 65535 {printf "%s%d", s, $2; s = " "}')" "$2"
+	is "$1" "$(nq r ipfw show | awk '$1 != 65535 {printf "%s%d", s, $2; s = " "}')" "$2"
 }
 
-# through WHAT EXPECTED [OPTIONS]: three pings, reflected on port 2000 with these options, and what counted
+# through WHAT EXPECTED [OPTIONS]: sends three pings, reflected on port 2000 with these options, and
+# checks the counters
 through() {
 	local what=$1 expected=$2
 	shift 2
@@ -57,7 +58,7 @@ for family in 4 6; do
 			"300 count E $dir"
 		through "$v: tag 0 meets all rules" "6 3 3 3" -t 0
 
-		# with tag 0 and nothing against it the packet comes again, and again
+		# with tag 0, and no rule against it, the packet is diverted again and again
 		rules "${four[@]}"
 		reflect back r -t 0 -c 5 2000
 		fails "$v: tag 0 is diverted again" ping_ a "$to" 1
@@ -78,7 +79,7 @@ for family in 4 6; do
 			through "$v: tag $tag, above all rules" "3 3 0 0 0 0" -t $tag
 		done
 
-		# two ports, the second behind the first, in the order of their numbers
+		# two ports, the second one behind the first, in the order of the rule numbers
 		rules "100 divert 2000 E $dir" "200 divert 2001 E $dir" "300 count E $dir"
 		reflect second r 2001
 		through "$v: on to the next divert rule" "3 3 3"
@@ -209,7 +210,7 @@ for family in 4 6; do
 		"140 count E via r0" "141 count E via r1" "142 count E via r*" "143 count E via r" \
 		"144 count E in via r1" "145 count E out via r1" "146 count E via any"
 	through "$v: interfaces" "6 3 0 3 0 0 3 0 6 3 0 3 0 3 3 3 6 0 0 3 6"
-	# no address, no tag either
+	# no address means no tag, too
 	rules "100 divert 2000 E out not diverted" "110 count E out recv r0" \
 		"120 count E out not recv r*" "130 count E xmit r1"
 	through "$v: written out without an address, received by nobody" "3 0 3 3" -N

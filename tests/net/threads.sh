@@ -1,24 +1,32 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Threads, divert(4): "A thread has a socket of its own that no other one uses": what it writes waits, and goes in
-# trains. "When another thread calls for such a socket": whatever threads do, each packet arrives at b once and whole,
-# and where the program writes them in their order, in that.
-# The packets wait before the program begins. The network is lib.sh's: a -- r -- b.
-# alone: it builds
+# Threads, divert(4): "A thread has a socket of its own that no other one uses": packets that it
+# writes wait, and take the bulk path. "When another thread makes a call on such a socket": whatever
+# threads do, each packet arrives at b once and whole. If the program writes the packets in their
+# order, they arrive in that order. The packets wait before the program begins. The network is
+# lib.sh's: a -- r -- b.
+# alone: it looks when threads sleep
 . "$(dirname "$0")/lib.sh"
 make_router
-N=19999 # and some that are not read: the last of the others wait to be sent
+# Some more packets are not read: so the last ones that are written wait to be sent.
+N=19999
 MORE=100
 
 diverted() { [ "$(stat_of r "$1" diverted)" = "$2" ]; }
 in_order() { numbers 4; }
 each() { numbers 4 | tr ' ' '\n' | awk -F- '{ n += $2 - $1 + 1; for (i = $1; i <= $2; i++) d += seen[i]++ } END { print n - d }'; }
 
-# passes HOW WHAT EXPECTED [TRAINS]: WHAT of the packets is EXPECTED; TRAINS: a pattern, of how many go so
+# passes HOW WHAT EXPECTED [TRAINS]: WHAT of the packets is EXPECTED; TRAINS is a pattern for how
+# many take the bulk path
 cases=0
 passes() {
-	local how=$1 port=$((3000 + ++cases)) ends=143 # by SIGTERM
+	thrice by-train "${4-}" pass "$@"
+	[ -z "${4-}" ] || like "$1: in trains" "$(stat_of r "$port" by-train)" "$4"
+}
+pass() {
+	local how=$1 ends=143 # by SIGTERM
+	port=$((3000 + ++cases))
 	[ "$how" != exits ] || ends=0
 	wire=wire$cases
 	sniffs b b0
@@ -52,8 +60,9 @@ for how in turns writer forks; do
 done
 passes many each "$N"
 
-# one that looks for packets on its own stops reading, and another begins: it sleeps where there are none
-# how many of 200 looks find a thread at work
+# A thread that polls for packets stops reading, and another one begins. That one sleeps if there
+# are no packets.
+# busy PID: how many of 200 samples find a thread running
 busy() {
 	local i n=0
 	for ((i = 0; i < 200; i++)); do
@@ -62,7 +71,6 @@ busy() {
 	echo $n
 }
 asleep() { [ "$(busy "$1")" = 0 ]; }
-make -s -C "$TOP" -f bench/Makefile build/bench/sender || not_ok "the benchmark's sender: it cannot be built"
 r ipfw -q flush
 r ipfw -q add 200 divert 3100 udp from any to any 9 in recv r0
 start x r divert-run "$PROGS/threads" hands 3100 100000 "$TMP/go"
@@ -72,6 +80,6 @@ start flood a "$TOP/build/bench/sender" -r 150000 -b 32 10.2.0.1 9
 written() { [ "$(stat_of r 3100 written-in)" -gt 110000 ]; }
 wait_for 20 "hands: the other one reads" written
 stop flood
-wait_for 5 "hands: it sleeps" asleep "$p" && ok "hands: it sleeps"
+wait_for 20 "hands: it sleeps" asleep "$p" && ok "hands: it sleeps"
 stop x
 is "hands: how it ended" $? 143

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Packets that a program writes one by one, while more wait to be read, go to the kernel together
-# (divert(4)): that changes when they leave by less than a millisecond, and nothing else. The router
-# of lib.sh; a sends numbered packets, r's program reads some of them, and b is to see what it wrote.
+# A program writes packets one by one while more wait to be read. They go to the kernel together
+# (divert(4)). That changes when they leave, by less than a millisecond, and nothing else. In
+# lib.sh's network, a sends numbered packets, r's program reads some of them, and b must see what it
+# wrote.
 . "$(dirname "$0")/lib.sh"
 make_router
-r ping -q -c 1 10.2.0.1 >/dev/null # the neighbour is known
+r ping -q -c 1 10.2.0.1 >/dev/null # now the neighbour is known
 r divertctl attach lo
-r "$PROGS/chain" attach lo out -1 first # which counts: frames
+r "$PROGS/chain" attach lo out -1 first # it counts frames
 
 cat >"$TMP/some.py" <<'END'
 import ctypes, errno, os, select, signal, socket, sys, threading, time
@@ -75,14 +76,15 @@ match how:
         signal.pause()
 END
 
-# What the engine was given on lo: packets, and many in one. Before Linux 6.6 there is a qdisc that counts them.
+# The number of frames that the engine was given on lo: single packets, and many in one. Before
+# Linux 6.6 a qdisc counts them.
 frames() {
 	q "$PROGS/chain" count lo out -1 ||
 		q tc -s qdisc show dev lo | awk '/Sent/ {n += $4} END {print n}'
 }
 
 cases=0
-# writes HOW READ WRITTEN: with 50 packets sent
+# writes HOW READ WRITTEN: sends 50 packets; the program reads and writes so many of them
 writes() {
 	local how=$1 name=${1/-/_}$((++cases)) program
 	case $how in
@@ -112,7 +114,9 @@ for i in range(50):
 		"$(seq -s ' ' 0 $(($3 - 1))) "
 	frames=$(($(frames) - before))
 	if [ "$how" = fork ]; then
-		is "$side, $how: frames, with the one that bind asks by" $frames $(($3 + 1))
+		# The program before died with unread packets. bind asks whether it lives, and
+		# counts them: two frames.
+		is "$side, $how: frames, with the two of bind" $frames $(($3 + 2))
 	elif [ "$3" -gt 30 ] && [ "$3" -lt "$2" ]; then
 		like "$side, $how, $2 read, $3 written: together, in fewer frames" \
 			"$([ $frames -lt "$3" ] && echo fewer || echo $frames)" fewer
@@ -123,7 +127,7 @@ for i in range(50):
 	stop "wire$cases"
 }
 
-# both RULE-OPTIONS INTERFACE ERROR
+# both RULE-OPTIONS INTERFACE ERROR: runs all cases with this rule
 both() {
 	side=$1 iface=$3
 	r ipfw -q flush
@@ -135,22 +139,22 @@ both() {
 	writes heir 45 42
 	writes pause 50 50
 
-	# a filter of system calls that ends the process at io_uring(7), set up in their midst
+	# in the middle, the program sets up a filter of system calls that ends it at io_uring(7)
 	writes c-prctl 50 50
 	writes c-seccomp 50 50
 
-	# the sender is told of each that cannot go
+	# the sender gets an error for each packet that cannot go
 	writes down 40 7
 	is "$1, down: told" "$(sort "$TMP/down$cases.out" | uniq -c | xargs)" "33 $4 1 end 1 ready"
 }
 both in recv r0 ENETDOWN
 both out xmit r1 ENETUNREACH
 
-# other programs in the place of this one
+# the program replaces itself by another one
 for how in execve execlp fexecve syscall; do # the others: unit/test_interpose_exec.c
 	writes c-$how 40 40
 done
 
-# a neighbour that is not known is asked for, and all wait for it
+# the neighbour is not known: the kernel asks for it, and all packets wait
 r ip neigh flush dev r1
 writes pause 40 37

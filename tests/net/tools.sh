@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# ipfw(8): what ipdivert does not do "is refused by name, nothing half-applied"; files; list, show,
-# zero, delete, flush. interceptor(1): its line, hex, file, summary and exit status. divertctl(8):
-# status, stat, attach, set, exit status. Interfaces: those that appear later are covered, ports of
-# bridges, too.
+# The tools. ipfw(8): what ipdivert does not do "is refused by name, nothing half-applied"; files;
+# list, show, zero, delete, flush. interceptor(1): its line, hex, file, summary and exit status.
+# divertctl(8): status, stat, attach, set, exit status. Interfaces that appear later are covered,
+# and so are ports of bridges.
 . "$(dirname "$0")/lib.sh"
 make_router
 nobody() { q setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
 
-# does WHAT STATUS COMMAND...: its output in $TMP/out and $TMP/err
+# does WHAT STATUS COMMAND...: checks its exit status; its output is in $TMP/out and $TMP/err
 does() {
 	local rc
 	q "${@:3}" >"$TMP/out" 2>"$TMP/err" </dev/null
@@ -30,7 +30,7 @@ is "list" "$before" "00100 count ip from any to any in
 00300 tee 2001 tcp from any to not 10.2.0.1 out
 65535 allow ip from any to any"
 
-# refused STATUS WORD ARGUMENTS...
+# refused STATUS WORD ARGUMENTS...: ipfw refuses them, with a message that has the word
 refused() {
 	does "ipfw ${*:3}" "$1" ipfw "${@:3}"
 	says "ipfw ${*:3}" "$2"
@@ -49,7 +49,7 @@ refused 65 65536 add 65536 allow ip from any to any
 refused 65 nat add 400 nat 1 ip from any to any
 refused 65 pipe add 400 pipe 1 ip from any to any
 refused 65 fwd add 400 fwd 10.0.0.1 ip from any to any
-refused 65 keep-state add 400 allow ip from any to any keep-state
+refused 65 ":any" add 400 allow ip from any to any keep-state :any
 refused 69 "table 1" table 1 list
 refused 64 missing delete
 refused 69 "rule 400" delete 400
@@ -69,8 +69,9 @@ refused 64 all flush all
 does "ipfw with nothing" 64 ipfw
 says "ipfw with nothing" "usage: ipfw"
 does "ipfw --help" 0 ipfw --help
-# all actions of the manual page but other names of the same
-for action in allow deny unreach unreach6 reset reset6 count divert tee skipto call return reass; do
+# all actions of the manual page, without other names for the same
+for action in allow deny unreach unreach6 reset reset6 count divert tee skipto call return reass \
+	check-state; do
 	works "ipfw --help: $action" grep -qw "$action" <(sed -n '/^actions:/,/^body:/p' "$TMP/out")
 done
 for tool in ipfw ipchains interceptor divertctl divert-run; do
@@ -78,7 +79,7 @@ for tool in ipfw ipchains interceptor divertctl divert-run; do
 	like "$tool --version" "$(cat "$TMP/out")" "^$tool \(ipdivert\) [0-9]"
 done
 
-# nobody
+# not root
 for command in "add 400 allow ip from any to any" "delete 100" flush zero list; do
 	# shellcheck disable=SC2086
 	nobody ipfw $command >"$TMP/out" 2>"$TMP/err"
@@ -114,7 +115,43 @@ printf 'add 1000 count ip from any to any\n' >"$TMP/rules"
 does "-n: check only" 0 ipfw -n "$TMP/rules"
 is "-n: nothing has changed" "$(q ipfw list)" "$before"
 
-# what is listed goes back in
+# all lines that are refused: by the parser, by the rule set, by the tables
+cat >"$TMP/rules" <<'END'
+flush
+add 1000 count ip from any to any
+add 1100 frobnicate ip from any to any
+table t create type addr
+table t create type addr
+add 65535 deny ip from any to any
+table t frobnicate
+add 1200 count ip from any to any in
+bogus
+END
+# refusals FILE: of each message the line's number and the word, and the last line
+refusals() { sed -n "s|^ipfw: $1:\([0-9]*: [^:;]*\).*|\1|p; \$ s|^ipfw: $1: ||p" "$TMP/err"; }
+told="3: frobnicate
+5: table t
+6: 65535
+7: frobnicate
+9: bogus
+5 lines refused"
+does "-n: several lines are refused" 64 ipfw -n "$TMP/rules"
+is "-n: all of them are told, and how many" "$(refusals "$TMP/rules")" "$told"
+is "-n: nothing else is said" "$(wc -l <"$TMP/err")" 6
+prints "-n: the other lines" "01000 count ip from any to any
+01200 count ip from any to any in"
+q ipfw -n - <"$TMP/rules" >"$TMP/out" 2>"$TMP/err"
+is "-n: standard input: status" $? 64
+is "-n: standard input: all of them" "$(refusals "standard input")" "$told"
+does "-n: with -p" 64 ipfw -n -p sed -e s/bogus/bogie/ "$TMP/rules"
+is "-n: with -p: all of them" "$(refusals "$TMP/rules")" "${told/bogus/bogie}"
+sed -i 3d "$TMP/rules"
+does "-n: the status is that of the first" 69 ipfw -n "$TMP/rules"
+does "without -n" 64 ipfw -q "$TMP/rules"
+is "without -n: the first that is refused ends it" "$(refusals "$TMP/rules")" "6: frobnicate"
+is "-n and without: nothing has changed" "$(q ipfw list)" "$before"
+
+# a listing can be read back
 q ipfw list | sed 's/^/add /' >"$TMP/rules"
 r ipfw -q flush
 is "flush" "$(q ipfw list)" "65535 allow ip from any to any"
@@ -154,12 +191,12 @@ r ipfw -q flush
 
 # ---- interceptor ----
 
-# listen NAME ARGUMENTS...: interceptor in r
+# listen NAME ARGUMENTS...: starts interceptor in r
 listen() {
 	start "$1" r interceptor "${@:2}"
 	wait_for 10 "interceptor ${*:2}" grep -q "listening on divert port" "$TMP/$1.err"
 }
-# ended NAME SIGNAL: its status
+# ended NAME SIGNAL: ends it; its exit status
 ended() {
 	eval "kill -$2 \$pid_$1; wait \$pid_$1"
 }
@@ -172,7 +209,7 @@ clock='^[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}'
 listen look 2000
 works "interceptor: ping works" ping_ a 10.2.0.1 2
 works "interceptor: IPv6 ping works" ping_ a fd02::1
-# shut-none: socat 1.8 ends with an empty datagram
+# shut-none: otherwise socat 1.8 ends with an empty datagram
 echo -n hello | a timeout 5 socat -u - UDP4:10.2.0.1:7777,bind=:5555,shut-none
 a timeout 5 socat -u /dev/null TCP4:10.2.0.1:7778,bind=:5556 2>/dev/null
 wait_for 5 "interceptor has seen them" bash -c "[ \$(wc -l <$TMP/look.out) -ge 5 ]"
@@ -221,7 +258,7 @@ is "interceptor -w -: SIGHUP: status" $? 0
 is "interceptor -w -: the packets on standard output" \
 	"$(tcpdump -n -r - <"$TMP/pipe.out" 2>/dev/null | wc -l)" 1
 
-# a packet that cannot be written back: the interface is gone from under it
+# interceptor's errors
 r ipfw -q add 50 divert 2005 udp from any to any out
 r ip route add prohibit 10.77.0.0/24
 listen busy 2006
@@ -248,7 +285,7 @@ r ipfw -q add 100 divert 2100 icmp from any to 10.2.0.1 in icmptypes 8
 does "divertctl status" 0 divertctl status
 status=$(cat "$TMP/out")
 like "divertctl status: the engine" "$status" "^engine: ipdivert [0-9.]+[^ ]*, layout [0-9]+, loaded 20"
-like "divertctl status: interfaces" "$status" "  r0  +in, out"
+like "divertctl status: interfaces" "$status" "  r0  +in, out; no rule needs out"
 like "divertctl status: pass-through" "$status" "pass-through: off"
 like "divertctl status: ports" "$status" "  2100 +nobody listens"
 reflect there r 2100
@@ -284,8 +321,9 @@ is "set pass-through on: counted" "$(stat_of r 2100 passed)" 1
 does "set pass-through off" 0 divertctl set pass-through off
 fails "set pass-through off: packets are dropped" ping_ a 10.2.0.1
 does "get: all settings" 0 divertctl get
-is "get: all settings" "$(q divertctl get)" "pass-through off
-trains on"
+is "get: all settings" "$(q divertctl get | cut -d' ' -f1 | xargs)" "pass-through trains \
+dyn_ack_lifetime dyn_syn_lifetime dyn_fin_lifetime dyn_rst_lifetime dyn_udp_lifetime \
+dyn_short_lifetime dyn_max released_lifetime"
 does "set trains off" 0 divertctl set trains off
 does "get trains" 0 divertctl get trains
 prints "get trains" "trains off"
@@ -322,6 +360,7 @@ like "not root: pass-through is as it was" "$(q divertctl status)" "pass-through
 
 hooks() { hooks_of "$1" "$2" | wc -l; }
 is_hooked() { is "$1: hooks on $2" "$(hooks "$2" in) $(hooks "$2" out)" "$3"; }
+r ipfw -q add 90 count ip from any to any
 r ip link add v0 type veth peer name v1
 r ip link add v2 type veth peer name v3
 is_hooked "appeared later" v0 "0 0"
@@ -337,7 +376,7 @@ r ipfw -q add 500 count ip from any to any
 is_hooked "the next ipfw add" v4 "1 1"
 like "attached: status tells" "$(q divertctl status)" "v5  +in, out"
 r ip link add v8 type veth peer name v9
-does "divertctl attach -l :INDEX" 0 divertctl attach -l ":$(q cat /sys/class/net/v8/ifindex)"
+does "divertctl attach -l :INDEX" 0 divertctl attach -l ":$(with_sys r cat /sys/class/net/v8/ifindex)"
 is_hooked "attach -l :INDEX" v8 "1 1"
 is_hooked "attach -l :INDEX: not its peer" v9 "0 0"
 r ip link del v8

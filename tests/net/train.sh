@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Many packets at a time, inbound (divertctl(8), "Trains"): a program that finds many packets waiting writes
-# them back one by one, and they go to the kernel together. Each arrives at b once, in order, whole, with
-# its fwmark, and meets the rules above its tag; what cannot go in a train goes as ever. A reader that is
-# stopped while a sends has them all waiting. The network is lib.sh's: a -- r -- b.
-# alone: packets go in trains only where the machine keeps up
+# Many packets at a time, inbound (divertctl(8), "Trains: the bulk path"). A program finds many
+# packets waiting and writes them back one by one; they go to the kernel together. Each packet
+# arrives at b once, in order, whole, with its fwmark, and meets the rules above its tag. Packets
+# that cannot take the bulk path go as usual. The reader is stopped while a sends, so all packets
+# wait for it. The network is lib.sh's: a -- r -- b.
+# alone: packets take the bulk path only if the machine keeps up
 . "$(dirname "$0")/lib.sh"
 make_router
 N=600
@@ -13,17 +14,25 @@ N=600
 diverted() { [ "$(stat_of r "$1" diverted)" = "$2" ]; }
 stopped() { grep -q '^State:.*stopped' "/proc/$1/status"; }
 
-# burst NAME TRAINS ADDRESS OPTIONS...: N packets from a; TRAINS: a pattern, of how many are to go in trains.
-# sees NS INTERFACE is where they arrive, and the rest of reflect's words.
+# burst NAME TRAINS ADDRESS OPTIONS...: sends N packets from a; TRAINS is a pattern for how many
+# take the bulk path.
+# sees has NS INTERFACE, where they arrive, and options for reflect.
 sees=(b b0)
-filter=
+times=1 # how often each packet is seen there
 cases=0
 burst() {
-	local name=$1 trains=$2 to=$3 port=$((3000 + ++cases)) key=4 p
+	local name=$1 trains=$2
+
+	thrice by-train "$trains" send_burst "$@"
+	like "$name: in trains" "$(stat_of r "$port" by-train)" "$trains"
+}
+send_burst() {
+	local name=$1 to=$3 key=4 runs="" p i
+	port=$((3000 + ++cases))
 	shift 3
 	case $to in *:*) key=6 ;; esac
 	wire=wire$cases
-	sniffs "${sees[@]:0:2}" "$filter"
+	sniffs "${sees[@]:0:2}"
 	r ipfw -q flush
 	r ipfw -q add 100 count udp from any to any 9 in recv r0
 	r ipfw -q add 200 divert "$port" udp from any to any 9 in recv r0
@@ -36,18 +45,18 @@ burst() {
 	a python3 "$HERE/numbered.py" send "$to" 9 "$N" "$@" >/dev/null
 	wait_for 5 "$name: all wait" diverted "$port" "$N"
 	kill -CONT "$p"
-	wait_for 5 "$name: they arrive" has_arrived "$N"
+	wait_for 5 "$name: they arrive" has_arrived $((N * times))
 	kill -TERM "$p"
 	wait "$pid"
 	stop "$wire"
-	is "$name: each once, in order" "$(numbers "$key")" "0-$((N - 1))"
+	for ((i = 0; i < times; i++)); do runs+=" 0-$((N - 1))"; done
+	is "$name: each once, in order" "$(numbers "$key")" "${runs# }"
 	is "$name: whole" "$(whole)" "$N"
 	is "$name: the rule below the tag, above it, and by fwmark" \
 		"$(packets r 100) $(packets r 300) $(packets r 400)" "$N $N $N"
-	like "$name: in trains" "$(stat_of r "$port" by-train)" "$trains"
 	is "$name: counted" "$(stat_of r "$port" written-in) $(stat_of r "$port" entered)" "$N $N"
 }
-# Some wait too long where the machine is busy, and go over lo; on an emulated one all may.
+# Some packets wait too long to take the bulk path, and on an emulated machine all may.
 most='^([6-9][0-9]|[1-9][0-9][0-9])$'
 [ "$SLOW" = 1 ] || most='^[0-9]+$'
 
@@ -66,31 +75,34 @@ sees=(b b0)
 
 is "status: trains" "$(q divertctl status | grep '^trains')" "trains: on"
 
-# what does not go so
+# packets that do not take the bulk path
 sees=(r r0)
-filter="and ether src 0:0:0:0:0:0" # not as they came
+# They are seen as they came, with checksums that are left to the card, and again when they are
+# written.
+times=2
 burst "to this host" '^0$' 10.1.0.2
 sees=(b b0)
-filter=
+times=1
 r divertctl set trains off
 burst "trains off" '^0$' 10.2.0.1
 is "status: trains off" "$(q divertctl status | grep '^trains')" "trains: off"
 r divertctl set trains on
-r sh -c 'echo 1 >/sys/class/net/r0/queues/rx-0/rps_cpus'
-# nor where the program cannot be loaded; that it needs a right which status does not is a way to have that here
+with_sys r sh -c 'echo 1 >/sys/class/net/r0/queues/rx-0/rps_cpus'
+# Nor do they if the bulk path's program cannot be loaded. Here it needs a privilege that divertctl
+# status does not.
 q setpriv --bounding-set -net_admin --inh-caps -net_admin divertctl status >"$TMP/status"
 like "status: the program of trains cannot be loaded" "$(cat "$TMP/status")" \
 	"trains: on, but their program cannot be loaded \\(Operation not permitted\\)"
 burst "packet steering" '^0$' 10.2.0.1
-r sh -c 'echo 0 >/sys/class/net/r0/queues/rx-0/rps_cpus'
-r sh -c 'echo 32 >/sys/class/net/r0/queues/rx-0/rps_flow_cnt'
+with_sys r sh -c 'echo 0 >/sys/class/net/r0/queues/rx-0/rps_cpus'
+with_sys r sh -c 'echo 32 >/sys/class/net/r0/queues/rx-0/rps_flow_cnt'
 burst "flow steering" '^0$' 10.2.0.1
-r sh -c 'echo 0 >/sys/class/net/r0/queues/rx-0/rps_flow_cnt'
+with_sys r sh -c 'echo 0 >/sys/class/net/r0/queues/rx-0/rps_flow_cnt'
 clang -O2 -target bpf -x c -c -o "$TMP/pass.o" - <<-'END'
 	__attribute__((section("xdp"), used)) int pass(void *ctx) { return 2; }
 	__attribute__((section("license"), used)) char _license[] = "GPL";
 END
-r ip link set dev r0 xdpgeneric obj "$TMP/pass.o" sec xdp
+with_sys r ip link set dev r0 xdpgeneric obj "$TMP/pass.o" sec xdp
 burst "a generic XDP program" '^0$' 10.2.0.1
 r ip link set dev r0 xdpgeneric off
 sees=(b b0 -n "/run/netns/$NS-b")
@@ -98,7 +110,7 @@ burst "a program that has left the network namespace" '^0$' 10.2.0.1
 sees=(b b0)
 burst "as at first" "$most" 10.2.0.1
 
-# those that do and those that do not go so keep their order
+# packets on the bulk path and others keep their order
 a ip link set a0 mtu 4000
 r ip link set r0 mtu 4000
 r ip link set r1 mtu 4000
@@ -106,7 +118,8 @@ b ip link set b0 mtu 4000
 burst "longer than any in a train" '^0$' 10.2.0.1 --size 3000
 burst "some are longer" '^[1-9]' 10.2.0.1 --size 36 --every 50 --other 3000
 
-# a program that is busy with something else in between: the kernel sends what waits, large frames, too
+# a program that is busy with something else in between: the kernel sends the waiting packets, large
+# frames, too
 wire=thinking
 sniffs b b0 ""
 r ipfw -q flush
@@ -122,12 +135,36 @@ stop thinking
 is "thinks: each once, in order" "$(numbers 4)" "0-$((N - 1))"
 is "thinks: whole" "$(whole)" "$N"
 
+# While somebody attaches XDP programs, in any network namespace, the bulk path would wait in the
+# kernel each time. So packets do not take it then.
+r ipfw -q flush
+r ipfw -q add 200 divert 3991 udp from any to any 9 in recv r0
+reflect x r 3991
+start attaches b "$PROGS/engine_attaches"
+wait_for 30 "XDP programs are attached" grep -q ready "$TMP/attaches.out"
+start flood a "$TOP/build/bench/sender" -r 60000 -b 32 10.2.0.1 9
+written() { [ "$(stat_of r 3991 written-in)" -ge 200000 ]; }
+wait_for 30 "XDP programs: packets are written back" written
+stop flood
+stop attaches
+stop x
+all_back "XDP programs" x
+us=$(sed 's/ .*//' "$TMP/attaches.out")
+if [ "$us" -lt 3000 ]; then
+	echo "skip XDP programs: attaching one takes $us us here"
+else
+	trains=$(stat_of r 3991 by-train)
+	written=$(stat_of r 3991 written-in)
+	works "XDP programs are attached, $us us each: few packets wait for that ($trains of $written)" \
+		test "$trains" -lt $((written / 3))
+fi
+
 # nothing is left of a program that was killed
 reflect x r 3999
-# its program, by what it has open: others on this machine have trains, too
+# program: finds its BPF program by its open descriptors: others on this machine may have one, too
 program() {
 	train=$(sed -n 's/^prog_id:[[:space:]]*//p' "/proc/$(cat "$TMP/x.ready")"/fdinfo/*)
-	bpftool prog show id "${train:-0}" | grep -q 'name divert_train'
+	bpftool prog show id "${train:-0}" | grep -q 'name divert_bulk'
 }
 wait_for 5 "a program" program
 kill -KILL "$(cat "$TMP/x.ready")"

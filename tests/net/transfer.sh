@@ -1,28 +1,33 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Bulk transfers over a host whose packets are diverted, in and out, each by a reflecting program of
-# its own: through it (a to b), from it (r to b) and to it (a to r), TCP and UDP, IPv4 and IPv6.
-# - What arrives is what was sent, by its SHA-256: TRANSFER_MB each (64; issue 3's figure is 1024).
-# - iperf3: at a rate that the reader keeps up with fewer than 1 in 1,000 of TCP's segments are sent again, and
-#   of UDP all comes as far as to the receiver's socket. As fast as TCP can fewer than 1 in 1,000 are lost:
-#   segments that overtake one another before they are diverted, on their way by two processors, TCP takes for
-#   lost and sends again, undiverted ones more often; the receiver tells which of them it had (DSACK).
-# - What was read was written back; nothing is counted as lost.
+# Bulk transfers over a host whose packets are diverted, in and out, each direction by a reflecting
+# program of its own. They go through the host (a to b), from it (r to b) and to it (a to r), by TCP
+# and UDP, IPv4 and IPv6.
+# - The data that arrive are those that were sent, by their SHA-256: TRANSFER_MB each (64; issue 3's
+#   figure is 1024).
+# - iperf3 sends at a rate that the reader keeps up with. Fewer than 1 in 1,000 of TCP's segments
+#   are sent again, and all UDP packets come as far as the receiver's socket.
+# - iperf3 sends as fast as TCP can. Fewer than 1 in 1,000 segments are lost. More are sent again:
+#   two CPUs handle the segments, some overtake others before they are diverted, and TCP takes these
+#   for lost. That happens more often without divert. The receiver tells which of them it had
+#   (DSACK).
+# - All packets that were read were written back, and none is counted as lost.
+#
 # The network is lib.sh's: a -- r -- b.
-# alone: it counts what is lost at full speed
+# alone: it counts losses at full speed
 . "$(dirname "$0")/lib.sh"
 MB=${TRANSFER_MB:-64}
 make_router
 
 head -c $((16 << 20)) /dev/urandom >"$TMP/part"
-# stream: MB megabytes, the same ones each time
+# stream: prints MB megabytes, the same ones each time
 stream() { for ((i = 0; i < MB; i += 16)); do cat "$TMP/part"; done; }
 sum=$(stream | sha256sum)
 
 listening() { nq "$1" ss -Hltn "sport = $2" | grep -q .; }
 
-# divert_all PROTO: in and out, each to a reader of its own
+# divert_all PROTO: diverts in and out, each direction to a reader of its own
 divert_all() {
 	r ipfw -q flush
 	r ipfw -q add 100 divert 2001 "$1" from any to any in
@@ -31,7 +36,7 @@ divert_all() {
 	reflect out r 2002
 }
 
-# ended WHAT: the readers end; nothing was lost by divert
+# ended WHAT: ends the readers, and checks that divert lost nothing
 ended() {
 	stop in
 	stop out
@@ -40,7 +45,7 @@ ended() {
 	is "$1: nothing lost" "$(q divertctl stat | grep -c 'full\|too-\|malformed\|bad-\|lost\|no-route')" 0
 }
 
-# same WHAT FROM TO ADDRESS: the stream by TCP
+# same WHAT FROM TO ADDRESS: sends the stream by TCP
 same() {
 	start recv "$3" bash -c 'socat -u TCP6-LISTEN:5000,ipv6only=0,reuseaddr STDOUT | sha256sum'
 	wait_for 5 "TCP receiver" listening "$3" 5000
@@ -49,7 +54,7 @@ same() {
 	is "$1: $MB MB the same" "$(cat "$TMP/recv.out")" "$sum"
 }
 
-# iperf NAME FROM TO ADDRESS OPTIONS...: the client's result in $TMP/NAME.json
+# iperf NAME FROM TO ADDRESS OPTIONS...: runs iperf3; the client's result is in $TMP/NAME.json
 iperf() {
 	local name=$1 from=$2 to=$3 addr=$4
 	shift 4
@@ -64,7 +69,7 @@ print(int(functools.reduce(lambda o, k: o[k], sys.argv[2].split("."), json.load(
 		"$TMP/$1.json" "$2"
 }
 
-# full NS: datagrams that a socket there had no room for
+# full NS: how many datagrams did not fit into a socket there
 full() {
 	n "$1" awk '/^Udp:/ && !n++ { split($0, name) }
 		/^Udp:/ { for (i in name) if (name[i] == "RcvbufErrors") full = $i }
@@ -105,11 +110,13 @@ for v in 4 6; do
 			test $((again * 1000)) -lt $((bytes / 1448))
 		ended "$what, TCP"
 
-		# iperf3's server reads no more once its TCP connection says so, which is not to overtake
+		# iperf3's server stops reading when its TCP connection says so; that must not
+		# overtake the datagrams, so all IP is diverted
 		divert_all ip
 		full=$(full $to)
 		iperf udp $from $to $addr -u -b 40M -l 1400 -n 4M
-		# a newer iperf3 has a thread that sends, and sends more until the other sees that it is enough
+		# a newer iperf3 has a sending thread, which sends more until the main thread stops
+		# it
 		works "$what, UDP: iperf3 has sent all" test "$(field udp end.sum.packets)" -ge 2996
 		full=$(($(full $to) - full))
 		is "$what, UDP: none lost on the way ($full for want of room in iperf3's socket)" \

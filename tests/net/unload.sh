@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # "Nothing left behind that matters: divertctl unload removes every trace; removing the namespace
-# removes all" (promise 5). "Rules stay until removed": not beyond an unload.
+# removes all" (promise 5). "Rules stay until removed", but an unload removes them.
 . "$(dirname "$0")/lib.sh"
 command -v bpftool >/dev/null || skip_all "no bpftool"
 make_router
 
-# What a namespace shows of its own: qdiscs, filters, settings of lo.
+# The qdiscs, filters and settings of lo that a namespace itself shows.
 traces() {
 	local i
 	q tc qdisc show
-	for i in $(q ls /sys/class/net); do
+	for i in $(with_sys r ls /sys/class/net); do
 		q tc filter show dev "$i" ingress 2>/dev/null
 		q tc filter show dev "$i" egress 2>/dev/null
 		q "$PROGS/chain" list "$i" in
@@ -19,11 +19,11 @@ traces() {
 	done
 	q sysctl net.ipv4.conf.lo net.ipv6.conf.lo 2>/dev/null
 }
-# The programs that hang in this namespace, and their maps: ids are looked for later, as other
-# tests may have engines in other namespaces.
+# The programs that are attached in this namespace, and their maps. They are found by their ids
+# later, since other tests may have engines in other namespaces.
 programs() {
 	local i
-	for i in $(q ls /sys/class/net); do
+	for i in $(with_sys r ls /sys/class/net); do
 		hooks_of "$i" in
 		hooks_of "$i" out
 	done | cut -d' ' -f1 | sort -un
@@ -44,14 +44,14 @@ none_left() {
 	done
 	return 0
 }
-# names KIND IDS
+# names KIND IDS: prints their names
 names() {
 	local id
 	for id in $2; do
 		bpftool -j "$1" show id "$id" | python3 -c 'import json, sys; print(json.load(sys.stdin).get("name"))'
 	done | sort | paste -sd' '
 }
-# remember: what is loaded now
+# remember: notes what is loaded now
 remember() {
 	progs=$(programs | paste -sd' ')
 	# shellcheck disable=SC2086
@@ -66,7 +66,7 @@ is "list with nothing there" "$(q ipfw list)" "65535 allow ip from any to any"
 works "attach -l with nothing there: nothing to hook" r divertctl attach -l
 is "none of them has loaded it" "$(programs)" ""
 
-# lo as somebody had it
+# somebody has changed settings of lo
 r sysctl -qw net.ipv4.conf.lo.accept_local=1 net.ipv4.conf.lo.route_localnet=0 \
 	net.ipv4.conf.lo.forwarding=0 net.ipv6.conf.lo.forwarding=1
 before=$(traces)
@@ -105,7 +105,7 @@ if r tc qdisc add dev r0 clsact; then
 	done
 	before=$(traces)
 	r ipfw -q add 100 divert 2000 icmp from any to 10.2.0.1 in icmptypes 8
-	# which only the classic filters need
+	# the qdisc is needed by the classic filters only
 	q tc qdisc show dev r1 | grep -q clsact || r tc qdisc add dev r1 clsact
 	works "a foreign filter on a qdisc of ours" \
 		r tc filter add dev r1 egress pref 77 protocol all bpf bytecode '1,6 0 0 0'
@@ -131,7 +131,7 @@ fi
 r ipfw -q add 100 divert 2000 icmp from any to 10.2.0.1 in icmptypes 8
 reflect three r 2000
 # shellcheck disable=SC2154 # reflect sets it
-kill -STOP "$pid_three" # it does not see what happens
+kill -STOP "$pid_three" # so it does not notice
 remember
 works "unload while a socket is bound" r divertctl unload
 works "then packets pass it by" ping_ a 10.2.0.1
@@ -150,14 +150,16 @@ wait_for 10 "the first engine's maps go with the socket" none_left "$progs" "$ma
 
 works "each call, and bind again" r "$PROGS/lib_unloaded"
 
-# waits NAME COMMAND...: and sleeps; there is one socket for each
+# waits NAME COMMAND...: starts a program that sleeps; each has ports of its own
 waiting=() port=3000
 waits() {
 	start "$1" r "${@:2}"
 	waiting+=("$1")
 	port=$((port + 2))
 }
-asleep() { grep -q . "$TMP/$1.out" && [ "$(cat /proc/"$2"/task/*/stat | awk '{ print $3 }' | sort -u)" = S ]; }
+# asleep NAME PID: it has said that it waits, in a file or in its output, and all its threads sleep
+states() { cat /proc/"$1"/task/*/stat | awk '{ print $3 }' | sort -u; }
+asleep() { cat "$TMP/$1".{ready,out} 2>/dev/null | grep -q . && [ "$(states "$2")" = S ]; }
 ended() { ! kill -0 "$1" 2>/dev/null; }
 for how in select pselect poll ppoll epoll pwait pwait2 edge oneshot child mixed; do
 	waits "$how" divert-run "$PROGS/waits" $how $port $((port + 1))
@@ -170,16 +172,16 @@ s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
 s.bind(("", int(sys.argv[1])))
 print("ready", flush=True)
 s.recv(1)' $port
-waits recvfrom divert-run "$PROGS/reflect" -p /dev/stdout $port
-waits libdivert "$PROGS/lib_reflect" -p /dev/stdout $port
-waits borrows "$PROGS/lib_reflect" -B -p /dev/stdout $port
-# two threads of each of two processes, one socket
+waits recvfrom divert-run "$PROGS/reflect" -p "$TMP/recvfrom.ready" $port
+waits libdivert "$PROGS/lib_reflect" -p "$TMP/libdivert.ready" $port
+waits borrows "$PROGS/lib_reflect" -B -p "$TMP/borrows.ready" $port
+# two threads in each of two processes, one socket
 waits four divert-run python3 -c 'import os, socket, sys, threading
 def receive():
     try:
         s.recv(1)
     except OSError as error:
-        print(error, file=sys.stderr, flush=True)
+        os.write(2, f"{error}\n".encode())  # a line in one call, as four threads write
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 258)
 s.bind(("", int(sys.argv[1])))
 child = os.fork()
@@ -193,7 +195,7 @@ sys.exit(1)' $port
 waits interceptor sh -c "echo ready; exec interceptor -q $port"
 for name in "${waiting[@]}"; do
 	eval "pid=\$pid_$name"
-	wait_for 10 "$name sleeps" asleep "$name" "$pid"
+	wait_for 30 "$name sleeps" asleep "$name" "$pid" || states "$pid"
 done
 works "unload while they wait" r divertctl unload
 for name in "${waiting[@]}"; do
@@ -207,7 +209,7 @@ is "two threads of two processes: each is told" "$(grep -c "Network is down" "$T
 like "interceptor says why" "$(cat "$TMP/interceptor.err")" \
 	"interceptor: receiving: Network is down: the engine was removed \('divertctl unload'\); start interceptor again"
 
-# ---- interfaces that are gone ----
+# ---- interfaces that have disappeared ----
 
 r ip link add v0 type veth peer name v1
 r divertctl attach

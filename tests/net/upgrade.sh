@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # "The engine of an older build meets tools of a newer one (told clearly, upgraded without losing
-# rules)", and the reverse. Two more builds are made from this tree: `later`, of another version,
-# and `other`, also of another layout: nearly every structure of engine/layout.h is another one there.
+# rules)", and the reverse. The test makes two more builds of this tree. `later` has another
+# version. `other` has another version and another layout: nearly every structure of engine/layout.h
+# and rule_layout.h is different there.
 # shellcheck disable=SC2154 # start sets the pid_...
 . "$(dirname "$0")/lib.sh"
 
@@ -12,14 +13,15 @@ s/^struct divert_(record|port|socket|port_stats) \{/&\n\t__u64 more;/
 s/^\t__u64 bytes; .*/&\n\t__u64 more[3];/
 s/^\t__u32 pass_through; .*/&\n\t__u32 more[5];/
 s/^\t__u32 entry_key\[2\]; .*/&\n\t__u32 more[9];/
-s/^\t__u32 last_rule; .*/\t__u32 more[4];\n&/'
+s/^\t__u32 last_rule; .*/\t__u32 more[2];\n&/'
 works "another version is built" build later 99.9 >"$TMP/build" || { cat "$TMP/build" && exit 1; }
-works "another layout is built" build other 99.10 engine/layout.h "$other" >"$TMP/build" ||
+works "another layout is built" build other 99.10 "$other" engine/layout.h engine/rule_layout.h >"$TMP/build" ||
 	{ cat "$TMP/build" && exit 1; }
 is "which has other structures" \
-	"$(diff "$TOP/engine/layout.h" "$TOP/build/variants/other/engine/layout.h" | grep -c '^>')" 10
+	"$(diff -r "$TOP/engine" "$TOP/build/variants/other/engine" | grep -c '^>')" 10
 
-# by BUILD COMMAND...: in r, by the tools and the library of that build: this, later or other
+# by BUILD COMMAND...: runs a command in r, with the tools and the library of that build: this,
+# later or other
 by() {
 	local build=$1 stage
 	shift
@@ -27,7 +29,7 @@ by() {
 	[ "$build" != this ] || stage=$STAGE
 	PATH=$stage/bin:$stage/sbin:$PATH q "$@"
 }
-# does WHAT STATUS BUILD COMMAND...: its output in $TMP/out and $TMP/err
+# does WHAT STATUS BUILD COMMAND...: checks its exit status; its output is in $TMP/out and $TMP/err
 does() {
 	local rc
 	echo "# ${*:3}" >&2
@@ -53,6 +55,8 @@ by this ipfw -q add 200 count icmp from any to 10.2.0.1 in icmptypes 8
 by this ipfw -q add 300 deny ipv6-icmp from any to fd02::1 in icmp6types 128
 by this ipfw -q add 350 count icmp from any to 10.1.0.2 in
 by this ipfw -q add 400 divert 2000 udp from any to any 53 out bypass
+by this ipfw -q table held add 10.1.0.9 7 10.1.0.0/24 8 fd01::9 9 fd00::/8 10
+entries=$(by this ipfw table held list)
 rules=$(by this ipfw list)
 does "the same version" 0 this divertctl upgrade
 prints "the same version" "nothing to do"
@@ -64,8 +68,8 @@ says "nobody" "needs root"
 
 # ---- the same layout ----
 
-# pings that are on their way while the engine is exchanged
-# flood NAME BUILD COUNT: returns when a few of them have been seen
+# flood NAME BUILD COUNT: starts pings that are on their way while the engine is exchanged. It
+# returns when a few of them have been seen.
 flood() {
 	local from
 	from=$(by "$2" ipfw show 200 | awk '{print $2}')
@@ -96,6 +100,7 @@ wait "$pid_one"
 is "of 200 pings that were on their way all were answered" "$(received one)" 200
 is "and counted by a rule below the one that diverts them" "$(packets r 200)" 200
 is "the rules are the same" "$(by later ipfw list)" "$rules"
+is "so are tables" "$(by later ipfw table held list)" "$entries"
 is "so is what the port has counted" "$(stat_of r 2000 diverted)" 200
 is "written back and met again" "$(stat_of r 2000 entered)" 200
 reflect second r 2001
@@ -116,6 +121,7 @@ is "lo is as it was" "$(lo)" "$before"
 
 echo "$rules" | sed '/^65535/d; s/^/add /' >"$TMP/rules"
 by this ipfw -q "$TMP/rules"
+by this ipfw -q table held add 10.1.0.9 7 10.1.0.0/24 8 fd01::9 9 fd00::/8 10
 by this divertctl set pass-through on
 reflect before r 2000
 start owner r "$PROGS/lib_rule" own "450 count ip from any to any" wait
@@ -143,7 +149,7 @@ does "an older engine: interceptor" 1 other timeout 5 interceptor 2001
 says "an older engine: interceptor" "the engine loaded here is of ipdivert .*'divertctl upgrade'"
 is "nothing of this has changed it" "$(by this ipfw list)" "$owned"
 
-# neither diverted nor denied packets slip through while the engine is exchanged
+# neither diverted nor denied packets get through while the engine is exchanged
 start denied a ping -n -i 0.01 -c 200 -W 1 fd02::1
 flood two this 100
 does "upgrade to another layout" 0 other divertctl upgrade
@@ -152,10 +158,11 @@ prints "upgrade: whose socket is lost" "
 2 sockets, or rules of programs, are left behind: restart (reflect \($pid_before\), lib_rule \($pid_owner\)|lib_rule \($pid_owner\), reflect \($pid_before\))$"
 is_engine 99.10 other
 is "upgrade: the rules are the same, but for the program's" "$(by other ipfw list)" "$rules"
+is "upgrade: so are tables" "$(by other ipfw table held list)" "$entries"
 like "upgrade: so are settings" "$(by other divertctl get)" "pass-through on"
 wait "$pid_two"
 is "upgrade: pings go on, as pass-through has it" "$(received two)" 100
-# what the old engine counts after they have been read is lost with it
+# counts that the old engine adds after they were read are lost with it
 counted=$(by other ipfw show 200 | awk '{print $2}')
 is "upgrade: what was set to 0 counts from there" "$(by other ipfw show 350 | awk '{print $2, $3}')" "2 168"
 works "upgrade: the counters go on ($counted of 105)" test "$counted" -gt 80 -a "$counted" -le 105
@@ -190,6 +197,7 @@ ping_ a 10.1.0.2 4
 does "back to the older layout" 0 this divertctl upgrade -f
 prints "back to the older layout" "is now $version, layout [0-9]+; rules and their counters stay$"
 is "back: the rules are the same" "$(by this ipfw list)" "$rules"
+is "back: and tables" "$(by this ipfw table held list)" "$entries"
 is "back: and their counters" "$(packets r 300)" "$counted"
 is "back: what was set to 0 counts from there" "$(by this ipfw show 350 | awk '{print $2, $3}')" "4 336"
 reflect again r 2000
@@ -197,7 +205,7 @@ works "back: divert works" ping_ a 10.2.0.1 2
 stop again
 is "back: read" "$(count again received)" 2
 
-# ---- removal by a build that knows the layout less well ----
+# ---- a build that does not know the layout removes the engine ----
 
 does "an engine of another layout is unloaded" 0 other divertctl unload
 is "unload: nothing hangs" "$(hooks_of r0 in; q tc qdisc show dev r0 | grep clsact)" ""

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Packets on a VLAN are diverted on the VLAN's interface, with its name, and not on the one that carries
-# it: each is read once, and works when it is written back. So it is where the tag stands in the packet's data
-# (reorder_hdr off), and on a VLAN of the id 0, whose tags elsewhere only name a priority.
+# Packets on a VLAN are diverted on the VLAN's interface, with its name, and not on the interface
+# that carries it. Each is read once, and works when it is written back. The same holds if the tag
+# stands in the packet's data (reorder_hdr off), and on a VLAN of the id 0, whose tags elsewhere
+# only name a priority.
 #
 #	a  a0.7 10.7.0.1 --- r0.7 10.7.0.2  r  r1 --- b		over a0 --- r0 of lib.sh's router
 . "$(dirname "$0")/lib.sh"
@@ -24,7 +25,7 @@ ip -n "$NS-a" route add 10.2.0.0/24 via 10.7.0.2
 ip -n "$NS-a" -6 route add fd02::/64 via fd07::2
 r divertctl attach r0.7 >/dev/null
 
-# passes WHAT SOURCE DESTINATION RECEIVED: three pings, through the reflector, in, or out, or both
+# passes WHAT SOURCE DESTINATION RECEIVED: sends three pings through the reflector, in, out, or both
 passes() {
 	reflect back r 2000
 	works "$1: ping" a ping -q -n -i 0.05 -W 1 -c 3 -I "$2" "$3"
@@ -32,7 +33,7 @@ passes() {
 	is "$1: each read and written once" "$(count back received) $(count back sent)" "$4 $4"
 }
 
-# family V HOW: on r0.7
+# family V HOW: runs the cases on r0.7
 family() {
 	local v=$1 how="v$1, reorder_hdr $2" from own beyond
 	local -a echo
@@ -64,7 +65,7 @@ done
 
 # ---- the id 0 ----
 
-closed() { nq a python3 "$HERE/closed.py" send a0 "$(nq r cat /sys/class/net/r0/address)" 10.1.0.1 10.2.0.1 "$@" >/dev/null; }
+closed() { nq a python3 "$HERE/closed.py" send a0 "$(with_sys r cat /sys/class/net/r0/address)" 10.1.0.1 10.2.0.1 "$@" >/dev/null; }
 r ipfw -q add 100 count udp from any to any 9 in recv r0
 r ipfw -q add 200 count udp from any to any 9 in recv r0.0
 works "id 0, without its VLAN: sent" closed 8021q 8021q-twice

@@ -1,22 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Counters are set to 0 under traffic: while one processor counts as many packets as it can, another
-# sets the counters to 0 again and again. No 0 is lost, and no packet is: ZERO_ROUNDS of each kind (100).
+# Counters are set to 0 under traffic. One CPU counts as many packets as it can, while another sets
+# the counters to 0 again and again. No 0 is lost, and no packet is: ZERO_ROUNDS of each kind (100).
 # The rules are on r, where packets for b arrive at r0. The network is lib.sh's: a -- r -- b.
-# alone: it builds, and counts under load
+# long: it counts under load
 . "$(dirname "$0")/lib.sh"
 ROUNDS=${ZERO_ROUNDS:-100}
-make -s -C "$TOP" -f bench/Makefile build/bench/generator || { not_ok "the generator"; exit 1; }
 make_router
-q() { nsenter --net="/run/netns/$NS-r" "$@"; } # as r, without its echo
 
-# traffic SEEN...: until stopped, on the last processor; SEEN... succeeds when it has come
+# traffic COMMAND...: sends on the last CPU until stopped, and returns when COMMAND succeeds
 traffic() {
 	start generator r "$TOP/build/bench/generator" -i r0 -s 10.1.0.1 -d 10.2.0.1 -t 600 -c $(($(nproc) - 1))
 	wait_for 5 "packets come" "$@"
 }
-# the traffic is over; it had $n packets
+# over: ends the traffic; it had $n packets
 over() {
 	stop generator
 	n=$(sed -n 's/^sent \([0-9]*\) .*/\1/p' "$TMP/generator.out")
@@ -26,8 +24,9 @@ more_than() { [ "$(q ipfw show "$1" | awk '{print $2}')" -gt "$2" ]; }
 
 # ---- ipfw zero ----
 #
-# Each packet passes 100, 200 and 300, and 200 alone is set to 0. What 200 has then cannot be more than
-# 100, looked at later, has had since the packet that 300, looked at before, had seen.
+# Each packet passes 100, 200 and 300, and only 200 is set to 0. The test reads 300, sets 200 to 0,
+# and reads 200 and 100. Then 200 cannot have more packets than 100 has had since the one that 300
+# had counted.
 
 TRAFFIC="udp from any to any 9 in"
 for i in 100 200 300; do q ipfw -q add $i count "$TRAFFIC"; done
@@ -53,7 +52,7 @@ q ipfw -q zero
 is "ipfw zero: it and all others are 0" "$(q ipfw show | awk '{print $2, $3}' | sort -u)" "0 0"
 is "ipfw zero: when they last matched is forgotten" "$(q ipfw -T list 200 | awk '{print $2}')" 0
 
-# ---- a rule's counters are somebody else's after it ----
+# ---- a rule's counters go to another rule after it ----
 
 q ipfw -q delete 200
 traffic more_than 300 1000
@@ -70,7 +69,7 @@ q ipfw -q flush
 
 # ---- ipchains -L -Z ----
 #
-# What is shown is taken off, so that each packet is shown once.
+# The command subtracts what it shows, so each packet is shown once.
 
 shown() { q ipchains -L input -Z -nvx | awk '$3 == "DENY" {print $1, $2}'; }
 sum() { read -r p b <<<"$(shown)" && packets=$((packets + p)) bytes=$((bytes + b)); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What is known of the host. */
+/* The host that packets and rules are for. */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 
 const char *const random_own[2] = {"10.0.0.1", "fd00::1"};
 
-/* The one of every interface whose name begins with e, the other of tun0. */
+/* One address is on every interface whose name begins with e, the other one on tun0. */
 bool random_iface_has(const char *name, const char *addr)
 {
 	return name && ((*name == 'e' && !strcmp(addr, random_own[0])) ||
@@ -32,11 +32,14 @@ const struct random_entry random_entry[RANDOM_ENTRIES] = {
 	{"tf", "fd00::2,17,80", 10},
 };
 
-/* A source: the interface by which a way leads to it, by the default route or another; whose network it is of. */
+/*
+ * A source. The interface that a route to it leads by, the default route or another; and the
+ * interfaces whose network it is in.
+ */
 static const struct source {
-	const char *addr, *way; /* NULL: none, it is this host's */
+	const char *addr, *meta; /* NULL: no route, as it is this host's address */
 	bool by_default;
-	char network; /* of the interfaces whose name begins so; 0: of none */
+	char network; /* of the interfaces whose name begins with this; 0: of none */
 } sources[] = {
 	{"10.0.0.1", NULL, false, 'e'},	  {"10.0.0.2", "eth0", false, 'e'},
 	{"10.0.1.1", "eth1", false, 0},	  {"192.0.2.7", "tun0", true, 0},
@@ -45,7 +48,7 @@ static const struct source {
 	{"2001:db8::7", "eth1", true, 0},
 };
 
-/* On lo all is well. */
+/* On lo all questions are answered yes. */
 uint8_t random_path(const struct random_sample *s)
 {
 	const struct source *a = sources;
@@ -58,7 +61,7 @@ uint8_t random_path(const struct random_sample *s)
 	inet_ntop(s->six ? AF_INET6 : AF_INET, s->src, text, sizeof(text));
 	while (strcmp(a->addr, text))
 		a++;
-	return (lo || (a->way && !strcmp(a->way, s->recv))) << DIVERT_PATH_REVERSE |
-	       (lo || (a->way && !a->by_default)) << DIVERT_PATH_REACH |
-	       (lo || !a->network || a->network == *s->recv) << DIVERT_PATH_HONEST;
+	return (lo || (a->meta && !strcmp(a->meta, s->recv))) << DIVERT_RPF_REVERSE |
+	       (lo || (a->meta && !a->by_default)) << DIVERT_RPF_REACH |
+	       (lo || !a->network || a->network == *s->recv) << DIVERT_RPF_HONEST;
 }

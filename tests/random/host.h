@@ -9,7 +9,7 @@
 /* This host's addresses: IPv4, IPv6. */
 extern const char *const random_own[2];
 
-/* Whether the interface, or NULL, has the address. */
+/* Whether the interface has the address. name may be NULL. */
 bool random_iface_has(const char *name, const char *addr);
 
 #define RANDOM_ENTRIES 15
@@ -20,7 +20,9 @@ extern const struct random_entry {
 	uint32_t value;
 } random_entry[RANDOM_ENTRIES];
 
-/* What its routes and networks say of the packet's source: bits of enum divert_path. */
+/*
+ * The answers of the host's routes and networks for the packet's source: bits of enum divert_rpf.
+ */
 uint8_t random_path(const struct random_sample *s);
 
 #endif

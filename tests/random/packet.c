@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Packets at random. */
+/* Random packets. */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -79,28 +79,28 @@ static void put_tcp(struct random_bytes *b, const struct random_sample *s)
 {
 	unsigned int at = b->n, from = at + 20;
 
-	put16(b, s->sport);
-	put16(b, s->dport);
-	put32(b, s->seq);
-	put32(b, s->ack);
+	put16(b, s->t.sport);
+	put16(b, s->t.dport);
+	put32(b, s->t.seq);
+	put32(b, s->t.ack);
 	put8(b, 0);
-	put8(b, s->tcp_flags);
-	put16(b, s->window);
+	put8(b, s->t.tcp_flags);
+	put16(b, s->t.window);
 	put32(b, 0);
-	if (s->tcp_options & DIVERT_TCPOPT_WINDOW)
+	if (s->t.tcp_options & DIVERT_TCPOPT_WINDOW)
 		put_option(b, 3, 3);
-	if (s->tcp_options & DIVERT_TCPOPT_MSS) {
+	if (s->t.tcp_options & DIVERT_TCPOPT_MSS) {
 		put16(b, 0x0204);
-		put16(b, s->mss);
+		put16(b, s->t.mss);
 	}
-	if (s->tcp_options & DIVERT_TCPOPT_SACK)
+	if (s->t.tcp_options & DIVERT_TCPOPT_SACK)
 		put_option(b, 4, 2);
-	if (s->tcp_options & DIVERT_TCPOPT_TS)
+	if (s->t.tcp_options & DIVERT_TCPOPT_TS)
 		put_option(b, 8, 10);
-	if (s->tcp_options & DIVERT_TCPOPT_CC)
+	if (s->t.tcp_options & DIVERT_TCPOPT_CC)
 		put_option(b, 11, 6);
 	put_padding(b, from);
-	while (b->n - at > 60) /* more NOPs than there is room for */
+	while (b->n - at > 60) /* more NOPs than fit */
 		b->n -= 4;
 	b->byte[at + 12] = (b->n - at) / 4 << 4;
 }
@@ -114,15 +114,15 @@ static void put_transport(struct random_bytes *b, const struct random_sample *s)
 	else if (s->proto == 6)
 		put_tcp(b, s);
 	else if (s->proto == 17 || s->proto == 132) {
-		put16(b, s->sport);
-		put16(b, s->dport);
+		put16(b, s->t.sport);
+		put16(b, s->t.dport);
 		put(b, zero, s->proto == 17 ? 4 : 8);
 	} else {
-		put8(b, s->type);
-		put8(b, s->code);
+		put8(b, s->t.type);
+		put8(b, s->t.code);
 		put(b, zero, 6);
 	}
-	put(b, zero, s->data);
+	put(b, zero, s->t.data);
 }
 
 static void make4(struct random_bytes *b, const struct random_sample *s)
@@ -147,7 +147,10 @@ static void make4(struct random_bytes *b, const struct random_sample *s)
 	b->byte[3] = b->n;
 }
 
-/* An extension header of 8 bytes; next is where the type of it stands, and then that of what follows. */
+/*
+ * Add an extension header of 8 bytes. next is the place of its type; returns the place of the type
+ * of what follows.
+ */
 static unsigned int put_ext(struct random_bytes *b, unsigned int next, uint8_t header,
 			    uint8_t third)
 {
@@ -196,10 +199,44 @@ static void make6(struct random_bytes *b, const struct random_sample *s)
 	b->byte[5] = b->n - 40;
 }
 
+/* ---- flows ---- */
+
+static struct random_sample flows[6];
+static unsigned int n_flows;
+
+void random_flows(void)
+{
+	unsigned int i;
+
+	n_flows = 0;
+	for (i = 0; i < sizeof(flows) / sizeof(*flows); i++)
+		random_sample(&flows[i]);
+	n_flows = 1 + random_chance(i);
+}
+
+/* Make it a packet of this flow, which has its family. */
+static void follow(struct random_sample *s, const struct random_sample *flow)
+{
+	static const uint8_t flags[] = {2, 2, 2 | 16, 2 | 16, 16, 16, 16, 1 | 16, 4};
+	bool back = random_chance(2);
+
+	memcpy(s->src, back ? flow->dst : flow->src, 16);
+	memcpy(s->dst, back ? flow->src : flow->dst, 16);
+	s->proto = flow->proto;
+	s->t.sport = back ? flow->t.dport : flow->t.sport;
+	s->t.dport = back ? flow->t.sport : flow->t.dport;
+	if (random_chance(8))
+		s->t.tcp_flags = RANDOM_PICK(flags);
+}
+
 void random_sample(struct random_sample *s)
 {
+	const struct random_sample *flow = NULL;
+
+	if (n_flows && random_chance(4))
+		flow = &flows[random_chance(n_flows)];
 	memset(s, 0, sizeof(*s));
-	s->six = random_chance(2);
+	s->six = flow ? flow->six : random_chance(2);
 	if (s->six) {
 		inet_pton(AF_INET6, RANDOM_PICK(addrs6), s->src);
 		inet_pton(AF_INET6, RANDOM_PICK(addrs6), s->dst);
@@ -221,18 +258,20 @@ void random_sample(struct random_sample *s)
 	s->proto = RANDOM_PICK(protos);
 	s->ttl = 1 + random_chance(3);
 	s->tos = random_chance(2) ? random_chance(256) : 46 << 2;
-	s->type = random_chance(2) ? 8 : 128;
-	s->code = random_chance(3);
-	s->tcp_flags = random_chance(64);
-	s->sport = RANDOM_PICK(ports);
-	s->dport = RANDOM_PICK(ports);
+	s->t.type = random_chance(2) ? 8 : 128;
+	s->t.code = random_chance(3);
+	s->t.tcp_flags = random_chance(64);
+	s->t.sport = RANDOM_PICK(ports);
+	s->t.dport = RANDOM_PICK(ports);
+	if (flow)
+		follow(s, flow);
 	s->id = random_chance(4);
-	s->window = random_chance(4);
-	s->tcp_options = random_chance(2) ? 0 : random_chance(32);
-	s->mss = 1000 + random_chance(3);
-	s->data = random_chance(3);
-	s->seq = random_chance(3);
-	s->ack = random_chance(3);
+	s->t.window = random_chance(4);
+	s->t.tcp_options = random_chance(2) ? 0 : random_chance(32);
+	s->t.mss = 1000 + random_chance(3);
+	s->t.data = random_chance(3);
+	s->t.seq = random_chance(3);
+	s->t.ack = random_chance(3);
 	s->mark = random_chance(4);
 	s->random = random_chance(1u << 31) * 2;
 	s->uid = random_chance(3) - 1;
@@ -246,7 +285,7 @@ void random_sample(struct random_sample *s)
 	s->recv = !s->out || s->forwarded ? RANDOM_PICK(ifaces) : NULL;
 	s->xmit = s->out ? RANDOM_PICK(ifaces) : NULL;
 	if (!random_chance(3))
-		s->back = s->out ? DIVERT_IS_BACK_OUT : DIVERT_IS_BACK_IN;
+		s->reinject = s->out ? DIVERT_IS_REINJECTED_OUT : DIVERT_IS_REINJECTED_IN;
 }
 
 bool random_fragment(const struct random_sample *s)
@@ -259,7 +298,7 @@ bool random_later(struct random_sample *s)
 	if (!random_fragment(s) || s->frag_offset)
 		return false;
 	s->frag_offset = 2 + random_chance(300);
-	s->data = random_chance(3);
+	s->t.data = random_chance(3);
 	return true;
 }
 

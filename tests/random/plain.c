@@ -4,50 +4,37 @@
 
 #include "plain.h"
 
-/* What a later fragment cannot tell. */
-static bool asks_ports(const struct rule_match *m)
+/*
+ * A condition, or several that are joined by "or"; *m is the last one afterwards. Any of them may
+ * ask for the transport header.
+ */
+static bool block_holds(const struct rule_match **m, struct random_sample *s, bool *asks)
 {
-	switch (m->type) {
-	case RULE_SPORT:
-	case RULE_DPORT:
-	case RULE_ICMP:
-	case RULE_ICMP6:
-	case RULE_ICMPCODES:
-	case RULE_ESTABLISHED:
-	case RULE_SETUP:
-	case RULE_TCPFLAGS:
-	case RULE_TCPOPTIONS:
-	case RULE_TCPSEQ:
-	case RULE_TCPACK:
-	case RULE_TCPWIN:
-	case RULE_TCPMSS:
-	case RULE_TCPDATALEN:
-	case RULE_FLOW:
-		return true;
-	case RULE_LOOKUP:
-		return m->lookup.key == RULE_LOOKUP_SPORT || m->lookup.key == RULE_LOOKUP_DPORT;
-	default:
-		return false;
+	struct random_sample copy, *seen;
+	bool holds = false;
+
+	for (;; *m = (*m)->next) {
+		copy = *s;
+		seen = holds ? &copy : s; /* after a true one, the others have no effect */
+		seen->asked = false;
+		holds |= plain_match(*m, seen) != (*m)->negate;
+		*asks |= seen->asked;
+		if (!(*m)->or_next)
+			return holds;
 	}
 }
 
-/* Conditions are and'ed, those or'ed count as one. ports: also those that ask for ports. */
-static bool plain_holds(const struct rule *r, struct random_sample *s, bool ports, bool *asked)
+/* transport: the conditions that ask for the transport header count, too. */
+static bool plain_holds(const struct rule *r, struct random_sample *s, bool transport, bool *asked)
 {
 	const struct rule_match *m;
 	bool holds, asks;
 
 	for (m = r->match; m; m = m->next) {
-		asks = asks_ports(m);
-		holds = plain_match(m, s) != m->negate;
-		while (m->or_next) {
-			m = m->next;
-			asks |= asks_ports(m);
-			if (!holds)
-				holds = plain_match(m, s) != m->negate;
-		}
+		asks = false;
+		holds = block_holds(&m, s, &asks);
 		*asked |= asks;
-		if (!holds && (ports || !asks))
+		if (!holds && (transport || !asks))
 			return false;
 	}
 	return true;
@@ -72,7 +59,7 @@ static struct plain_fragment *find_first(struct plain_fragments *known,
 }
 
 static void keep_first(struct plain_fragments *known, const struct random_sample *s,
-		       const struct plain_met *met)
+		       const struct plain_met *met, const struct rule *maker)
 {
 	struct plain_fragment *f = find_first(known, s);
 	bool taken = met->verdict == PLAIN_DIVERTED || met->verdict == PLAIN_DROPPED;
@@ -80,10 +67,11 @@ static void keep_first(struct plain_fragments *known, const struct random_sample
 	if (!f && known->n < PLAIN_FRAGMENTS_MAX)
 		f = &known->packet[known->n++];
 	if (f)
-		*f = (struct plain_fragment){*s, taken ? met->rule : 0, taken ? met->port : 0};
+		*f = (struct plain_fragment){*s, taken ? met->rule : 0, taken ? met->port : 0,
+					     maker};
 }
 
-/* A later fragment, and the first one was taken by this rule? */
+/* Is this a later fragment whose first one was taken by this rule? */
 static bool goes_with_first(const struct rule *r, struct random_sample *s,
 			    struct plain_fragments *known)
 {
@@ -91,26 +79,12 @@ static bool goes_with_first(const struct rule *r, struct random_sample *s,
 	bool asked = false;
 
 	if (!known || r->action != RULE_DIVERT || r->tablearg || !random_fragment(s) ||
-	    !plain_holds(r, s, false, &asked) || !asked)
+	    !plain_holds(r, s, false, &asked) || (!asked && !r->state))
 		return false;
 	if (!s->frag_offset)
 		known->asked = true;
 	f = s->frag_offset ? find_first(known, s) : NULL;
 	return f && f->rule == r->number && f->port == r->arg;
-}
-
-/* tablearg is the rule's own. */
-static bool plain_applies(const struct rule *r, struct random_sample *s,
-			  struct plain_fragments *known)
-{
-	bool asked = false;
-
-	s->tablearg = 0;
-	if (goes_with_first(r, s, known))
-		return true;
-	return plain_holds(r, s, true, &asked) &&
-	       (r->prob == RULES_PROB_ALL ||
-		s->random < ((uint64_t)r->prob << 32) / RULES_PROB_ALL);
 }
 
 static unsigned int first_from(const struct rules *s, unsigned int number)
@@ -133,33 +107,160 @@ static bool has_bypass(const struct rule *r)
 }
 
 /*
- * Errors, what only may be one, resets and later fragments are not answered (RFC 1122, 3.2.2; RFC
- * 4443, 2.4), and no packet of IPv4 in IPv6's words. Of ICMP there are types 8 and 128 here:
- * in one family each is a query, in the other it is an error, or unknown.
+ * No answer is sent for errors, for packets that may be errors, for resets and later fragments (RFC
+ * 1122, 3.2.2; RFC 4443, 2.4), nor for an IPv4 packet with an IPv6 code. The only ICMP types here
+ * are 8 and 128. In one family each is a query, in the other it is an error, or unknown.
  */
 static bool is_told(const struct random_sample *s, uint32_t answer)
 {
-	if ((answer & DIVERT_ANSWER_V6 && !s->six) || s->frag_offset)
+	if ((answer & DIVERT_REJECT_V6 && !s->six) || s->frag_offset)
 		return false;
-	if (answer & DIVERT_ANSWER_RESET)
-		return s->proto == 6 && !(s->tcp_flags & 4);
+	if (answer & DIVERT_REJECT_RESET)
+		return s->proto == 6 && !(s->t.tcp_flags & 4);
 	if (s->proto == (s->six ? 58 : 1))
-		return s->type == (s->six ? 128 : 8);
+		return s->t.type == (s->six ? 128 : 8);
 	return true;
 }
 
-static void walk(const struct rules *set, struct random_sample *s, struct plain_met *met,
-		 struct plain_fragments *known)
+/* ---- states ---- */
+
+/* A packet's way through the rules. */
+struct way {
+	const struct rules *set;
+	struct random_sample *s;
+	struct plain_met *met;
+	struct plain_fragments *known;
+	struct plain_states *states;
+	const char *looked; /* for states of this name last; "": of any; NULL: not yet */
+	unsigned int hits;
+	bool dropped;		  /* there was no room for its state */
+	const struct rule *maker; /* of a first fragment: of the state that it has last had */
+};
+
+/* Later fragments go where this state of the first one leads. NULL: it has none of a name. */
+static void keep_state(struct way *w, const struct rule *maker)
 {
+	if (!w->known || !random_fragment(w->s) || w->s->frag_offset)
+		return;
+	w->known->asked = true;
+	if (maker)
+		w->maker = maker;
+}
+
+/* The state with this name that the packet has, or the first fragment of its packet. */
+static const struct rule *state_of(struct way *w, const char *name)
+{
+	const struct plain_fragment *f;
+
+	if (!w->s->frag_offset)
+		return states_find(w->states, w->s, name);
+	f = w->known ? find_first(w->known, w->s) : NULL;
+	return f && f->maker && !strcmp(f->maker->flow, name) ? f->maker : NULL;
+}
+
+/* Of any name: names are tried in the order of the rules. */
+static const struct rule *find_any(struct way *w)
+{
+	const struct rule *r = NULL;
+	unsigned int i;
+
+	for (i = 0; i < w->set->n && !r; i++)
+		if (w->set->rule[i]->state)
+			r = state_of(w, w->set->rule[i]->flow);
+	return r;
+}
+
+/*
+ * States are looked for once, and again if it is for another name than the last time. After a look
+ * for any name there is nothing more to find.
+ */
+static const struct rule *find_state(struct way *w, const char *name)
+{
+	const struct rule *r;
+
+	if ((w->looked && (!*w->looked || !strcmp(w->looked, name))) || w->hits == PLAIN_HITS_MAX)
+		return NULL;
+	w->looked = name;
+	r = *name ? state_of(w, name) : find_any(w);
+	w->hits += r != NULL;
+	keep_state(w, r);
+	/* it has been diverted there, and was written back */
+	if (r && (r->action == RULE_DIVERT || r->action == RULE_TEE) && r->number <= w->s->tag)
+		return NULL;
+	return r;
+}
+
+static bool is_lucky(const struct rule *r, const struct random_sample *s)
+{
+	return r->prob == RULES_PROB_ALL || s->random < ((uint64_t)r->prob << 32) / RULES_PROB_ALL;
+}
+
+/* The rule whose state the packet has, if this rule looks for states before all else. */
+static const struct rule *hit(struct way *w, const struct rule *r)
+{
+	bool checks = r->action == RULE_CHECK || r->state == RULE_STATE_KEEP ||
+		      r->state == RULE_STATE_LIMIT;
+
+	return checks && is_lucky(r, w->s) ? find_state(w, r->flow) : NULL;
+}
+
+/*
+ * The packet meets the rule's own conditions, and the rule's action is done now. tablearg is the
+ * rule's own.
+ */
+static bool applies(struct way *w, const struct rule *r)
+{
+	bool asked = false;
+
+	w->s->tablearg = 0;
+	if (r->action == RULE_CHECK)
+		return false;
+	if (goes_with_first(r, w->s, w->known))
+		return true;
+	if (!plain_holds(r, w->s, true, &asked) || !is_lucky(r, w->s))
+		return false;
+	if (r->state) {
+		w->met->recorded = true;
+		w->dropped = !states_record(w->states, w->s, r);
+		if (!w->dropped && !r->only_later)
+			keep_state(w, r);
+	}
+	return w->dropped || !r->only_later;
+}
+
+static unsigned int index_of(const struct rules *set, const struct rule *r)
+{
+	unsigned int i;
+
+	for (i = 0; set->rule[i] != r; i++)
+		;
+	return i;
+}
+
+static void walk(struct way *w)
+{
+	const struct rules *set = w->set;
+	struct random_sample *s = w->s;
+	struct plain_met *met = w->met;
 	unsigned int stack[DIVERT_CALLS_MAX], depth = 0, i = first_from(set, s->tag + 1), to;
 	struct plain_copy copy;
-	const struct rule *r;
+	const struct rule *r, *maker;
 	bool nobody;
 
 	met->n = met->copies = met->port = 0;
+	met->recorded = false;
 	while (i < set->n) {
 		r = set->rule[i];
-		if (set->disabled & 1u << r->set || !plain_applies(r, s, known)) {
+		if (set->disabled & 1u << r->set) {
+			i++;
+			continue;
+		}
+		maker = hit(w, r);
+		if (maker) {
+			r = maker;
+			i = index_of(set, r);
+			s->tablearg = 0;
+		} else if (!applies(w, r)) {
 			i++;
 			continue;
 		}
@@ -169,6 +270,10 @@ static void walk(const struct rules *set, struct random_sample *s, struct plain_
 		}
 		met->counter[met->n++] = r->counter;
 		met->rule = r->number;
+		if (w->dropped) {
+			met->verdict = PLAIN_DENIED;
+			return;
+		}
 		to = r->tablearg ? s->tablearg : r->arg;
 		if (!to || to > 65535)
 			to = 65535;
@@ -201,7 +306,7 @@ static void walk(const struct rules *set, struct random_sample *s, struct plain_
 				met->copy[met->copies++] = copy;
 			i++;
 			break;
-		case RULE_SKIPTO: /* never backwards: the next number instead */
+		case RULE_SKIPTO: /* never backwards: to the next number instead */
 			to = r->tablearg ? s->tablearg : r->arg;
 			to = to <= r->number ? r->number + 1u : to > 65535 ? 65535 : to;
 			i = first_from(set, to);
@@ -219,6 +324,7 @@ static void walk(const struct rules *set, struct random_sample *s, struct plain_
 			break;
 		case RULE_COUNT:
 		case RULE_REASS:
+		case RULE_CHECK: /* has no action of its own */
 			i++;
 			break;
 		}
@@ -232,12 +338,25 @@ static void walk(const struct rules *set, struct random_sample *s, struct plain_
 	met->verdict = PLAIN_ALLOWED;
 }
 
-void plain_run(const struct rules *set, struct random_sample *s, struct plain_met *met,
-	       struct plain_fragments *known)
+/* Copy the states that there are. */
+static void copy_states(struct plain_states *to, const struct plain_states *from)
 {
+	memcpy(to->state, from->state, from->n * sizeof(*from->state));
+	to->n = from->n;
+}
+
+void plain_run(const struct rules *set, struct random_sample *s, struct plain_met *met,
+	       struct plain_fragments *known, struct plain_states *states)
+{
+	static struct plain_states before;
+	struct way w = {.set = set, .s = s, .met = met, .known = known, .states = states};
+
 	if (known)
 		known->asked = false;
-	walk(set, s, met, known);
-	if (known && known->asked && met->verdict != PLAIN_ENDLESS)
-		keep_first(known, s, met);
+	copy_states(&before, states);
+	walk(&w);
+	if (met->verdict == PLAIN_ENDLESS)
+		copy_states(states, &before);
+	else if (known && known->asked)
+		keep_first(known, s, met, w.maker);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Rule sets at random. */
+/* Random rule sets. */
 #include <stdio.h>
 #include <string.h>
 
@@ -59,6 +59,7 @@ static const char *const places[] = {
 	"{ 10.0.0.1 or not fd00::1 }",
 	"{ me or 192.0.2.7 or table(ta) }",
 	"0.0.0.0/0",
+	"table(ta),10.0.0.1,fd00::1",
 	"fd00::1/ffff::ffff",
 	"10.0.0.1,fd00::1:0:0:2/ff::ff:0:0:f,fd00::2",
 };
@@ -196,16 +197,52 @@ static const char *const options[] = {
 	"dst-ip6 me6",
 };
 
-static struct rule *random_rule(unsigned int last, bool prob)
+static const char *const names[] = {"", "", " :a", " :b", " :default"};
+
+static const char *const limits[] = {
+	"src-addr", "dst-addr", "src-port", "dst-port", "src-addr dst-port", "all",
+};
+
+/* What the rule does with states, if it does. */
+static char *put_state(char *at)
+{
+	static const char *const states[] = {"keep-state", "record-state", "limit", "set-limit"};
+	unsigned int i = random_chance(8);
+
+	if (i >= 4)
+		return at;
+	at += sprintf(at, " %s", states[i]);
+	if (i >= 2)
+		at += sprintf(at, " %s %u", RANDOM_PICK(limits), 1 + random_chance(3));
+	at += sprintf(at, "%s", RANDOM_PICK(names));
+	if (!random_chance(4))
+		at += sprintf(at, " defer-action");
+	return at;
+}
+
+static struct rule *random_check(unsigned int last)
+{
+	struct rules_error err;
+	struct rule *r;
+	char line[128];
+
+	sprintf(line, "%u set %u check-state%s", 1 + random_chance(last), random_chance(3),
+		random_chance(4) ? RANDOM_PICK(names) : " :any");
+	return rule_parse(line, &r, &err) ? NULL : r;
+}
+
+static struct rule *random_rule(unsigned int last, unsigned int may)
 {
 	char line[512], *at = line;
 	struct rules_error err;
 	unsigned int i, n;
 	struct rule *r;
 
+	if (may & RANDOM_STATES && !random_chance(8))
+		return random_check(last);
 	do {
 		at = line + sprintf(line, "%u set %u ", 1 + random_chance(last), random_chance(3));
-		if (!random_chance(10) && prob)
+		if (!random_chance(10) && may & RANDOM_PROB)
 			at += sprintf(at, "prob 0.%u ", 1 + random_chance(9));
 		at += sprintf(at, "%s ", RANDOM_PICK(actions));
 		if (random_chance(
@@ -222,16 +259,22 @@ static struct rule *random_rule(unsigned int last, bool prob)
 		}
 		for (i = 0; i < n; i++)
 			at += sprintf(at, " %s", RANDOM_PICK(options));
+		if (may & RANDOM_STATES)
+			at = put_state(at);
 		if (strstr(line, "divert") == strstr(line, "di") && !random_chance(2))
 			at += sprintf(at, " bypass");
 	} while (rule_parse(line, &r, &err)); /* "not ip" and its kin are refused */
 	return r;
 }
 
-int random_rules(struct rules *s, bool prob)
+int random_rules(struct rules *s, unsigned int may)
 {
 	struct rules_error err;
-	/* a few close together, or so many that they take pages of instructions and of entries */
+	struct rule *r;
+	/*
+	 * a few rules close together, or so many that they take pages of instructions and of
+	 * entries
+	 */
 	bool many = !random_chance(16);
 	unsigned int i, n = 1 + random_chance(many ? RANDOM_RULES_MAX : 16), last = many ? 900 : 30;
 	struct rules_table *flows;
@@ -244,9 +287,13 @@ int random_rules(struct rules *s, bool prob)
 	flows = rules_table_add(s, "tf", RULES_TABLE_FLOW, &err);
 	if (!flows || rules_table_type_parse(flows, RANDOM_FLOW, &err))
 		return -1;
-	for (i = 0; i < n; i++)
-		if (rules_add(s, random_rule(last, prob), &err))
+	if (random_chance(2))
+		may &= ~RANDOM_STATES;
+	for (i = 0; i < n; i++) {
+		r = random_rule(last, may);
+		if (!r || rules_add(s, r, &err))
 			return -1;
+	}
 	if (!random_chance(3))
 		s->disabled = 1u << random_chance(3);
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rule sets at random. */
+/* Random rule sets. */
 #ifndef TESTS_RANDOM_RULESET_H
 #define TESTS_RANDOM_RULESET_H
 
@@ -7,7 +7,15 @@
 
 #define RANDOM_RULES_MAX 800
 
-/* A rule set, with the tables; prob: rules may have it. -1: they are not what they should be. */
-int random_rules(struct rules *s, bool prob);
+enum random_may {
+	RANDOM_PROB = 1 << 0,	/* rules may have prob */
+	RANDOM_STATES = 1 << 1, /* rules may make states, and check for them */
+};
+
+/*
+ * Makes a rule set, with its tables. may: enum random_may. Returns -1 if the rules are not what
+ * they should be.
+ */
+int random_rules(struct rules *s, unsigned int may);
 
 #endif

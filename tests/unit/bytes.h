@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Numbers of 16 bits in network order. */
+/* 16-bit numbers in network order. */
 #ifndef TEST_UNIT_BYTES_H
 #define TEST_UNIT_BYTES_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Doing what a command line of ipchains says. */
+/* Runs command lines of ipchains. */
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A libdivert that only notes what it was asked. */
+/* A libdivert that only notes the calls it gets. */
 #undef _FORTIFY_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <divert-interposer.h>
 #include <divert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +28,7 @@ static int note(const char *name, int fd)
 {
 	assert_true(divert_is(fd));
 	asked = name;
-	errno = ENOLINK; /* an errno that nothing else makes */
+	errno = ENOLINK; /* an errno that nothing else sets */
 	return -1;
 }
 
@@ -77,7 +78,7 @@ void divert_at_once(void)
 volatile int at_hand = -1, looked, due = -1;
 volatile bool endless;
 
-/* Where there is nothing to receive, whatever made the descriptor readable has been a fragment, and is kept. */
+/* If there is nothing to receive, a fragment has made the descriptor readable. It is kept. */
 int divert_ready(int fd, int wait)
 {
 	char fragment[8];
@@ -147,7 +148,7 @@ int divert_nread(int fd)
 	return 84;
 }
 
-/* What firewall.c hands on. */
+/* firewall.c passes options on to this function. */
 int divert_firewall(int name, const void *value, socklen_t len)
 {
 	asked = "firewall";

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "lib/checksum.h"
+#include "lib/packet/checksum.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/fragments.h"
 
@@ -24,7 +24,7 @@ uint32_t lost(enum divert_cause cause)
 	return n;
 }
 
-/* None was lost but those that were asked for. */
+/* Only the fragments that the test expected were lost. */
 void nothing_lost(void)
 {
 	int i;
@@ -47,10 +47,13 @@ int teardown(void **state)
 	return 0;
 }
 
-/* A whole packet of UDP, with n bytes behind the IP header. head: 20 to 60 for IPv4; 40, or 48 with options, for IPv6. */
-struct whole *packet(int version, uint32_t id, uint32_t head, uint32_t n)
+/*
+ * A whole UDP packet with n bytes behind the IP header. head: 20 to 60 for IPv4; 40, or 48 with
+ * options, for IPv6.
+ */
+struct next_packet *packet(int version, uint32_t id, uint32_t head, uint32_t n)
 {
-	struct whole *w = calloc(1, sizeof(*w));
+	struct next_packet *w = calloc(1, sizeof(*w));
 	uint8_t *p;
 	uint32_t i;
 
@@ -85,8 +88,8 @@ struct whole *packet(int version, uint32_t id, uint32_t head, uint32_t n)
 	return w;
 }
 
-/* Bytes from offset on, n of them, as a fragment that came. */
-struct divert_record *cut(const struct whole *w, uint32_t offset, uint32_t n, int more)
+/* n bytes from offset on, as a fragment that came. */
+struct divert_record *cut(const struct next_packet *w, uint32_t offset, uint32_t n, int more)
 {
 	uint32_t head = w->head + (w->version == 4 ? 0 : 8), id = w->id;
 	struct divert_record *rec = calloc(1, sizeof(*rec) + head + n);
@@ -117,11 +120,11 @@ struct divert_record *cut(const struct whole *w, uint32_t offset, uint32_t n, in
 
 bool add_at(struct divert_record *rec, int64_t now)
 {
-	struct piece piece;
+	struct fraghdr piece;
 	bool whole;
 
-	assert_true(piece_likely((uint8_t *)(rec + 1)));
-	assert_true(piece_read((uint8_t *)(rec + 1), rec->len, &piece));
+	assert_true(fraghdr_likely((uint8_t *)(rec + 1)));
+	assert_true(fraghdr_read((uint8_t *)(rec + 1), rec->len, &piece));
 	whole = reassembly_add(&r, rec, &piece, now, &done);
 	free(rec);
 	return whole;
@@ -132,8 +135,8 @@ bool add(struct divert_record *rec)
 	return add_at(rec, S);
 }
 
-/* What was put together is the packet, in a record of its own. */
-void is_whole(struct whole *w)
+/* The packet was put together correctly, in a record of its own. */
+void is_whole(struct next_packet *w)
 {
 	assert_int_equal(done.rec->len, w->len);
 	assert_memory_equal(done.rec + 1, w->bytes, w->len);

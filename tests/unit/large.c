@@ -35,7 +35,7 @@ uint32_t sum_pseudo(const uint8_t *p, uint8_t proto, uint32_t len)
 	return sum_words(sum, tail, 4);
 }
 
-/* 0xffff where the checksum that is there is right. */
+/* Returns 0xffff if the checksum is right. */
 uint32_t sum_transport(const uint8_t *p, uint8_t proto, uint32_t at, uint32_t len)
 {
 	return sum_words(sum_pseudo(p, proto, len - at), p + at, len - at);
@@ -43,7 +43,7 @@ uint32_t sum_transport(const uint8_t *p, uint8_t proto, uint32_t at, uint32_t le
 
 /* ---- packets ---- */
 
-/* A record of its exact size, so that whoever reads or writes beyond it is caught. */
+/* A record of its exact size, so that a read or write beyond it is caught. */
 struct divert_record *make(uint32_t len)
 {
 	struct divert_record *rec = calloc(1, sizeof(*rec) + len);
@@ -104,7 +104,10 @@ struct divert_record *make_ip(int version, uint8_t proto, uint32_t opts, uint32_
 	return rec;
 }
 
-/* As a sender leaves it to its network card: the sum of the pseudo header, not complemented. */
+/*
+ * The checksum as a sender leaves it to its network card: the sum of the pseudo header, not
+ * complemented.
+ */
 void make_partial(struct divert_record *rec, uint8_t proto, uint32_t at, uint32_t offset)
 {
 	rec->flags |= DIVERT_REC_PARTIAL;
@@ -130,7 +133,7 @@ const struct sample samples[SAMPLES] = {
 	{6, UDP, 8, 2, 1, DIVERT_GSO_UDP, 0, 2},
 };
 
-/* It is one segment, the packet's own bytes, and nobody reads or writes beyond them. */
+/* It is one segment, the packet's own bytes, and nothing reads or writes beyond them. */
 void check_whole(struct divert_record *rec)
 {
 	struct cut cut;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* For use after <cmocka.h>: a name of cmocka 2, which has deprecated the only one that cmocka 1 has. */
+/*
+ * Include this after <cmocka.h>. It defines a name of cmocka 2, which has deprecated the only one
+ * that cmocka 1 has.
+ */
 #ifndef TEST_UNIT_RANGE_H
 #define TEST_UNIT_RANGE_H
 

@@ -1,6 +1,8 @@
-// sources: lib/address.c lib/iface.c lib/recall.c engine/thread.c
+// sources: lib/socket/address.c lib/core/iface.c lib/core/pktcache.c lib/core/flow.c
+// sources: engine/netlink.c engine/thread.c
+// libs: -lmnl
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a packet's address says, and what is read in one that comes back. lo is the interface. */
+/* A packet's address, and what libdivert reads in one that comes back. The interface is lo. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -10,9 +12,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* before cmocka, which makes a macro of fail() */
-#include "lib/address.h"
-#include "lib/iface.h"
+/* must come before cmocka, which makes a macro of fail() */
+#include "lib/core/iface.h"
+#include "lib/socket/address.h"
 
 #include <cmocka.h>
 
@@ -43,7 +45,7 @@ static int reads(const struct sockaddr_in *in, struct destination *to)
 	return address_read(&v4, (const struct sockaddr *)in, sizeof(*in), NULL, 0, to);
 }
 
-/* ---- of a received packet ---- */
+/* ---- the address of a received packet ---- */
 
 static void test_in(void **state)
 {
@@ -68,7 +70,7 @@ static void test_names(void **state)
 		{"fifteen-letters", 12, ":12\0\0\0\0\0"},
 		{"fifteen-letters", 999999, ":999999\0"},
 		{"fifteen-letters", 1000000,
-		 "\0\0\0\0\0\0\0\0"}, /* no room: the address has to do */
+		 "\0\0\0\0\0\0\0\0"}, /* the name does not fit: the address must do */
 	};
 	unsigned int i;
 
@@ -80,7 +82,7 @@ static void test_names(void **state)
 	}
 }
 
-/* 0 would be written back outbound. */
+/* An address of 0 would be written back outbound. */
 static void test_no_address(void **state)
 {
 	struct divert_record rec = record("tun0", 12, 0, 1);
@@ -99,7 +101,7 @@ static void test_out(void **state)
 	assert_int_equal(in.sin_port, 65535);
 	assert_memory_equal(in.sin_zero, "\0\0\0\0\0\0\0\0", 8);
 
-	/* forwarded: where it was received is told, its address is not */
+	/* forwarded: the address has the receiving interface's name, not its address */
 	rec = record("eth0", 12, 0x0a010001, 1);
 	rec.flags = DIVERT_REC_OUT | DIVERT_REC_FORWARDED;
 	in = make(&rec);
@@ -138,7 +140,8 @@ static void test_in6(void **state)
 	assert_int_equal(in6.sin6_family, AF_INET6);
 	assert_int_equal(in6.sin6_port, 77);
 	assert_int_equal(in6.sin6_scope_id, 1);
-	assert_false(IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr)); /* ::1, or if it has none, not :: */
+	/* ::1, or, if lo has none, still not :: */
+	assert_false(IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr));
 	assert_int_equal(address_read(&v6, (void *)&in6, len, NULL, 0, &to), 0);
 	assert_false(to.out);
 	assert_int_equal(to.ifindex, 1);
@@ -152,9 +155,9 @@ static void test_in6(void **state)
 	assert_true(to.out);
 }
 
-/* ---- of one that is written ---- */
+/* ---- the address of a packet that is written ---- */
 
-/* Unchanged, each finds the interface that it came from. */
+/* Unchanged, each address finds the interface that it came from. */
 static void test_back(void **state)
 {
 	static const char *const name[] = {"lo", "sevenis", "eightis8", "fifteen-letters"};
@@ -186,14 +189,14 @@ static void test_by_name(void **state)
 	struct destination to;
 
 	iface_forget();
-	memcpy(in.sin_zero, "lo\0garb", 8); /* behind the NUL is nothing */
+	memcpy(in.sin_zero, "lo\0garb", 8); /* bytes after the NUL do not count */
 	assert_int_equal(reads(&in, &to), 0);
 	assert_int_equal(to.ifindex, if_nametoindex("lo"));
 	assert_false(to.guessed);
 	memcpy(in.sin_zero, "lo\0\0\0\0\0", 8);
 	assert_int_equal(reads(&in, &to), 0);
 	assert_int_equal(to.ifindex, if_nametoindex("lo"));
-	assert_true(to.guessed); /* known by now */
+	assert_true(to.guessed); /* it is known by now */
 	iface_forget();
 	assert_int_equal(reads(&in, &to), 0);
 	assert_false(to.guessed);
@@ -210,19 +213,19 @@ static void test_by_address(void **state)
 	struct destination to;
 	unsigned int i;
 
-	/* what is there has no name in it, or an unknown one: the address says it */
+	/* sin_zero has no name, or an unknown one: the address finds the interface */
 	for (i = 0; i < sizeof(zero) / sizeof(*zero); i++) {
 		iface_forget();
 		memcpy(in.sin_zero, zero[i], 8);
 		assert_int_equal(reads(&in, &to), 0);
 		assert_int_equal(to.ifindex, if_nametoindex("lo"));
 	}
-	in.sin_addr.s_addr = htonl(0xf0000001); /* nobody's */
+	in.sin_addr.s_addr = htonl(0xf0000001); /* no host has it */
 	for (i = 0; i < sizeof(zero) / sizeof(*zero); i++) {
 		memcpy(in.sin_zero, zero[i], 8);
 		assert_int_equal(reads(&in, &to), -EADDRNOTAVAIL);
 	}
-	/* outbound, none is needed */
+	/* outbound, no name is needed */
 	in.sin_addr.s_addr = 0;
 	for (i = 0; i < sizeof(zero) / sizeof(*zero); i++) {
 		memcpy(in.sin_zero, zero[i], 8);
@@ -254,11 +257,14 @@ static void test_lengths(void **state)
 	assert_int_equal(address_read(&v4, (void *)&in6, sizeof(in6), NULL, 0, &to), -EAFNOSUPPORT);
 	in.sin_family = AF_UNSPEC;
 	assert_int_equal(reads(&in, &to), -EAFNOSUPPORT);
-	in.sin_family = 258; /* what old programs may have here is not guessed at */
+	in.sin_family = 258; /* libdivert does not guess what old programs put here */
 	assert_int_equal(reads(&in, &to), -EAFNOSUPPORT);
 }
 
-/* An address that has lost sin_zero finds what its packet, or the last one with that address, came with. */
+/*
+ * An address that has lost sin_zero finds the interface that its packet, or the last packet with
+ * that address, came from.
+ */
 static void test_recalled(void **state)
 {
 	uint8_t first[40] = {0x45, [3] = 40, [5] = 1, [9] = 17}, second[40], other[40];
@@ -274,21 +280,21 @@ static void test_recalled(void **state)
 	memset(in.sin_zero, 0, sizeof(in.sin_zero));
 	assert_int_equal(in.sin_addr.s_addr, INADDR_BROADCAST);
 	assert_int_equal(address_read(&v4, sa, sizeof(in), first, 40, &to), -EADDRNOTAVAIL);
-	recall_put_origin(&v4.recall, &rec, first, 40);
-	recall_put_origin(&v4.recall, &same, second, 40);
+	pktcache_put_origin(&v4.pktcache, &rec, first, 40);
+	pktcache_put_origin(&v4.pktcache, &same, second, 40);
 	assert_int_equal(address_read(&v4, sa, sizeof(in), first, 40, &to), 0);
 	assert_int_equal(to.ifindex, 7);
 	assert_true(to.guessed && !to.out && to.tag == 100);
 	assert_int_equal(address_read(&v4, sa, sizeof(in), second, 40, &to), 0);
 	assert_int_equal(to.ifindex, 8);
-	/* changed: as the last one with this address */
+	/* the packet was changed: it counts as the last one with this address */
 	assert_int_equal(address_read(&v4, sa, sizeof(in), other, 40, &to), 0);
 	assert_int_equal(to.ifindex, 8);
 	/* with another address it is not that packet */
 	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(address_read(&v4, sa, sizeof(in), first, 40, &to), 0);
 	assert_int_equal(to.ifindex, if_nametoindex("lo"));
-	recall_free(&v4.recall);
+	pktcache_free(&v4.pktcache);
 }
 
 int main(void)

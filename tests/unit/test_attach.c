@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Messages of engine_attach() for kernels that refuse a hook, by a fake kernel. */
-// sources: engine/attach.c engine/error.c engine/thread.c engine/reason.c engine/netlink.c
+// sources: engine/attach.c engine/needs.c engine/walk.c engine/error.c engine/thread.c
+// sources: engine/reason.c engine/netlink.c
 // libs: -lmnl
 #include <errno.h>
 #include <setjmp.h>
@@ -15,6 +16,8 @@
 #include "engine/down.h"
 #include "engine/engine.h"
 #include "engine/hook.h"
+#include "engine/port.h"
+#include "engine/sysctl.h"
 
 #define LO 1
 
@@ -35,6 +38,15 @@ int hook_qdisc_add(uint32_t ifindex, int *ours)
 	return qdisc_says;
 }
 
+int hook_qdisc_is_ours(uint32_t ifindex)
+{
+	return 0;
+}
+
+void sysctl_restore(const uint8_t was[8])
+{
+}
+
 int hook_qdisc_remove(uint32_t ifindex)
 {
 	return 0;
@@ -45,9 +57,40 @@ int hook_attach(uint32_t ifindex, enum hook_side side, int prog_fd, uint32_t pro
 	return attach_says;
 }
 
+int hook_query(uint32_t ifindex, enum hook_side side, uint32_t *prog_id)
+{
+	*prog_id = 0;
+	return 0;
+}
+
+bool hook_is_bare(uint32_t ifindex, enum hook_side side)
+{
+	return true;
+}
+
 int hook_detach(uint32_t ifindex, enum hook_side side)
 {
 	return 0;
+}
+
+int ruleset_code(struct engine *e, struct engine_rules *r)
+{
+	*r = (struct engine_rules){};
+	return 0;
+}
+
+void ruleset_code_free(struct engine_rules *r)
+{
+}
+
+int port_settle_begin(struct engine *e)
+{
+	return -EIO;
+}
+
+int port_settle(struct engine *e, int map)
+{
+	return -EIO;
 }
 
 int bpf_map_lookup_elem(int fd, const void *key, void *value)

@@ -1,6 +1,6 @@
 // sources: rules/*.c tests/unit/chains.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipchains: the numbered rules that chains become, their counters, and chains that cannot be. */
+/* ipchains: the numbered rules that chains become, their counters, and chains that cannot exist. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -95,7 +95,7 @@ static void test_numbered(void **state)
 			fail_msg("%s: %s", numbered[i].script, err.text);
 		list(&s, got);
 		assert_string_equal(got, numbered[i].rules);
-		/* kept, and had again: the same chains, the same rules */
+		/* saved and loaded again: the same chains, the same rules */
 		assert_int_equal(rules_save(&s, &blob, &len), 0);
 		rules_init(&t);
 		assert_int_equal(rules_load(&t, blob, len, &err), 0);
@@ -111,7 +111,7 @@ static void test_numbered(void **state)
 	}
 }
 
-/* ipfw's own rules stay, and what it adds does not go behind the chains. */
+/* ipfw's own rules stay, and rules that it adds do not go behind the chains. */
 static void test_beside_ipfw(void **state)
 {
 	struct rules_error err;
@@ -149,7 +149,7 @@ static uint32_t slot_of(const struct rules *s, unsigned int number)
 	return 0;
 }
 
-/* A rule keeps its counters wherever it moves; new ones are told. */
+/* A rule keeps its counters wherever it moves; new counters are reported. */
 static void test_counters(void **state)
 {
 	static uint8_t fresh[DIVERT_RULES_MAX];
@@ -177,7 +177,7 @@ static void test_counters(void **state)
 	memset(fresh, 0, sizeof(fresh));
 	script(&c, "-I input -p udp -j user\n-A output -j user");
 	assert_int_equal(chains_apply(&c, &s, fresh, &err), 0);
-	/* 1 user, 2 else, 3 user 1, 4 was the first */
+	/* 1: to user; 2: otherwise; 3: user's rule 1; 4: the rule that was the first */
 	assert_int_equal(slot_of(&s, 50004), first);
 	assert_int_equal(slot_of(&s, 54999), policy);
 	assert_int_equal(slot_of(&s, 50003), in_user); /* one of its places now */
@@ -187,7 +187,7 @@ static void test_counters(void **state)
 
 	assert_int_equal(chains_load(&c, &s, &err), 0);
 	assert_int_equal(chains_find(&c, "user", &err)->rule[0]->slots, 3);
-	/* no two rules have one counter */
+	/* no two rules share a counter */
 	memset(fresh, 0, sizeof(fresh));
 	for (i = 0; i < s.n; i++)
 		assert_false(fresh[s.rule[i]->counter]++);
@@ -195,7 +195,7 @@ static void test_counters(void **state)
 	rules_free(&s);
 }
 
-/* ---- models that must not be ---- */
+/* ---- models that are refused ---- */
 
 static int status_of(struct chains *c, const char *line)
 {
@@ -225,7 +225,7 @@ static void test_chains(void **state)
 	assert_null(chains_find(&c, "a", &err));
 	assert_int_equal(err.status, ENOENT);
 
-	/* each chain leads to the next one twice: 2^40 rules, refused at once */
+	/* each chain leads to the next one twice: 2^40 rules, which are refused at once */
 	for (i = 0; i < 40; i++) {
 		snprintf(line, sizeof(line), "-N c%u", i);
 		script(&c, line);

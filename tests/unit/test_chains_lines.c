@@ -1,6 +1,6 @@
 // sources: rules/*.c tests/unit/chains.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipchains: command lines, and what is wrong with them. */
+/* ipchains: command lines, and the errors in them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,11 +15,11 @@
 
 #define ANY "0.0.0.0/0.0.0.0"
 
-/* The rules that a line gives, as ipchains-save has them; or what is wrong, behind "? ". */
+/* The rules that a line gives, as ipchains-save prints them; or the error, after "? ". */
 static const struct {
 	const char *line, *text;
 } lines[] = {
-	/* the HOWTO's */
+	/* the HOWTO's lines */
 	{"-A input -p ICMP -j DIVERT 1234", "-A input -s " ANY " -d " ANY " -p 1 -j DIVERT 1234"},
 	{"-A output -p TCP -s -j DIVERT 4321",
 	 "-A output -s " ANY " -d " ANY " -p 6 -j DIVERT 4321"},
@@ -187,7 +187,7 @@ static const struct {
 	{"-A input -i a*", "? interface: character 0x2a in its name"},
 	{"-A input -i eth0 -i eth1", "? -i: given twice"},
 
-	/* -y, -f, -b, and what ipdivert has not */
+	/* -y, -f, -b, and options that ipdivert does not have */
 	{"-A input -p tcp -y", "-A input -s " ANY " -d " ANY " -p 6 -y"},
 	{"-A input -y", "? -y: only with -p tcp, without !"},
 	{"-A input -p udp -y", "? -y: only with -p tcp, without !"},
@@ -199,15 +199,37 @@ static const struct {
 	 "-A input -s 10.0.0.1/255.255.255.255 ! 80:80 -d ! 10.0.0.2/255.255.255.255 1:5 -p 6\n"
 	 "-A input -s ! 10.0.0.2/255.255.255.255 1:5 -d 10.0.0.1/255.255.255.255 ! 80:80 -p 6"},
 	{"-R input 1 -b", "? -b: only with -A, -I, -D and -C"},
-	{"-A input -t 01 10",
-	 "? -t: ipdivert does not change a packet's TOS: use nftables' ip dscp set"},
+	{"-A input -t 01 10", "-A input -s " ANY " -d " ANY " -t 01 10"},
+	{"-A input --TOS 0x0f 0xb8", "-A input -s " ANY " -d " ANY " -t 0f b8"},
+	{"-A input -t ff 08", "-A input -s " ANY " -d " ANY " -t ff 08"},
+	{"-A input -t 00 10",
+	 "? -t 00 10: changes the lowest bit of the TOS, which must stay as it is"},
+	{"-A input -t 01 11",
+	 "? -t 01 11: changes the lowest bit of the TOS, which must stay as it is"},
+	{"-A input -t 01 10 -t 01 10", "? -t: given twice"},
+	{"-L input -t 01 10", "? -L: takes no rule"},
 	{"-A input -t ff 00", "-A input -s " ANY " -d " ANY},
 	{"-A input -t 0x1ff 00", "? -t 0x1ff 00: expected two hexadecimal bytes"},
 	{"-A input -t 01", "? -t: expected two hexadecimal bytes"},
-	{"-A input -m 5", "? -m: ipdivert does not mark packets: use nftables' meta mark set"},
+	{"-A input -m 5", "-A input -s " ANY " -d " ANY " -m 5"},
+	{"-A input -m 0 -j DENY", "-A input -s " ANY " -d " ANY " -j DENY -m 0"},
+	{"-A input --mark=0xFfffffff", "-A input -s " ANY " -d " ANY " -m 4294967295"},
+	{"-A input -m +5", "-A input -s " ANY " -d " ANY " -m +5"},
+	{"-A input -m -5", "-A input -s " ANY " -d " ANY " -m -5"},
+	{"-A input -m-0x10", "-A input -s " ANY " -d " ANY " -m -16"},
+	{"-A input -m +0", "-A input -s " ANY " -d " ANY},
+	{"-A input -m", "? --mark: argument missing"},
+	{"-A input -m -j DENY",
+	 "? -j: not a mark: expected 0 to 4294967295, + or - before it to add it"},
+	{"-A input -m 4294967296",
+	 "? 4294967296: not a mark: expected 0 to 4294967295, + or - before it to add it"},
+	{"-A input -m 5x",
+	 "? 5x: not a mark: expected 0 to 4294967295, + or - before it to add it"},
+	{"-A input -m 5 -m 5", "? -m: given twice"},
+	{"-L input -m 5", "? -L: takes no rule"},
 	{"-A input -o", "? -o: ipdivert copies packets to divert sockets only: use ipfw tee"},
 
-	/* a packet to be checked */
+	/* a packet that -C checks */
 	{"-C input -p tcp -s 10.0.0.1 -d 10.0.0.2 -i eth0",
 	 "? -C: a packet has one port at each end"},
 	{"-C input -p tcp -s 10.0.0.1 1 -d 10.0.0.2 2", "? -C: needs -p, -s, -d and -i"},
@@ -255,7 +277,7 @@ static void test_lines(void **state)
 		chain_command_free(&cmd);
 		if (strcmp(got, lines[i].text))
 			fail_msg("%s: %s; wanted %s", lines[i].line, got, lines[i].text);
-		/* and the text says the same again */
+		/* and the text gives the same rules again */
 		assert_int_equal(chains_text(&c, &text), 0);
 		assert_int_equal(chains_init(&again, &err), 0);
 		if (text) {

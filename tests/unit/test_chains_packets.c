@@ -1,6 +1,6 @@
 // sources: rules/*.c tests/unit/chains.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipchains -C: what packets meet in chains. */
+/* ipchains -C: which rules packets meet in chains. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
-// sources: lib/checksum.c
+// sources: lib/packet/checksum.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Checksums against known values and against the plainest way to compute them. */
+/* Checksums against known values, and against the simplest way to compute them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "lib/checksum.h"
+#include "lib/packet/checksum.h"
 
-/* RFC 1071, byte by byte; the value, not its bytes in memory. */
+/* RFC 1071, byte by byte. Returns the value, not its bytes in memory. */
 static unsigned int plain(const uint8_t *p, size_t len)
 {
 	uint32_t sum = 0;
@@ -33,7 +33,7 @@ static unsigned int value(uint16_t in_memory)
 	return p[0] << 8 | p[1];
 }
 
-/* RFC 1071, 3: its own example. */
+/* The example of RFC 1071, 3. */
 static void test_rfc1071(void **state)
 {
 	static const uint8_t p[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
@@ -70,7 +70,7 @@ static void test_lengths(void **state)
 	}
 }
 
-/* Carries, and no overflow: a packet as large as they come of nothing but ones. */
+/* Carries, and no overflow: the largest possible packet, all ones. */
 static void test_ones(void **state)
 {
 	uint8_t *p = malloc(65535);
@@ -101,7 +101,7 @@ static void test_ip4(void **state)
 	checksum_ip4_set(p);
 	assert_int_equal(p[10] << 8 | p[11], 0xb861);
 
-	/* options belong to it */
+	/* options belong to the header */
 	p[0] = 0x4f;
 	memset(p + 20, 7, 40);
 	assert_false(checksum_ip4_ok(p));
@@ -127,7 +127,7 @@ static void test_pseudo(void **state)
 			 plain(want6, sizeof(want6)));
 }
 
-/* RFC 3720, B.4, and the check value of every catalogue of CRCs. */
+/* RFC 3720, B.4, and the check value in every catalogue of CRCs. */
 static void test_crc32c(void **state)
 {
 	uint8_t p[32];

@@ -1,7 +1,7 @@
 // sources: none
 // cflags: -Iinclude/compat
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The compatibility headers: numbers, layouts, and that they and <divert.h> bear each other. */
+/* The compatibility headers: numbers and layouts, and that they go together with <divert.h>. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-/* The order of the HOWTO's example: no <sys/socket.h>, no <arpa/inet.h>. */
+/* The order of the HOWTO's example, without <sys/socket.h> and <arpa/inet.h>. */
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -49,7 +49,7 @@ static void family_is_free(void **state)
 	assert_int_equal(sa.sa_family, AF_DIVERT);
 }
 
-/* Without a declaration the pointer would be cut to an int. */
+/* Without a declaration the compiler would cut the pointer to an int. */
 static void inet_ntoa_declared(void **state)
 {
 	struct in_addr addr = {htonl(0x7f000001)};
@@ -57,7 +57,7 @@ static void inet_ntoa_declared(void **state)
 	assert_string_equal(inet_ntoa(addr), "127.0.0.1");
 }
 
-/* <linux/if.h> and <net/if.h> call it so. */
+/* <linux/if.h> and <net/if.h> use this name. */
 static void interface_names(void **state)
 {
 	assert_int_equal(IFNAMSIZ, sizeof(((struct ip_fw *)NULL)->fw_vianame));

@@ -1,6 +1,9 @@
-// sources: lib/fragment.c lib/piece.c lib/reassemble.c lib/checksum.c
+// sources: lib/packet/fragment.c lib/packet/fraghdr.c lib/packet/reassemble.c lib/packet/checksum.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Packets cut into fragments: each field of each, and that they are the packet when put together. */
+/*
+ * Packets cut into fragments: each field of each fragment, and that they give the packet again when
+ * they are put together.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "lib/checksum.h"
-#include "lib/fragment.h"
-#include "lib/reassemble.h"
+#include "lib/packet/checksum.h"
+#include "lib/packet/fragment.h"
+#include "lib/packet/reassemble.h"
 #include "tests/unit/bytes.h"
 
 #define UDP 17
@@ -56,7 +59,7 @@ static void make6(uint32_t len, uint8_t next, const char *headers, uint32_t head
 	fill(40 + headers_len, len);
 }
 
-/* A piece of IPv4, in each field. options: those it must have. */
+/* Checks each field of an IPv4 piece. options: those that it must have. */
 static void is4(uint32_t offset, uint32_t n, int more, const char *options, uint32_t options_len)
 {
 	uint32_t head = 20 + options_len;
@@ -78,7 +81,7 @@ static void test_plain4(void **state)
 	struct fragments f;
 
 	make4(120, "", 0);
-	/* 20 + 47 bytes: 40 of them go */
+	/* 20 + 47 bytes fit: a piece has 40 */
 	assert_int_equal(fragments_begin(&f, packet, 120, 67, 0), 0);
 	assert_int_equal(fragments_next(&f, piece), 60);
 	is4(0, 40, 1, "", 0);
@@ -92,7 +95,7 @@ static void test_plain4(void **state)
 	assert_int_equal(fragments_next(&f, piece), 0);
 	assert_int_equal(fragments_next(&f, piece), 0);
 
-	/* the last one need not be a multiple of 8, and fills what there is */
+	/* the last piece need not be a multiple of 8, and uses all the room */
 	make4(20 + 40 + 47, "", 0);
 	assert_int_equal(fragments_begin(&f, packet, 107, 67, 0), 0);
 	assert_int_equal(fragments_next(&f, piece), 60);
@@ -114,7 +117,7 @@ static void test_fragment4(void **state)
 	assert_int_equal(fragments_next(&f, piece), 60);
 	is4(840, 40, 1, "", 0);
 	assert_int_equal(fragments_next(&f, piece), 0);
-	/* the last one */
+	/* the last fragment */
 	put16(packet + 6, 100);
 	assert_int_equal(fragments_begin(&f, packet, 100, 60, 0), 0);
 	assert_int_equal(fragments_next(&f, piece), 60);
@@ -126,7 +129,10 @@ static void test_fragment4(void **state)
 
 static void test_options4(void **state)
 {
-	/* NOP, record route (in the first only), router alert and a source route (in all), end */
+	/*
+	 * NOP, record route (only in the first piece), router alert and a source route (in all),
+	 * end
+	 */
 	static const char all[] = "\1\7\7\4\0\0\0\0"
 				  "\224\4\0\0"
 				  "\203\7\4\12\1\0\3\0";
@@ -143,7 +149,7 @@ static void test_options4(void **state)
 	assert_memory_equal(piece + 32, packet + 80, 40);
 	assert_int_equal(fragments_next(&f, piece), 0);
 
-	/* options that are none: what is behind them is not looked at */
+	/* malformed options: nothing looks at what follows them */
 	make4(120, "\224\4\0\0\224\60\0\0", 8);
 	assert_int_equal(fragments_begin(&f, packet, 120, 80, 0), 0);
 	assert_int_equal(fragments_next(&f, piece), 76);
@@ -174,7 +180,10 @@ static void test_refused(void **state)
 	assert_int_equal(fragments_begin(&f, packet, 120, 55, 1), -EMSGSIZE);
 }
 
-/* A piece of IPv6: head bytes as the packet has them, but where it names the fragment header. */
+/*
+ * Checks an IPv6 piece: its first head bytes are the packet's, except where they name the fragment
+ * header.
+ */
 static void is6(uint32_t head, uint32_t link, uint8_t next, uint32_t offset, uint32_t n, int more)
 {
 	uint8_t expected[200];
@@ -212,7 +221,7 @@ static void test_headers6(void **state)
 	uint32_t id;
 
 	memcpy(&id, "\1\2\3\4", 4);
-	/* hop-by-hop options stay; destination options are cut with what follows */
+	/* hop-by-hop options stay in each piece; destination options are cut with what follows */
 	make6(140, 0, "\74\0\1\4\0\0\0\0\21\0\1\4\0\0\0\0", 16);
 	assert_int_equal(fragments_begin(&f, packet, 140, 104, id), 0);
 	assert_int_equal(fragments_next(&f, piece), 56 + 48);
@@ -225,12 +234,12 @@ static void test_headers6(void **state)
 	assert_int_equal(fragments_begin(&f, packet, 140, 120, id), 0);
 	assert_int_equal(fragments_next(&f, piece), 72 + 48);
 	is6(64, 56, UDP, 0, 48, 1);
-	/* an authentication header is the receiver's: it is cut */
+	/* an authentication header is for the receiver: it is cut */
 	make6(140, 51, "\21\1\0\0\0\0\0\0\0\0\0\0", 12);
 	assert_int_equal(fragments_begin(&f, packet, 140, 108, id), 0);
 	assert_int_equal(fragments_next(&f, piece), 104);
 	is6(40, 6, 51, 0, 56, 1);
-	/* a fragment keeps its id, and its header is not there twice */
+	/* a fragment keeps its id, and does not get its header twice */
 	make6(140, 44, "\21\0\1\1\1\2\3\4", 8);
 	assert_int_equal(fragments_begin(&f, packet, 140, 108, 5), 0);
 	assert_int_equal(fragments_next(&f, piece), 48 + 56);
@@ -251,7 +260,7 @@ static uint32_t rnd(uint32_t below)
 	return x % below;
 }
 
-/* Whatever is cut is the same again when it is put together, and no piece is too long. */
+/* Any packet that is cut is the same again when it is put together, and no piece is too long. */
 static void test_there_and_back(void **state)
 {
 	static struct reassembly r;
@@ -275,7 +284,7 @@ static void test_there_and_back(void **state)
 		pieces = 0;
 		while ((n = fragments_next(&f, piece))) {
 			struct divert_record *rec = calloc(1, sizeof(*rec) + n);
-			struct piece p;
+			struct fraghdr p;
 
 			assert_non_null(rec);
 			assert_false(whole);
@@ -283,7 +292,7 @@ static void test_there_and_back(void **state)
 			pieces++;
 			rec->len = n;
 			memcpy(rec + 1, piece, n);
-			if (piece_read((uint8_t *)(rec + 1), n, &p)) {
+			if (fraghdr_read((uint8_t *)(rec + 1), n, &p)) {
 				whole = reassembly_add(&r, rec, &p, 1, &done);
 			} else { /* it fitted */
 				assert_true(len <= size);

@@ -1,8 +1,9 @@
 // sources: rules/*.c engine/index.c engine/walk.c engine/alike.c
+// libs: -lbpf
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The index of a rule set: which rules a packet may match. Those that it does are among them:
- * net/random asks that.
+ * The index of a rule set: which rules a packet may match. net/random tests that it has all the
+ * rules that the packet does match.
  */
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -45,7 +46,7 @@ static void addf(const char *format, ...)
 	add(line);
 }
 
-/* The index of the rules that were added since done(). */
+/* Makes the index of the rules that were added since done(). */
 static void make(void)
 {
 	struct engine_rules r = {0};
@@ -91,7 +92,7 @@ static void places_of(const char *text, uint32_t *net, uint32_t *host)
 	*host = index_host6(a);
 }
 
-/* Which sections it may match, by bit: as the kernel half looks them up. */
+/* The sections that a packet may match, as bits: looked up as the kernel half does it. */
 static uint64_t sections(uint32_t kind, const char *src, uint32_t sport, const char *dst,
 			 uint32_t dport)
 {
@@ -181,13 +182,13 @@ static void test_interfaces(void **state)
 	assert_int_equal(sections_on("eth0", IN_TCP4), 1 | 4 | 8 | 16 | 32 | 64);
 	assert_int_equal(sections_on("eth1", IN_TCP4), 16 | 32 | 64);
 	assert_int_equal(sections_on("eth0", OUT_TCP4), 1 | 2 | 4 | 16 | 32 | 64);
-	/* where it was received is not known there */
+	/* on the way out, the index does not know where the packet was received */
 	assert_int_equal(sections_on("eth1", OUT_TCP4), 1 | 16 | 32 | 64);
 	assert_int_equal(indexed.head.asks, 1 << DIVERT_INDEX_IFACE);
 	done();
 }
 
-/* Blocks and "not" may be true without the place that is asked for. */
+/* Blocks and "not" may be true whatever place the index asks for. */
 static void test_blocks(void **state)
 {
 	add("divert 1 tcp from any to any { src-port 80 or dst-port 80 }");
@@ -201,7 +202,10 @@ static void test_blocks(void **state)
 	done();
 }
 
-/* A SKIP ahead of each number; what leads to one leads there, what leads elsewhere follows. */
+/*
+ * There is a SKIP before each number. Jumps to that number lead to it, and other jumps keep their
+ * targets.
+ */
 static void test_instructions(void **state)
 {
 	const struct divert_insn *in;
@@ -214,7 +218,7 @@ static void test_instructions(void **state)
 	make();
 	assert_int_equal(compiled.entries, 1 + 100 + 1);
 	assert_int_equal(indexed.insns, compiled.insns + 101);
-	assert_int_equal(indexed.values, 0); /* few ports: they are not alike */
+	assert_int_equal(indexed.values, 0); /* few ports, so they are not alike */
 	for (i = 0; i < indexed.insns; i++) {
 		in = &indexed.insn[i];
 		if (in->op != DIVERT_OP_SKIP) {
@@ -233,13 +237,15 @@ static void test_instructions(void **state)
 		e++;
 	}
 	assert_int_equal(skips, 101);
-	/* the rule that skips: to the SKIP of 30 */
+	/* the rule that skips leads to the SKIP of 30 */
 	for (i = 0; indexed.insn[i].op != DIVERT_OP_GO; i++)
 		;
 	in = &indexed.insn[indexed.insn[i].yes];
 	assert_int_equal(in->op, DIVERT_OP_SKIP);
 	assert_int_equal(in->rule, 30);
-	/* a rule that does not match: to the next number's SKIP; FRAGMENT: to its action */
+	/*
+	 * a rule that does not match leads to the next number's SKIP; FRAGMENT leads to its action
+	 */
 	for (i = 0; i < indexed.insns; i++) {
 		in = &indexed.insn[i];
 		if (in->op == DIVERT_OP_FRAGMENT)
@@ -251,7 +257,7 @@ static void test_instructions(void **state)
 	done();
 }
 
-/* The value's entries of the run whose SKIP this is, as numbers of rules. */
+/* The entries for this value in the run with this SKIP, as rule numbers. */
 static void wanted(const struct divert_insn *skip, uint32_t value, char *rules)
 {
 	const struct divert_entry *v = &indexed.value[skip->skip.first];
@@ -283,7 +289,8 @@ static void test_alike(void **state)
 	for (i = 0; i < 20; i++)
 		addf("%u deny tcp from any to any %u,%u", i + 2000, 80 + i, 443);
 	for (i = 0; i < 100;
-	     i++) /* too many values each, a wide range, a wide network, not: not alike */
+	     /* too many values each, a wide range, a wide network, not: these are not alike */
+	     i++)
 		addf("%u deny tcp from not 10.0.0.%u to 10.0.%u.0/24 %u-60000", i + 3000, i, i, i);
 	make();
 	assert_int_equal(indexed.insn[indexed.entry[compiled.entries - 2].insn].skip.section + 1,
@@ -305,7 +312,7 @@ static void test_alike(void **state)
 	done();
 }
 
-/* Runs that nearly are, and what is behind them. */
+/* Runs that are nearly alike, and the rules behind them. */
 static void test_not_alike(void **state)
 {
 	uint32_t i;
@@ -346,14 +353,76 @@ static void test_empty(void **state)
 	index_free(&indexed);
 }
 
+/*
+ * The i-th table that the index asks: its key, and the sections that no address outside it can
+ * match.
+ */
+static void is_asked(int i, uint32_t key, uint64_t sections)
+{
+	assert_int_equal(indexed.head.asked[i].key, key);
+	assert_int_equal(indexed.head.asked[i].sections, sections);
+}
+
+static void test_tables_asked(void **state)
+{
+	add("100 allow ip from table(a) to any");
+	add("200 allow ip from any to table(a)");
+	add("300 deny tcp from table(a) to any 80");
+	add("400 allow ip from 10.0.0.1 to any");
+	make();
+	is_asked(0, DIVERT_KEY_SRC, 1 << 0 | 1 << 2);
+	is_asked(1, DIVERT_KEY_DST, 1 << 1);
+	is_asked(2, 0, 0);
+	assert_int_equal(indexed.head.asked[0].table, indexed.head.asked[1].table);
+	done();
+}
+
+/* Rules that a packet may match without being in the table. */
+static void test_tables_not_asked(void **state)
+{
+	add("100 allow ip from not table(a) to any");
+	add("200 allow ip from any to { table(b) or 10.0.0.1 }");
+	add("300 allow ip from table(c) to any");
+	add("300 allow ip from 10.0.0.1 to any");
+	add("400 allow ip from any to any lookup dst-port d");
+	/* A packet's address may enter the table between the two rules. */
+	add("500 allow ip from table(a) to any");
+	make();
+	is_asked(0, 0, 0);
+	done();
+}
+
+static void test_tables_many(void **state)
+{
+	const char *names = "abcde";
+	uint32_t i;
+
+	add("10 allow ip from not table(z) to any");
+	for (i = 0; i < 5; i++)
+		addf("%u deny ip from table(%c) to any", 100 + i, names[i]);
+	make();
+	/* z takes a place of DIVERT_ASKED, and gives it back too late */
+	for (i = 0; i < 3; i++)
+		is_asked(i, DIVERT_KEY_SRC, 2ull << i);
+	is_asked(3, 0, 0);
+	done();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),	     cmocka_unit_test(test_ports),
-		cmocka_unit_test(test_addresses),    cmocka_unit_test(test_blocks),
-		cmocka_unit_test(test_instructions), cmocka_unit_test(test_alike),
-		cmocka_unit_test(test_not_alike),    cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_instructions),
+		cmocka_unit_test(test_alike),
+		cmocka_unit_test(test_not_alike),
+		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_tables_asked),
+		cmocka_unit_test(test_tables_not_asked),
+		cmocka_unit_test(test_tables_many),
 	};
 
 	rules_init(&set);

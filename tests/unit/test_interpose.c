@@ -1,8 +1,8 @@
 // sources: interpose/*.c tests/unit/fake_divert.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The interposer over a libdivert that only notes what it was asked: calls on divert sockets get
- * there, all others to the kernel. Needs no privilege.
+ * The interposer over a libdivert that only notes its calls. Calls on divert sockets go there, all
+ * others go to the kernel. Needs no privilege.
  */
 #undef _FORTIFY_SOURCE
 #include <setjmp.h>
@@ -73,7 +73,8 @@ static void calls_on_divert_sockets(void **state)
 	struct iovec iov[2] = {{buf, 0}, {buf, sizeof(buf)}};
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
 	struct mmsghdr many = {.msg_hdr = msg};
-	volatile int below = -1, above = 1025; /* hidden from the compiler, which would object */
+	/* Hidden from the compiler, which would complain. */
+	volatile int below = -1, above = 1025;
 	int n = 0;
 
 	ASKS("bind", bind(fd, addr, len));
@@ -107,7 +108,7 @@ static void calls_on_divert_sockets(void **state)
 	FAILS(ENOTCONN, getpeername(fd, addr, &len));
 	FAILS(EINVAL, readv(fd, iov, below));
 	FAILS(EINVAL, writev(fd, iov, above));
-	/* reading nothing takes no packet */
+	/* reading 0 bytes takes no packet */
 	assert_int_equal(read(fd, buf, 0), 0);
 	assert_int_equal(readv(fd, iov, 1), 0);
 	assert_string_equal(asked, "");
@@ -115,7 +116,7 @@ static void calls_on_divert_sockets(void **state)
 	assert_int_equal(ioctl(fd, FIONREAD, &n), 0);
 	assert_int_equal(n, 84);
 	n = 0;
-	assert_int_equal(ioctl(fd, FIONBIO, &n), 0); /* the kernel's */
+	assert_int_equal(ioctl(fd, FIONBIO, &n), 0); /* this goes to the kernel */
 	assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
 	assert_int_equal(fcntl64(fd, F_SETFL, O_NONBLOCK), 0);
 	assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);

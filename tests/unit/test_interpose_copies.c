@@ -1,6 +1,9 @@
 // sources: interpose/*.c tests/unit/fake_divert.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The interposer keeps account of descriptors: copies, inner ones, ranges, and those of children. */
+/*
+ * The interposer keeps track of descriptors: copies, inner ones, ranges, and those of child
+ * processes.
+ */
 #undef _FORTIFY_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <divert-interposer.h>
 #include <divert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +44,7 @@ static void copies(void **state)
 	assert_true(divert_is(701));
 	assert_int_equal(fcntl(701, F_GETFD), FD_CLOEXEC);
 
-	/* over an ordinary descriptor, over a divert socket, and back */
+	/* onto an ordinary descriptor, onto a divert socket, and back */
 	copy = dup(null);
 	assert_false(divert_is(copy));
 	assert_int_equal(dup2(fd, copy), copy);
@@ -52,14 +56,14 @@ static void copies(void **state)
 	assert_true(is_open(copy));
 	assert_int_equal(close(copy), 0);
 
-	/* what fails leaves everything as it was; on itself it does nothing */
+	/* a call that fails leaves everything as it was; dup2 onto itself does nothing */
 	assert_int_equal(dup2(fd, fd), fd);
 	FAILS(EINVAL, dup3(fd, fd, 0));
 	FAILS(EINVAL, dup3(null, fd, 1));
 	FAILS(EBADF, dup2(999, fd));
 	assert_true(divert_is(fd) && is_open(fd));
 
-	/* a copy that cannot be remembered is no copy */
+	/* a copy that cannot be registered fails */
 	refuse_dup = 1;
 	FAILS(EMFILE, fcntl(fd, F_DUPFD, 710));
 	assert_false(is_open(710));
@@ -101,7 +105,10 @@ static int fork_and(void (*what)(int), int arg)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 99;
 }
 
-/* In a child, so that the test's own descriptors stay. Sockets, inner ones and others alternate. */
+/*
+ * This runs in a child, so that the test keeps its own descriptors. Sockets, inner ones and others
+ * alternate.
+ */
 static void check_range(int how)
 {
 	int fd[8], i;
@@ -142,7 +149,9 @@ static void ranges(void **state)
 		assert_int_equal(fork_and(check_range, how), 0);
 }
 
-/* A child of vfork(2) has this memory: what it does to its descriptors must not be noted here. */
+/*
+ * A child of vfork(2) shares this memory: what it does to its descriptors must not be noted here.
+ */
 static void vfork_child(int fd)
 {
 	int status = 0;
@@ -165,7 +174,7 @@ static void vfork_child(int fd)
 		_exit(WEXITSTATUS(status));
 	if (!divert_is(fd) || !is_open(fd) || !is_inner[900] || !is_open(900))
 		_exit(5);
-	/* and we ourselves still are asked */
+	/* and our own calls are still passed on */
 	asked = "";
 	if (close(fd) || strcmp(asked, "close") || close(900) != -1)
 		_exit(6);
@@ -176,7 +185,7 @@ static void vforks(void **state)
 	const int fd = new_socket();
 
 	is_inner[fcntl(STDERR_FILENO, F_DUPFD, 900)] = true;
-	/* right after fork(2), which is where a page that it empties alone would not do */
+	/* right after fork(2): a page that only fork(2) empties would not do there */
 	assert_int_equal(fork_and(vfork_child, fd), 0);
 	vfork_child(fd);
 }

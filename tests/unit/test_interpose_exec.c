@@ -1,6 +1,6 @@
 // sources: interpose/*.c tests/unit/fake_divert.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The interposer has what waits leave before a program is executed, or a filter set up. */
+/* The interposer sends waiting packets before a program is executed, or a filter is set up. */
 #undef _FORTIFY_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,10 @@
 
 #include "tests/unit/fake_divert.h"
 
-/* What waits goes before another program takes this one's place; the words are what they were. */
+/*
+ * Waiting packets are sent before another program replaces this one. The arguments stay as they
+ * were.
+ */
 static void execs(void **state)
 {
 	static char *argv[] = {"sh", "-c", "test $1$2$X = abc", "sh", "a", "b", NULL};
@@ -70,7 +73,7 @@ static void execs(void **state)
 	}
 }
 
-/* Nothing waits where a filter of system calls might not let it go. */
+/* No packet waits where a filter of system calls might stop it. */
 static void filters(void **state)
 {
 	int status;
@@ -83,7 +86,7 @@ static void filters(void **state)
 	assert_int_equal(at_once, 3);
 	assert_int_equal(prctl(PR_GET_SECCOMP), 0);
 	assert_int_equal(at_once, 3);
-	/* six arguments go through; the memory of a child of vfork(2) is ours */
+	/* six arguments are passed on; a child of vfork(2) shares our memory */
 	assert_true(syscall(SYS_mmap, NULL, 4096, 3, 0x22, -1, 0) > 0);
 	new_socket();
 	if (vfork() == 0) {

@@ -1,6 +1,9 @@
 // sources: interpose/*.c tests/unit/fake_divert.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Readiness that is true: what fragments alone have made readable is not told by the interposer. */
+/*
+ * Readiness is true: the interposer does not report a socket that only fragments have made
+ * readable.
+ */
 #undef _FORTIFY_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +37,7 @@ static int64_t now_ns(void)
 	return t.tv_sec * 1000 * MS + t.tv_nsec;
 }
 
-/* The kernel finds fd readable. */
+/* Makes the kernel find fd readable. */
 static void fragment(int fd)
 {
 	const uint64_t one = 1;
@@ -73,25 +76,25 @@ static void fragments_are_nothing(void **state)
 	int i;
 
 	begin();
-	for (i = 0; i < WAYS; i++) {
-		assert_int_equal(ways[i](sock, pipes[0], 0), 0);
+	for (i = 0; i < METACACHE_FLOWS; i++) {
+		assert_int_equal(metacache[i](sock, pipes[0], 0), 0);
 		fragment(sock);
-		assert_int_equal(ways[i](sock, pipes[0], 0), 0);
+		assert_int_equal(metacache[i](sock, pipes[0], 0), 0);
 		fragment(sock);
-		assert_int_equal(ways[i](sock, pipes[0], 1), 0);
+		assert_int_equal(metacache[i](sock, pipes[0], 1), 0);
 		fragment(sock);
 		assert_int_equal(write(pipes[1], "a", 1), 1);
-		assert_int_equal(ways[i](sock, pipes[0], -1), 2);
+		assert_int_equal(metacache[i](sock, pipes[0], -1), 2);
 		assert_int_equal(read(pipes[0], (char[1]){0}, 1), 1);
 		at_hand = sock;
 		fragment(sock);
-		assert_int_equal(ways[i](sock, pipes[0], -1), 1);
+		assert_int_equal(metacache[i](sock, pipes[0], -1), 1);
 		at_hand = -1;
 	}
 	end();
 }
 
-/* ---- what others do meanwhile ---- */
+/* ---- what other threads do meanwhile ---- */
 
 static pthread_t thread;
 static volatile int stop;
@@ -137,7 +140,10 @@ static bool it_sleeps(void)
 	return state == 'S';
 }
 
-/* A signal that came before the wait would end no wait, on a busy machine. In a flood it never sleeps. */
+/*
+ * On a busy machine, a signal could come before the wait, and would not end it. So this waits until
+ * the thread sleeps. In a flood it never sleeps.
+ */
 static void *signal_soon(void *arg)
 {
 	int i;
@@ -148,7 +154,7 @@ static void *signal_soon(void *arg)
 	return (void *)(intptr_t)pthread_kill(*(pthread_t *)arg, SIGUSR1);
 }
 
-/* In one thread: what begins in another gets no signals of the process. */
+/* Runs what in another thread, which gets no signals of the process. */
 static void meanwhile(void *(*what)(void *), void *arg)
 {
 	stop = 0;
@@ -168,15 +174,15 @@ static void times_are_kept(void **state)
 
 	begin();
 	meanwhile(many_fragments, NULL);
-	for (i = 0; i < WAYS; i++) {
+	for (i = 0; i < METACACHE_FLOWS; i++) {
 		for (k = 0, least = 1000 * MS; k < 10; k++) {
 			start = now_ns();
-			assert_int_equal(ways[i](sock, pipes[0], 20), 0);
+			assert_int_equal(metacache[i](sock, pipes[0], 20), 0);
 			late = now_ns() - start - 20 * MS;
 			assert_true(late >= 0);
 			least = late < least ? late : least;
 		}
-		assert_true(least < 2 * MS); /* epoll_wait(2) knows whole ones only */
+		assert_true(least < 2 * MS); /* epoll_wait(2) knows whole milliseconds only */
 	}
 	over();
 	end();
@@ -187,12 +193,12 @@ static void a_packet_ends_it(void **state)
 	int i;
 
 	begin();
-	for (i = 0; i < WAYS; i++) {
+	for (i = 0; i < METACACHE_FLOWS; i++) {
 		meanwhile(packet_soon, NULL);
-		assert_int_equal(ways[i](sock, pipes[0], -1), 1);
+		assert_int_equal(metacache[i](sock, pipes[0], -1), 1);
 		over();
 		at_hand = -1;
-		assert_int_equal(ways[i](sock, pipes[0], 0), 0);
+		assert_int_equal(metacache[i](sock, pipes[0], 0), 0);
 	}
 	end();
 }
@@ -204,7 +210,9 @@ static void handle(int sig)
 	handled++;
 }
 
-/* With and without fragments; what is ignored is not answered, what was blocked is not let in. */
+/*
+ * With and without fragments. An ignored signal ends no wait, and a blocked signal is not let in.
+ */
 static void signals_end_it(void **state)
 {
 	struct sigaction act = {.sa_handler = handle, .sa_flags = SA_RESTART};
@@ -214,14 +222,14 @@ static void signals_end_it(void **state)
 
 	begin();
 	sigaction(SIGUSR1, &act, NULL);
-	for (i = 0; i < 2 * WAYS; i++) {
+	for (i = 0; i < 2 * METACACHE_FLOWS; i++) {
 		flow = i % 2;
 		handled = 0;
 		fragment(sock);
 		if (flow)
 			meanwhile(many_fragments, NULL);
 		pthread_create(&other, NULL, signal_soon, &self);
-		FAILS(EINTR, ways[i / 2](sock, pipes[0], -1));
+		FAILS(EINTR, metacache[i / 2](sock, pipes[0], -1));
 		assert_int_equal(handled, 1);
 		pthread_join(other, NULL);
 		if (flow)
@@ -238,11 +246,13 @@ static void signals_end_it(void **state)
 	raise(SIGUSR2);
 	handled = 0;
 	meanwhile(many_fragments, NULL);
-	for (i = 0; i < WAYS; i++) {
-		if (ways[i] == by_ppoll || ways[i] == by_pwait) /* with a mask of their own */
+	for (i = 0; i < METACACHE_FLOWS; i++) {
+		if (metacache[i] == by_ppoll ||
+		    /* These two have a signal mask of their own. */
+		    metacache[i] == by_pwait)
 			continue;
 		pthread_create(&other, NULL, signal_soon, &self);
-		assert_int_equal(ways[i](sock, pipes[0], 30), 0);
+		assert_int_equal(metacache[i](sock, pipes[0], 30), 0);
 		pthread_join(other, NULL);
 	}
 	assert_int_equal(handled, 0);
@@ -256,7 +266,7 @@ static void signals_end_it(void **state)
 	end();
 }
 
-/* There is a fragment whenever the kernel is asked: time and signals count all the same. */
+/* There is a fragment whenever the kernel is asked. Time-outs and signals work all the same. */
 static void flood(void **state)
 {
 	const struct sigaction act = {.sa_handler = handle, .sa_flags = SA_RESTART};
@@ -268,17 +278,17 @@ static void flood(void **state)
 	sigaction(SIGUSR1, &act, NULL);
 	endless = true;
 	fragment(sock);
-	for (i = 0; i < WAYS; i++) {
+	for (i = 0; i < METACACHE_FLOWS; i++) {
 		start = now_ns();
-		assert_int_equal(ways[i](sock, pipes[0], 20), 0);
+		assert_int_equal(metacache[i](sock, pipes[0], 20), 0);
 		assert_true(now_ns() - start >= 20 * MS);
 		handled = 0;
 		pthread_create(&other, NULL, signal_soon, &self);
-		FAILS(EINTR, ways[i](sock, pipes[0], -1));
+		FAILS(EINTR, metacache[i](sock, pipes[0], -1));
 		assert_int_equal(handled, 1);
 		pthread_join(other, NULL);
 		assert_int_equal(write(pipes[1], "a", 1), 1);
-		assert_int_equal(ways[i](sock, pipes[0], -1), 2);
+		assert_int_equal(metacache[i](sock, pipes[0], -1), 2);
 		assert_int_equal(read(pipes[0], (char[1]){0}, 1), 1);
 	}
 	end();
@@ -290,9 +300,9 @@ static void fragments_are_dropped_in_time(void **state)
 
 	begin();
 	due = 3;
-	for (i = 0; i < WAYS; i++) {
+	for (i = 0; i < METACACHE_FLOWS; i++) {
 		looked = 0;
-		assert_int_equal(ways[i](sock, pipes[0], 40), 0);
+		assert_int_equal(metacache[i](sock, pipes[0], 40), 0);
 		assert_int_in_range(looked, 4, 30);
 	}
 	end();
@@ -307,7 +317,7 @@ static void *fragment_soon(void *arg)
 	return NULL;
 }
 
-/* One that comes while the kernel waits, not before: the kernel tells of it. */
+/* A fragment comes while the kernel waits, not before. The kernel reports it. */
 static void sleeps_through_a_fragment(void)
 {
 	meanwhile(fragment_soon, NULL);
@@ -326,7 +336,7 @@ static void arms_oneshot_again(void **state)
 	at_hand = sock;
 	fragment(sock);
 	assert_int_equal(by_epoll(0, 0, -1), 1);
-	/* told once */
+	/* reported once */
 	assert_int_equal(by_epoll(0, 0, 0), 0);
 	end();
 }
@@ -347,7 +357,10 @@ static void tells_each_edge(void **state)
 	end();
 }
 
-/* Where others have the same data an event may be theirs: it is told. Whoever has it comes before, or later. */
+/*
+ * If another descriptor has the same data, an event may be that one's, so it is reported. The other
+ * one may be added before or later.
+ */
 static void same_data(void **state)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u64 = 1};
@@ -372,7 +385,10 @@ static void same_data(void **state)
 	end();
 }
 
-/* A set's number may become another's. A socket taken out, or closed, is none of it. */
+/*
+ * A set's number may be used again for another set. A socket that was removed, or closed, is not in
+ * the new set.
+ */
 static void what_is_no_member(void **state)
 {
 	struct epoll_event event;
@@ -397,7 +413,7 @@ static void what_is_no_member(void **state)
 	FAILS(EBADF, epoll_wait(number, &event, 1, 0));
 }
 
-/* The kernel's errors are the program's, whatever else is asked. */
+/* The program gets the kernel's errors, whatever else it asks for. */
 static void bad_arguments(void **state)
 {
 	struct timespec wrong = {.tv_nsec = 2000 * MS};

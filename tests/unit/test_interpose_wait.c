@@ -1,6 +1,6 @@
 // sources: interpose/*.c tests/unit/fake_divert.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waiting for divert sockets among others: poll, select and epoll of the interposer. */
+/* Waiting for divert sockets among other descriptors: poll, select and epoll of the interposer. */
 #undef _FORTIFY_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@
 #include "tests/unit/fake_divert.h"
 #include "tests/unit/range.h"
 
-/* Is fd ready for reading, of a poll() of both? 1: by its set, 2: so is the other. */
+/* Polls both. Returns bits: 1: fd is ready for reading, by its set; 2: so is the other. */
 static int polled(int fd, int other)
 {
 	struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = other, .events = POLLIN}};
@@ -48,28 +48,34 @@ static int selected(int fd, int other)
 	return !!FD_ISSET(fd, &in) + 2 * !!FD_ISSET(other, &in);
 }
 
-/* What the library has at hand is ready without the kernel, which is asked of the others in turn. */
+/*
+ * Packets that the library has at hand are ready without the kernel. The kernel is asked about the
+ * other descriptors in turn.
+ */
 static void ready_at_hand(void **state)
 {
-	int (*const ways[])(int, int) = {polled, selected};
+	int (*const metacache[])(int, int) = {polled, selected};
 	const int fd = new_socket();
-	int i, way, pipes[2], others;
+	int i, meta, pipes[2], others;
 	fd_set in;
 
 	assert_int_equal(pipe(pipes), 0);
-	for (way = 0; way < 2; way++) {
+	for (meta = 0; meta < 2; meta++) {
 		at_hand = -1;
-		assert_int_equal(ways[way](fd, pipes[0]), 0);
+		assert_int_equal(metacache[meta](fd, pipes[0]), 0);
 		at_hand = fd;
 		for (i = 0; i < 40; i++)
-			assert_int_in_range(ways[way](fd, pipes[0]), 0, 1);
+			assert_int_in_range(metacache[meta](fd, pipes[0]), 0, 1);
 		assert_int_equal(write(pipes[1], "a", 1), 1);
 		for (i = others = 0; i < 32; i++)
-			others += ways[way](fd, pipes[0]) >= 2;
+			others += metacache[meta](fd, pipes[0]) >= 2;
 		assert_int_equal(others, 2);
 		assert_int_equal(read(pipes[0], (char[1]){0}, 1), 1);
 	}
-	/* alone it is never asked of, and as long as there is something nobody waits */
+	/*
+	 * with the socket alone the kernel is never asked, and no call waits while there are
+	 * packets
+	 */
 	for (i = 0; i < 40; i++) {
 		struct pollfd one = {.fd = fd, .events = POLLIN | POLLRDNORM | POLLOUT};
 
@@ -87,7 +93,7 @@ static void ready_at_hand(void **state)
 	close(fd);
 }
 
-/* What epoll_wait() says of the set: the events, of which all have this number as data. */
+/* The events that epoll_wait() reports of the set; all of them have this number as data. */
 static uint32_t ready(int set, uint64_t data)
 {
 	struct epoll_event event[4];
@@ -101,14 +107,14 @@ static uint32_t ready(int set, uint64_t data)
 	return events;
 }
 
-/* The writer stands in a set for the half that the socket's descriptor cannot tell. */
+/* The writer stands in a set for what the socket's descriptor cannot tell: room to write. */
 static void epoll_sets(void **state)
 {
 	const int set = epoll_create1(0), null = open("/dev/null", O_RDWR);
 	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.u64 = 7};
 	int fd, pipes[2];
 
-	/* read ends never are writable */
+	/* a pipe's read end is never writable */
 	assert_int_equal(pipe2(pipes, O_NONBLOCK), 0);
 	fd = pipes[0];
 	is_socket[fd] = true;

@@ -11,7 +11,7 @@
 
 static int packet_load(void *from, unsigned int offset, void *to, unsigned int len)
 {
-	return -1; /* packets here are made, not read */
+	return -1; /* packets in this test are made, not read */
 }
 
 #include "engine/match.h"
@@ -54,7 +54,7 @@ static void test_prefix_other(void **state)
 	struct divert_packet p = {};
 	unsigned int field;
 
-	/* each looks at its own, and nothing at all is what an absent name is */
+	/* each looks at its own field, and an absent name is all zeros */
 	for (field = 0; field < DIVERT_W_ROOM; field++) {
 		in.field = field;
 		assert_true(match_insn(&in, &p));
@@ -110,7 +110,7 @@ static void test_range_unused(void **state)
 
 	for (v = 0; v < 70000; v++)
 		assert_false(in_range(&in, v));
-	/* the full range is every port, and no port is none of them */
+	/* the full range has every port, but not the absence of ports */
 	for (i = 0; i < 5; i++) {
 		in.range[i].lo = 0;
 		in.range[i].hi = 65535;
@@ -131,7 +131,7 @@ static void test_mask(void **state)
 	struct divert_packet p = {.field = {[DIVERT_F_SRC4] = 0xc0a80164}};
 	unsigned int bit;
 
-	assert_true(match_insn(&in, &p)); /* nothing asked for */
+	assert_true(match_insn(&in, &p)); /* the mask asks for nothing */
 	in.mask.mask = ~0u;
 	in.mask.value = 0xc0a80164;
 	assert_true(match_insn(&in, &p));
@@ -142,13 +142,13 @@ static void test_mask(void **state)
 		in.mask.value ^= in.mask.mask;
 		assert_false(match_insn(&in, &p));
 	}
-	/* a value outside its mask is never met */
+	/* a value with bits outside its mask never matches */
 	in.mask.mask = 0xffff0000;
 	in.mask.value = 0xc0a80164;
 	assert_false(match_insn(&in, &p));
 }
 
-/* A field of a damaged program stays inside the packet; an action matches nothing. */
+/* A field number of a damaged program stays inside the packet; an action matches nothing. */
 static void test_damaged(void **state)
 {
 	struct divert_insn in = {.op = DIVERT_OP_MASK, .field = 255};

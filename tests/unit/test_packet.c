@@ -16,7 +16,7 @@
 
 #define NONE DIVERT_ABSENT
 
-/* ---- packets, written as hex with blanks, and what is to be read in them ---- */
+/* ---- packets, written as hex with blanks, and what should be read in them ---- */
 
 #define SRC4			     "0a010001"
 #define DST4			     "0a020001"
@@ -150,7 +150,7 @@ static uint8_t digit(char c)
 	return c <= '9' ? c - '0' : c - 'a' + 10;
 }
 
-/* Blanks are for the reader. */
+/* Ignores blanks, which are there for the reader. */
 static uint32_t read_hex(const char *hex, uint8_t *to)
 {
 	uint32_t n = 0;
@@ -168,7 +168,7 @@ static uint32_t read_hex(const char *hex, uint8_t *to)
 	return n / 2;
 }
 
-/* From a copy of just these bytes. */
+/* Reads a copy that has just these bytes. */
 static int read_it(const uint8_t *packet, uint32_t len, int version, struct divert_packet *p,
 		   struct packet_shape *s)
 {
@@ -243,7 +243,7 @@ static void test_addresses(void **state)
 	assert_int_equal(p.wide[DIVERT_W_DST6][1], 2);
 }
 
-/* What the caller knows of the packet stays. */
+/* Fields that the caller has set stay. */
 static void test_kept(void **state)
 {
 	struct divert_packet p = {.field = {[DIVERT_F_FLAGS] = DIVERT_IS_OUT, [DIVERT_F_MARK] = 7}};
@@ -256,7 +256,10 @@ static void test_kept(void **state)
 	assert_int_equal(p.field[DIVERT_F_MARK], 7);
 }
 
-/* Cut off anywhere, a packet is refused: its header says that there is more. Where it says nothing, it is short. */
+/*
+ * A packet that is cut off anywhere is refused if its header says that there is more. Otherwise it
+ * is a short packet.
+ */
 static void test_cut_off(void **state)
 {
 	struct divert_packet p;
@@ -280,7 +283,7 @@ static void test_cut_off(void **state)
 	}
 }
 
-/* With a length to match, it is read if its transport header is all there. */
+/* With a length that matches, it is read if its transport header is complete. */
 static void test_cut_right(void **state)
 {
 	struct divert_packet p;
@@ -312,7 +315,7 @@ static void test_cut_right(void **state)
 	}
 }
 
-/* The least that a packet of each protocol has. */
+/* The least length of a packet of each protocol. */
 static void test_transport(void **state)
 {
 	static const struct {
@@ -334,7 +337,7 @@ static void test_transport(void **state)
 					 len < 20u + known[i].least ? PACKET_SHORT : 0);
 		}
 		if (known[i].proto == 51)
-			continue; /* a header, of IPv6 */
+			continue; /* an IPv6 header */
 		read_hex(IP6("0000", "00"), packet);
 		packet[6] = known[i].proto;
 		for (len = 40; len < 80; len++) {
@@ -372,7 +375,7 @@ static void test_chain(void **state)
 	free(packet);
 }
 
-/* What the kernel makes for itself: above 64 KiB, and without a length. */
+/* Packets that only the kernel makes: above 64 KiB, and without a length. */
 static void test_jumbo(void **state)
 {
 	uint32_t len = 200000;

@@ -1,6 +1,10 @@
-// sources: lib/reassemble.c lib/piece.c lib/checksum.c lib/origin.c tests/unit/fragments.c
+// sources: lib/packet/reassemble.c lib/packet/fraghdr.c lib/packet/checksum.c
+// sources: lib/packet/fragcache.c tests/unit/fragments.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Fragments put together: each order, what becomes of the headers, and what is no fragment. */
+/*
+ * Fragments put together: each order, what happens to the headers, and packets that are no
+ * fragments.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,12 +14,12 @@
 
 #include <cmocka.h>
 
-#include "lib/checksum.h"
-#include "lib/origin.h"
+#include "lib/packet/checksum.h"
+#include "lib/packet/fragcache.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/fragments.h"
 
-/* ---- those that are complete ---- */
+/* ---- complete packets ---- */
 
 static void test_orders(void **state)
 {
@@ -26,7 +30,7 @@ static void test_orders(void **state)
 	EACH_VERSION(v)
 	{
 		for (i = 0; i < 6; i++) {
-			struct whole *w = packet(v, 0xabcd, v == 4 ? 20 : 40, 300);
+			struct next_packet *w = packet(v, 0xabcd, v == 4 ? 20 : 40, 300);
 
 			for (j = 0; j < 3; j++) {
 				part = order[i][j];
@@ -46,8 +50,8 @@ static void test_orders(void **state)
 
 static void test_headers(void **state)
 {
-	/* IPv4 options of the first fragment only, IPv6 options before the fragment header */
-	struct whole *w = packet(4, 1, 60, 32), *rest = packet(4, 1, 20, 32);
+	/* IPv4 options only in the first fragment, IPv6 options before the fragment header */
+	struct next_packet *w = packet(4, 1, 60, 32), *rest = packet(4, 1, 20, 32);
 
 	assert_false(add(cut(rest, 16, 16, 0)));
 	assert_true(add(cut(w, 0, 16, 1)));
@@ -58,7 +62,7 @@ static void test_headers(void **state)
 	assert_true(add(cut(w, 0, 16, 1)));
 	is_whole(w);
 
-	/* the first one's hop limit, record and all; DF is no more */
+	/* the first fragment gives hop limit and record; DF is gone */
 	w = packet(4, 2, 20, 32);
 	struct divert_record *rec = cut(w, 16, 16, 0);
 	((uint8_t *)(rec + 1))[8] = 9;
@@ -73,8 +77,8 @@ static void test_headers(void **state)
 	nothing_lost();
 }
 
-/* What one fragment saw of congestion; 0: nothing. */
-static bool add_ecn(struct whole *w, int first, int second)
+/* Adds two fragments, each with its ECN bits; 0: none. */
+static bool add_ecn(struct next_packet *w, int first, int second)
 {
 	struct divert_record *a = cut(w, 0, 16, 1), *b = cut(w, 16, 16, 0);
 	int shift = w->version == 4 ? 0 : 4;
@@ -89,7 +93,7 @@ static void test_ecn(void **state)
 {
 	EACH_VERSION(v)
 	{
-		struct whole *w = packet(v, 1, v == 4 ? 20 : 40, 32);
+		struct next_packet *w = packet(v, 1, v == 4 ? 20 : 40, 32);
 		int shift = v == 4 ? 0 : 4;
 		uint8_t *p;
 
@@ -117,7 +121,7 @@ static void test_identity(void **state)
 
 	EACH_VERSION(v)
 	{
-		struct whole *w = packet(v, 1, v == 4 ? 20 : 40, 32);
+		struct next_packet *w = packet(v, 1, v == 4 ? 20 : 40, 32);
 		uint8_t *p;
 
 		assert_false(add(cut(w, 0, 16, 1)));
@@ -172,9 +176,9 @@ static void test_largest(void **state)
 	EACH_VERSION(v)
 	{
 		uint32_t head = v == 4 ? 20 : 40, n = 65535 - head, at;
-		struct whole *w = packet(v, 3, head, n);
+		struct next_packet *w = packet(v, 3, head, n);
 
-		/* 8 bytes each, from behind */
+		/* 8 bytes each, from the end */
 		for (at = n / 8 * 8; at > 0; at -= 8)
 			assert_false(add(cut(w, at, at + 8 > n ? n - at : 8, at + 8 < n)));
 		assert_true(add(cut(w, 0, 8, 1)));
@@ -185,9 +189,9 @@ static void test_largest(void **state)
 
 static void test_atomic(void **state)
 {
-	struct whole *w = packet(6, 7, 40, 100);
+	struct next_packet *w = packet(6, 7, 40, 100);
 
-	/* alone, whatever else has its id: RFC 6946 */
+	/* it is alone, whatever else has its id: RFC 6946 */
 	assert_false(add(cut(w, 0, 48, 1)));
 	assert_true(add(cut(w, 0, 100, 0)));
 	assert_int_equal(done.rec->len, 140);
@@ -199,7 +203,7 @@ static void test_atomic(void **state)
 	nothing_lost();
 }
 
-/* ---- undecided ones ---- */
+/* ---- undecided fragments ---- */
 
 static uint32_t seen, seen_bytes;
 
@@ -216,11 +220,11 @@ static void see(void *data, const struct divert_record *rec)
 
 static void test_undecided(void **state)
 {
-	struct whole *w = packet(4, 1, 20, 300);
+	struct next_packet *w = packet(4, 1, 20, 300);
 	struct divert_record *rec;
-	struct piece piece;
+	struct fraghdr piece;
 
-	/* decided by the first */
+	/* the first fragment decides */
 	rec = cut(w, 104, 196, 0);
 	rec->flags |= DIVERT_REC_UNDECIDED;
 	assert_false(add(rec));
@@ -230,7 +234,7 @@ static void test_undecided(void **state)
 	assert_memory_equal(done.rec + 1, w->bytes, w->len);
 	free(done.rec);
 
-	/* released: all of them and only them, in order, as they came */
+	/* released: exactly these, in order, as they came */
 	rec = cut(w, 200, 100, 0);
 	rec->flags |= DIVERT_REC_UNDECIDED;
 	assert_false(add(rec));
@@ -238,8 +242,8 @@ static void test_undecided(void **state)
 	rec->flags |= DIVERT_REC_UNDECIDED;
 	assert_false(add(rec));
 	rec = cut(w, 0, 104, 1);
-	rec->flags |= DIVERT_REC_RELEASE;
-	assert_true(piece_read((uint8_t *)(rec + 1), rec->len, &piece));
+	rec->flags |= DIVERT_REC_GIVE_BACK;
+	assert_true(fraghdr_read((uint8_t *)(rec + 1), rec->len, &piece));
 	assert_true(reassembly_has(&r, rec, &piece));
 	rec->tag++;
 	reassembly_release(&r, rec, &piece, see, &seen);
@@ -253,7 +257,7 @@ static void test_undecided(void **state)
 	assert_int_equal(seen, 2);
 	free(rec);
 
-	/* of a packet that is given up there are none */
+	/* a packet that is given up has none */
 	rec = cut(w, 200, 100, 0);
 	rec->flags |= DIVERT_REC_UNDECIDED;
 	assert_false(add(rec));
@@ -267,45 +271,46 @@ static void test_undecided(void **state)
 	nothing_lost();
 }
 
-/* ---- what is no fragment ---- */
+/* ---- packets that are no fragments ---- */
 
 static void test_read(void **state)
 {
-	struct whole *w = packet(4, 1, 20, 300);
-	struct piece p;
+	struct next_packet *w = packet(4, 1, 20, 300);
+	struct fraghdr p;
 	uint32_t n;
 
-	assert_false(piece_likely(w->bytes));
-	assert_false(piece_read(w->bytes, w->len, &p));
+	assert_false(fraghdr_likely(w->bytes));
+	assert_false(fraghdr_read(w->bytes, w->len, &p));
 	w->bytes[6] = 0x40; /* DF */
-	assert_false(piece_likely(w->bytes));
+	assert_false(fraghdr_likely(w->bytes));
 	w->bytes[6] = 0x20;
 	w->bytes[0] = 0x44;
-	assert_false(piece_read(w->bytes, w->len, &p));
+	assert_false(fraghdr_read(w->bytes, w->len, &p));
 	w->bytes[0] = 0x4f;
-	assert_false(piece_read(w->bytes, 59, &p));
-	assert_true(piece_read(w->bytes, 60, &p));
+	assert_false(fraghdr_read(w->bytes, 59, &p));
+	assert_true(fraghdr_read(w->bytes, 60, &p));
 	free(w);
 
 	w = packet(6, 1, 40, 300);
-	assert_false(piece_likely(w->bytes));
-	assert_false(piece_read(w->bytes, w->len, &p));
-	w->bytes[6] = 0; /* hop-by-hop options, then destination options, then a fragment header */
+	assert_false(fraghdr_likely(w->bytes));
+	assert_false(fraghdr_read(w->bytes, w->len, &p));
+	/* hop-by-hop options, then destination options, then a fragment header */
+	w->bytes[6] = 0;
 	memcpy(w->bytes + 40, "\74\0\1\4\0\0\0\0\54\0\1\4\0\0\0\0\21\0\0\1\1\2\3\4", 24);
-	assert_true(piece_likely(w->bytes));
+	assert_true(fraghdr_likely(w->bytes));
 	for (n = 0; n < 64; n++) {
-		uint8_t *copy = malloc(n + 1); /* of its exact size: reading behind it is seen */
+		uint8_t *copy = malloc(n + 1); /* of its exact size: a read beyond it is caught */
 
 		memcpy(copy, w->bytes, n);
-		assert_false(piece_read(copy, n, &p));
+		assert_false(fraghdr_read(copy, n, &p));
 		free(copy);
 	}
-	assert_true(piece_read(w->bytes, w->len, &p));
+	assert_true(fraghdr_read(w->bytes, w->len, &p));
 	assert_int_equal(p.head, 56);
 	assert_int_equal(p.link, 48);
 	assert_int_equal(p.next, UDP);
 	w->bytes[48] = UDP;
-	assert_false(piece_read(w->bytes, w->len, &p));
+	assert_false(fraghdr_read(w->bytes, w->len, &p));
 	free(w);
 }
 
@@ -313,24 +318,24 @@ static void test_read(void **state)
 
 static void test_origin(void **state)
 {
-	static struct origins o;
-	struct whole *w = packet(6, 1, 40, 3000), *other = packet(6, 2, 40, 3000);
+	static struct fragcache o;
+	struct next_packet *w = packet(6, 1, 40, 3000), *other = packet(6, 2, 40, 3000);
 	uint32_t id, size;
 
-	assert_false(origin_take(&o, w->bytes, w->len, &id, &size));
-	origin_put(&o, w->bytes, w->len, 77, 1400);
-	origin_put(&o, other->bytes, other->len, 78, 1300);
+	assert_false(fragcache_take(&o, w->bytes, w->len, &id, &size));
+	fragcache_put(&o, w->bytes, w->len, 77, 1400);
+	fragcache_put(&o, other->bytes, other->len, 78, 1300);
 	w->bytes[7]--; /* the hop limit may change */
 	id = 5;
-	assert_true(origin_take(&o, w->bytes, w->len, &id, &size));
+	assert_true(fragcache_take(&o, w->bytes, w->len, &id, &size));
 	assert_int_equal(id, 77);
 	assert_int_equal(size, 1400);
-	/* a second time, and changed: as the last one of its length, under its own id */
+	/* a second time, and changed: it counts as the last one of its length, under its own id */
 	id = 5;
-	assert_true(origin_take(&o, w->bytes, w->len, &id, &size));
+	assert_true(fragcache_take(&o, w->bytes, w->len, &id, &size));
 	assert_int_equal(id, 5);
 	assert_int_equal(size, 1300);
-	assert_false(origin_take(&o, w->bytes, w->len - 1, &id, &size));
+	assert_false(fragcache_take(&o, w->bytes, w->len - 1, &id, &size));
 	free(w);
 	free(other);
 }

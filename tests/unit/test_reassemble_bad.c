@@ -1,6 +1,10 @@
-// sources: lib/reassemble.c lib/piece.c lib/checksum.c tests/unit/fragments.c
+// sources: lib/packet/reassemble.c lib/packet/fraghdr.c lib/packet/checksum.c
+// sources: tests/unit/fragments.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Fragments that make no packet: each way that they can be wrong, late or too many, and each counter. */
+/*
+ * Fragments that make no packet: each way in which they can be wrong, late or too many, and each
+ * counter.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,17 +14,17 @@
 
 #include <cmocka.h>
 
-#include "lib/checksum.h"
+#include "lib/packet/checksum.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/fragments.h"
 
-/* ---- those that are wrong ---- */
+/* ---- wrong fragments ---- */
 
 static void test_duplicates(void **state)
 {
 	EACH_VERSION(v)
 	{
-		struct whole *w = packet(v, 1, v == 4 ? 20 : 40, 300);
+		struct next_packet *w = packet(v, 1, v == 4 ? 20 : 40, 300);
 
 		assert_false(add(cut(w, 200, 100, 0)));
 		assert_false(add(cut(w, 200, 100, 0)));
@@ -33,8 +37,11 @@ static void test_duplicates(void **state)
 	nothing_lost();
 }
 
-/* n: counted at once. Then the packet is given up: each other is counted alike, till time-out. */
-static void gives_up(struct whole *w, enum divert_cause cause, uint32_t n)
+/*
+ * n fragments are counted at once. Then the packet is given up: each further one is counted alike,
+ * until the time-out.
+ */
+static void gives_up(struct next_packet *w, enum divert_cause cause, uint32_t n)
 {
 	assert_int_equal(lost(cause), n);
 	assert_false(add(cut(w, 0, 104, 1)));
@@ -57,7 +64,7 @@ static void test_overlap(void **state)
 	EACH_VERSION(v)
 	{
 		uint32_t head = v == 4 ? 20 : 40;
-		struct whole *w = packet(v, 1, head, 300);
+		struct next_packet *w = packet(v, 1, head, 300);
 
 		assert_false(add(cut(w, 104, 96, 1)));
 		assert_false(add(cut(w, 96, 16, 1)));
@@ -69,7 +76,7 @@ static void test_overlap(void **state)
 		assert_false(add(cut(w, 96, 104, 1)));
 		gives_up(w, DIVERT_N_FRAG_OVERLAP, 3);
 
-		/* inside another, around another, the same place but other bytes */
+		/* inside another one, around another one, at the same place with other bytes */
 		w = packet(v, 1, head, 300);
 		assert_false(add(cut(w, 0, 104, 1)));
 		assert_false(add(cut(w, 8, 8, 1)));
@@ -92,7 +99,7 @@ static void test_ends(void **state)
 	EACH_VERSION(v)
 	{
 		uint32_t head = v == 4 ? 20 : 40;
-		struct whole *w = packet(v, 1, head, 400);
+		struct next_packet *w = packet(v, 1, head, 400);
 
 		assert_false(add(cut(w, 200, 100, 0)));
 		assert_false(add(cut(w, 304, 96, 0)));
@@ -112,13 +119,13 @@ static void test_ends(void **state)
 	}
 }
 
-/* Counted singly, and nothing kept. */
+/* Counted one by one, and nothing is kept. */
 static void test_impossible(void **state)
 {
 	EACH_VERSION(v)
 	{
 		uint32_t head = v == 4 ? 20 : 40;
-		struct whole *w = packet(v, 1, head, 400);
+		struct next_packet *w = packet(v, 1, head, 400);
 
 		assert_false(add(cut(w, 0, 0, 1)));
 		assert_false(add(cut(w, 8, 0, 0)));
@@ -130,8 +137,8 @@ static void test_impossible(void **state)
 		assert_int_equal(r.packets, 0);
 		free(w);
 	}
-	/* the first header makes it too long, which the last one's does not tell */
-	struct whole *w = packet(4, 1, 20, 65512), *first = packet(4, 1, 60, 65000);
+	/* the first header makes the packet too long, which the last one does not tell */
+	struct next_packet *w = packet(4, 1, 20, 65512), *first = packet(4, 1, 60, 65000);
 
 	assert_false(add(cut(w, 8, 65504, 0)));
 	assert_false(add(cut(first, 0, 8, 1)));
@@ -150,14 +157,15 @@ static void test_header_chain(void **state)
 	} cases[] = {{TCP, 16, 0}, {TCP, 24, 1}, {UDP, 8, 1}, {58, 8, 1}, {44, 8, 1}, {60, 8, 0},
 		     {60, 16, 1},  {51, 8, 0},	 {0, 8, 0},   {43, 8, 0}, {59, 8, 1}, {200, 8, 1}};
 	struct divert_record *rec;
-	struct whole *w;
+	struct next_packet *w;
 	uint32_t i, n;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		n = cases[i].len;
 		w = packet(6, i, 40, 100);
 		memset(w->bytes + 40, 0, 100);
-		w->bytes[40] = UDP; /* what follows the options is UDP, of 8 bytes */
+		/* The options are followed by UDP, of 8 bytes. */
+		w->bytes[40] = UDP;
 		rec = cut(w, 0, n, 1);
 		((uint8_t *)(rec + 1))[40] = cases[i].next;
 		assert_false(add(rec));
@@ -184,11 +192,11 @@ static void test_timeout(void **state)
 	EACH_VERSION(v)
 	{
 		int64_t limit = v == 4 ? 30 * S : 60 * S;
-		struct whole *w = packet(v, 1, v == 4 ? 20 : 40, 300);
+		struct next_packet *w = packet(v, 1, v == 4 ? 20 : 40, 300);
 
 		assert_int_equal(reassembly_due(&r), 0);
 		assert_false(add_at(cut(w, 0, 104, 1), S));
-		/* from the first on */
+		/* counted from the first fragment on */
 		assert_false(add_at(cut(w, 104, 96, 1), 20 * S));
 		assert_int_equal(reassembly_due(&r), S + limit);
 		reassembly_expire(&r, S + limit - 1);
@@ -197,7 +205,7 @@ static void test_timeout(void **state)
 		assert_int_equal(lost(DIVERT_N_FRAG_TIMEOUT), 2);
 		assert_int_equal(r.packets, 0);
 
-		/* an add looks, too; and a new one begins */
+		/* adding a fragment checks, too; and a new packet begins */
 		assert_false(add_at(cut(w, 0, 104, 1), S));
 		assert_false(add_at(cut(w, 104, 96, 1), S + limit));
 		assert_int_equal(lost(DIVERT_N_FRAG_TIMEOUT), 1);
@@ -207,8 +215,8 @@ static void test_timeout(void **state)
 		is_whole(w);
 		assert_int_equal(reassembly_due(&r), 0);
 	}
-	/* the earlier of both */
-	struct whole *four = packet(4, 1, 20, 300), *six = packet(6, 1, 40, 300);
+	/* the earlier one of the two */
+	struct next_packet *four = packet(4, 1, 20, 300), *six = packet(6, 1, 40, 300);
 
 	add_at(cut(six, 0, 104, 1), S);
 	add_at(cut(four, 0, 104, 1), 2 * S);
@@ -221,10 +229,10 @@ static void test_timeout(void **state)
 	nothing_lost();
 }
 
-/* Too many packets: the one that came first goes, be it of IPv4 or IPv6. */
+/* Too many packets: the one that came first is dropped, be it IPv4 or IPv6. */
 static void test_full_packets(void **state)
 {
-	struct whole *w;
+	struct next_packet *w;
 	uint32_t i;
 
 	for (i = 0; i < REASSEMBLY_PACKETS + 10; i++) {
@@ -245,7 +253,7 @@ static void test_full_packets(void **state)
 
 static void test_full_bytes(void **state)
 {
-	struct whole *w = packet(4, 1, 20, 65000), *other;
+	struct next_packet *w = packet(4, 1, 20, 65000), *other;
 	uint32_t i;
 
 	assert_false(add(cut(w, 0, 16, 1)));
@@ -255,7 +263,7 @@ static void test_full_bytes(void **state)
 		free(other);
 		assert_true(r.bytes <= REASSEMBLY_BYTES);
 	}
-	/* the small one that was first, which was not enough, and the next */
+	/* the small one that came first, which was not enough, and the next one */
 	assert_int_equal(lost(DIVERT_N_FRAG_FULL), 2);
 	assert_true(r.bytes > REASSEMBLY_BYTES - 70000);
 	assert_false(add(cut(w, 16, 64984, 0)));

@@ -1,6 +1,7 @@
-// sources: lib/reassemble.c lib/piece.c lib/checksum.c tests/unit/fragments.c
+// sources: lib/packet/reassemble.c lib/packet/fraghdr.c lib/packet/checksum.c
+// sources: tests/unit/fragments.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Fragments at random: many in any order, and against a plain model. */
+/* Random fragments: many in any order, and against a plain model. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +29,7 @@ static uint32_t rnd(uint32_t below)
 
 static void test_shuffled(void **state)
 {
-	static struct whole *w[MANY];
+	static struct next_packet *w[MANY];
 	static int missing[MANY], whole_seen[MANY];
 	struct divert_record **all = calloc(MANY * 200, sizeof(*all)), *swap;
 	uint32_t fragments = 0, i, j, at, n, dups = 0, left = 0, len, waiting[MANY] = {0};
@@ -46,18 +47,22 @@ static void test_shuffled(void **state)
 				n = 8;
 			if (at + n > len)
 				n = len - at;
-			/* one in 50 is not there; one in 50 is there twice, unless all would be: that comes below */
+			/*
+			 * one in 50 is missing; one in 50 comes twice, unless all would: the code
+			 * below does that
+			 */
 			if (!rnd(50)) {
 				missing[i]++;
 				continue;
 			}
 			waiting[i]++;
 			all[fragments] = cut(w[i], at, n, at + n < len);
-			all[fragments++]->oif = i; /* for this test */
+			all[fragments++]->oif = i; /* used by this test */
 		}
 	}
 	for (i = 0; i < MANY;
-	     i++) /* duplicates of those that stay incomplete never come too late */
+	     /* So duplicates for incomplete packets never come too late. */
+	     i++)
 		if (missing[i] && waiting[i])
 			for (j = 0; j < fragments && dups < 1000; j++)
 				if (all[j]->oif == i) {
@@ -99,7 +104,7 @@ static void test_shuffled(void **state)
 	assert_int_equal(r.bytes, 0);
 }
 
-/* ---- against a plain model: random pieces of one packet, wrong ones among them ---- */
+/* ---- against a plain model: random pieces of one packet, some of them wrong ---- */
 
 #define BLOCKS 6 /* of 8 bytes */
 
@@ -110,7 +115,7 @@ struct model {
 	} f[64];
 };
 
-/* What becomes of a fragment, said as plainly as it goes: 0 kept, 1 whole, or its cause. */
+/* The fate of a fragment, as simply as possible: 0 kept, 1 whole, or its cause. */
 static int expect(struct model *m, uint32_t at, uint32_t end, uint32_t more)
 {
 	uint32_t covered = 0, last = 0;
@@ -147,7 +152,7 @@ static void test_model(void **state)
 
 	for (round = 0; round < 20000; round++) {
 		int v = round % 2 ? 4 : 6;
-		struct whole *w = packet(v, round, v == 4 ? 20 : 40, BLOCKS * 8);
+		struct next_packet *w = packet(v, round, v == 4 ? 20 : 40, BLOCKS * 8);
 		struct model m = {};
 
 		for (i = 0; i < 20; i++) {
@@ -156,7 +161,7 @@ static void test_model(void **state)
 			int cause = expect(&m, at, at + n, more);
 			bool first_dead = m.dead && held;
 
-			if (!at && !more) { /* that is no fragment */
+			if (!at && !more) { /* this is no fragment */
 				m.n = held;
 				m.dead = 0;
 				break;

@@ -1,6 +1,6 @@
 // sources: rules/*.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipfw's grammar by its corpus; the rule set, and the form that it is kept in. */
+/* ipfw's grammar by its corpus; the rule set, and the form in which it is stored. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,11 +24,12 @@ static struct rule *must_parse(const char *line)
 	return r;
 }
 
-/* ---- the corpus: what is understood, and what is refused ---- */
+/* ---- the corpus: lines that are understood, and lines that are refused ---- */
 
 /*
- * tests/unit/rules.corpus: a rule; then, behind a tab, "=" and what it is printed as (nothing: the
- * same), or "!", the exit status and why it is refused. Other lines that begin with # are comments.
+ * tests/unit/rules.corpus has a rule, and then, behind a tab, one of two things. "=" is followed by
+ * what is printed (nothing: the same). "!" is followed by the exit status and the reason why it is
+ * refused ("..." at its end: and so on). Other lines that begin with # are comments.
  */
 static void check_printed(const char *line, const char *text)
 {
@@ -42,6 +43,15 @@ static void check_printed(const char *line, const char *text)
 	rule_free(r);
 }
 
+static bool is_reason(const char *text, const char *why)
+{
+	size_t len = strlen(why);
+
+	if (len < 3 || strcmp(why + len - 3, "..."))
+		return !strcmp(text, why);
+	return !strncmp(text, why, len - 3);
+}
+
 static void check_refused(const char *line, const char *why)
 {
 	struct rule *const untouched = (struct rule *)&check_refused, *r = untouched;
@@ -51,7 +61,7 @@ static void check_refused(const char *line, const char *why)
 
 	if (!rule_parse(line, &r, &err))
 		fail_msg("%s: not refused", line);
-	if (strcmp(err.text, text + 1) || err.status != status)
+	if (!is_reason(err.text, text + 1) || err.status != status)
 		fail_msg("%s: refused with %d '%s', not %ld '%s'", line, err.status, err.text,
 			 status, text + 1);
 	assert_ptr_equal(r, untouched);
@@ -86,13 +96,13 @@ static void test_corpus(void **state)
 }
 
 /*
- * As FreeBSD's ipfw lists rules, by kind: what is entered, and what is listed; NULL: the same. The
- * numbers of users and protocols that it lists by name are kept as numbers.
+ * How FreeBSD's ipfw lists rules, by kind: what is entered, and what is listed; NULL: the same.
+ * FreeBSD lists users and protocols by name; here they are stored as numbers.
  */
 static const struct {
 	const char *entered, *listed;
 } freebsd[] = {
-	/* ports: a source's stand bare behind the address, those of options behind their word */
+	/* a source's ports stand bare behind the address, those of options behind their word */
 	{"allow udp from any to any 53", "allow udp from any to any dst-port 53"},
 	{"allow udp from any to any dst-port 53", NULL},
 	{"allow udp from any 53 to any", NULL},
@@ -101,7 +111,7 @@ static const struct {
 	{"allow udp from any to any src-port 53", NULL},
 	{"allow udp from any to any src-port 53 dst-port 1024-65535", NULL},
 	{"allow tcp from any to me not 22,80", "allow tcp from any to me not dst-port 22,80"},
-	/* what was given as an option */
+	/* things that were given as options */
 	{"allow ip from any to any proto udp", NULL},
 	{"allow ip from any to any in proto tcp src-ip 10.0.0.1 dst-ip 10.0.0.0/8", NULL},
 	{"allow ip from any to any src-ip 2001:db8::1 dst-ip6 me6",
@@ -164,7 +174,7 @@ static void test_as_freebsd(void **state)
 	}
 }
 
-/* Rules that no packet can match are taken, and the reason is there. */
+/* Rules that no packet can match are accepted, with the reason. */
 static void test_never(void **state)
 {
 	static const struct {
@@ -183,7 +193,10 @@ static void test_never(void **state)
 		{"allow ip from any to any ipver 5", "ipver 5: not a version of IP"},
 		{"allow ip from any to any sockarg",
 		 "sockarg: a socket of Linux has no such cookie"},
-		/* these can */
+		{"allow tcp from any to any defer-action",
+		 "defer-action: the rule makes no state that its action could wait for"},
+		/* these can match */
+		{"allow tcp from any to any record-state defer-action", NULL},
 		{"allow ip from any to any not sockarg", NULL},
 		{"allow ip from any to any not ipver 5", NULL},
 		{"allow tcp from any to any 9-5,80", NULL},
@@ -206,7 +219,7 @@ static void test_never(void **state)
 	}
 }
 
-/* What a corpus of lines cannot have. */
+/* Characters that a corpus of lines cannot have. */
 static void test_characters(void **state)
 {
 	struct rules_error err;
@@ -234,7 +247,7 @@ static void test_long(void **state)
 	r = must_parse(line);
 	assert_int_equal(strlen(r->text), strlen(line));
 	rule_free(r);
-	/* short as entered, long as printed */
+	/* short when entered, long when printed */
 	at = line + sprintf(line, "allow ip from any to any");
 	while (at < line + RULES_TEXT_MAX - 20)
 		at += sprintf(at, " proto 58");
@@ -295,7 +308,7 @@ static void test_set(void **state)
 	expect_set(&s, "150:3 allow via c\n200:2 allow via b\n300:5 allow via e\n"
 		       "400:1 allow via f\n");
 
-	/* ipfw(8): where a step is too much, the same number again */
+	/* ipfw(8): if a step leads too far, the same number again */
 	add(&s, "65500 allow via g");
 	add(&s, "allow via h");
 	assert_int_equal(s.rule[s.n - 1]->number, 65500);
@@ -358,7 +371,10 @@ static void test_store(void **state)
 	assert_memory_equal(blob, twin, len);
 	free(twin);
 
-	/* what rules had when it was loaded, may still be counting: others first */
+	/*
+	 * counters of rules that were there when it was loaded may still be counting: others are
+	 * used first
+	 */
 	rules_flush(&t);
 	add(&t, "5 allow in");
 	expect_set(&t, "5:4 allow in\n");
@@ -367,12 +383,12 @@ static void test_store(void **state)
 	rules_free(&t);
 }
 
-/* Sets, tables and settings are kept, too; and what the version before wrote is read. */
+/* Sets, tables and settings are stored, too. What the version before stored can be read. */
 static void test_store_all(void **state)
 {
 	struct rules_error err;
 	struct rules s, t;
-	uint32_t len, version = 1;
+	uint32_t len, version = 1, i;
 	char *blob;
 
 	rules_init(&s);
@@ -380,6 +396,11 @@ static void test_store_all(void **state)
 	assert_true(rules_empty(&s));
 	add(&s,
 	    "5 set 3 prob 0.5 skipto tablearg log ip from table(b,7) to not table(a) via table(i)");
+	add(&s, "6 check-state :x");
+	add(&s, "7 allow keep-state :x");
+	add(&s, "8 allow set-limit src-addr 2 defer-action");
+	assert_int_equal(s.rule[1]->state_id, 0);
+	assert_int_not_equal(s.rule[2]->state_id, s.rule[3]->state_id);
 	assert_non_null(rules_table_add(&s, "n", RULES_TABLE_NUMBER, &err));
 	s.disabled = 1 << 3;
 	s.off = true;
@@ -389,6 +410,12 @@ static void test_store_all(void **state)
 	assert_true(t.off);
 	assert_int_equal(t.rule[0]->set, 3);
 	assert_string_equal(t.rule[0]->text, s.rule[0]->text);
+	assert_int_equal(t.n, 4);
+	for (i = 1; i < 4; i++) {
+		assert_string_equal(t.rule[i]->text, s.rule[i]->text);
+		assert_int_equal(t.rule[i]->state_id, s.rule[i]->state_id);
+	}
+	assert_int_equal(t.last_state, s.last_state);
 	assert_int_equal(rules_table_find(&t, "b")->id, rules_table_find(&s, "b")->id);
 	assert_int_equal(rules_table_find(&t, "i")->type, RULES_TABLE_IFACE);
 	assert_int_equal(rules_table_find(&t, "n")->type, RULES_TABLE_NUMBER);
@@ -402,14 +429,45 @@ static void test_store_all(void **state)
 
 	add(&s, "9 deny in");
 	assert_int_equal(rules_save(&s, &blob, &len), 0);
-	/* its head ended behind four numbers */
-	memmove(blob + 16, blob + 32, len - 32);
+	/* its head ended after four numbers, and its rules had no state_id */
+	memmove(blob + 16, blob + 36, 12);
+	memmove(blob + 16 + 12, blob + 36 + 16, len - 36 - 16);
 	memcpy(blob + 4, &version, sizeof(version));
-	assert_int_equal(rules_load(&t, blob, len - 16, &err), 0);
+	assert_int_equal(rules_load(&t, blob, len - 20 - 4, &err), 0);
 	expect_set(&t, "9:1 deny in\n");
 	rules_free(&t);
 	rules_free(&s);
 	free(blob);
+}
+
+/* A rule keeps its id, by which states name it; no later rule gets it, also after a flush. */
+static void test_store_states(void **state)
+{
+	const uint32_t none = 0;
+	struct rules_error err;
+	struct rules s, t;
+	uint32_t len, id;
+	char *blob;
+
+	rules_init(&s);
+	rules_init(&t);
+	add(&s, "5 allow tcp from any to any setup keep-state");
+	add(&s, "6 deny in");
+	id = s.rule[0]->state_id;
+	assert_int_not_equal(id, 0);
+	assert_int_equal(s.rule[1]->state_id, 0);
+	assert_int_equal(rules_save(&s, &blob, &len), 0);
+	assert_int_equal(rules_load(&t, blob, len, &err), 0);
+	assert_int_equal(t.rule[0]->state_id, id);
+	rules_flush(&t);
+	add(&t, "5 allow tcp from any to any setup keep-state");
+	assert_int_equal(t.rule[0]->state_id, id + 1);
+	rules_free(&t);
+	/* a rule that makes states has an id */
+	memcpy(blob + 36 + 12, &none, sizeof(none));
+	assert_int_equal(rules_load(&t, blob, len, &err), -1);
+	free(blob);
+	rules_free(&s);
 }
 
 static void test_damage(void **state)
@@ -421,7 +479,7 @@ static void test_damage(void **state)
 
 	rules_init(&s);
 	add(&s, "divert 8668 ip from any to any via eth0 bypass // natd");
-	add(&s, "tee 5 tcp from 10.0.0.0/8 to any 80");
+	add(&s, "tee 5 tcp from 10.0.0.0/8 to any 80 keep-state :web");
 	assert_int_equal(rules_save(&s, &blob, &len), 0);
 	rules_init(&t);
 	for (i = 1; i < len; i++) {
@@ -447,11 +505,12 @@ static void test_damage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_corpus),	   cmocka_unit_test(test_characters),
-		cmocka_unit_test(test_long),	   cmocka_unit_test(test_set),
-		cmocka_unit_test(test_full),	   cmocka_unit_test(test_store),
-		cmocka_unit_test(test_store_all),  cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_as_freebsd), cmocka_unit_test(test_never),
+		cmocka_unit_test(test_corpus),	     cmocka_unit_test(test_characters),
+		cmocka_unit_test(test_long),	     cmocka_unit_test(test_set),
+		cmocka_unit_test(test_full),	     cmocka_unit_test(test_store),
+		cmocka_unit_test(test_store_states), cmocka_unit_test(test_store_all),
+		cmocka_unit_test(test_damage),	     cmocka_unit_test(test_as_freebsd),
+		cmocka_unit_test(test_never),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,9 @@
 // sources: rules/*.c tests/random/*.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Random rule sets against random packets: what the compiled form says of a packet's bytes is what
- * a plain evaluator says, which walks the rule model and looks at what the packet was made of.
- * RANDOM_PAIRS and RANDOM_SEED in the environment ask for other ones than usual.
+ * Random rule sets against random packets. The compiled form runs on a packet's bytes. A plain
+ * evaluator walks the rule model and looks at what the packet was made of. Both must agree.
+ * RANDOM_PAIRS and RANDOM_SEED in the environment ask for other numbers than usual.
  */
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "rules/parse.h"
 #include "rules/rules.h"
 #include "tests/random/plain.h"
 #include "tests/random/ruleset.h"
@@ -54,7 +55,7 @@ static void set_entries(const struct rules *s)
 	}
 }
 
-/* As an LPM trie has it: the bits behind the number of them. */
+/* The key of an LPM trie: the number of bits, and then the bits. */
 static bool has_prefix(const struct divert_table_addr *key, const struct divert_table_addr *prefix)
 {
 	const unsigned char *x = (const void *)&key->table, *y = (const void *)&prefix->table;
@@ -193,7 +194,7 @@ static bool graph_load(const struct divert_insn *in, struct random_bytes *b,
 		p->field[DIVERT_F_LOADED] = s->random;
 		return true;
 	}
-	return packet_look(b, in, p);
+	return packet_slow_match(b, in, p);
 }
 
 static bool graph_match(const struct divert_insn *in, struct random_bytes *b,
@@ -204,11 +205,11 @@ static bool graph_match(const struct divert_insn *in, struct random_bytes *b,
 		return graph_load(in, b, s, p);
 	case DIVERT_OP_LOOKUP:
 		return graph_lookup(in, p);
-	case DIVERT_OP_OWN:
+	case DIVERT_OP_LOCAL:
 		return graph_own(in, p);
 	case DIVERT_OP_IFADDR:
 		return graph_iface(in, s);
-	case DIVERT_OP_PATH:
+	case DIVERT_OP_RPF:
 		return s->path >> in->field & 1;
 	case DIVERT_OP_FRAGMENT: /* nothing is known of other fragments */
 		return true;
@@ -259,8 +260,8 @@ static void run_graph(const struct rules_compiled *c, struct random_bytes *b,
 	bool arg, nobody;
 
 	met->n = met->copies = met->port = 0;
-	p.field[DIVERT_F_FLAGS] =
-		(s->out ? DIVERT_IS_OUT : 0) | s->back | (s->forwarded ? DIVERT_IS_FORWARDED : 0);
+	p.field[DIVERT_F_FLAGS] = (s->out ? DIVERT_IS_OUT : 0) | s->reinject |
+				  (s->forwarded ? DIVERT_IS_FORWARDED : 0);
 	p.field[DIVERT_F_MARK] = s->mark;
 	set_name(p.wide[DIVERT_W_RECV], s->recv);
 	set_name(p.wide[DIVERT_W_XMIT], s->xmit ? s->xmit : s->recv);
@@ -289,7 +290,7 @@ static void run_graph(const struct rules_compiled *c, struct random_bytes *b,
 		case DIVERT_OP_DENY:
 			met->verdict = PLAIN_DENIED;
 			return;
-		case DIVERT_OP_ANSWER:
+		case DIVERT_OP_REJECT:
 			met->verdict = PLAIN_ANSWERED;
 			met->port = in->action.port;
 			return;
@@ -327,7 +328,7 @@ static void run_graph(const struct rules_compiled *c, struct random_bytes *b,
 	}
 }
 
-/* ---- both, and the difference ---- */
+/* ---- both of them, and the difference ---- */
 
 static bool is_same(const struct plain_met *a, const struct plain_met *b)
 {
@@ -358,11 +359,23 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 	return value ? strtoull(value, NULL, 10) : otherwise;
 }
 
+static void see_types(const struct rules *s, bool seen[RULE_TYPES])
+{
+	const struct rule_match *m;
+	unsigned int i;
+
+	for (i = 0; i < s->n; i++)
+		for (m = s->rule[i]->match; m; m = m->next)
+			seen[m->type] = true;
+}
+
 static void test_random(void **state)
 {
 	uint64_t pairs = setting("RANDOM_PAIRS", PAIRS), done = 0, from;
 	unsigned int i, verdicts[PLAIN_ENDLESS + 1] = {0};
+	bool seen[RULE_TYPES] = {0};
 	static struct plain_met graph, plain;
+	static struct plain_states none;
 	struct rules_compiled c;
 	struct random_sample p;
 	struct random_bytes b;
@@ -371,14 +384,15 @@ static void test_random(void **state)
 	random_seed = setting("RANDOM_SEED", 1);
 	while (done < pairs) {
 		from = random_seed;
-		assert_int_equal(random_rules(&s, true), 0);
+		assert_int_equal(random_rules(&s, RANDOM_PROB), 0);
 		set_entries(&s);
+		see_types(&s, seen);
 		assert_int_equal(rules_compile(&s, &c), 0);
 		for (i = 0; i < PACKETS; i++, done++) {
 			random_sample(&p);
 			random_packet(&b, &p);
 			run_graph(&c, &b, &p, &graph);
-			plain_run(&s, &p, &plain, NULL);
+			plain_run(&s, &p, &plain, NULL, &none);
 			if (!is_same(&graph, &plain))
 				explain(&s, &p, &graph, &plain, from);
 			verdicts[graph.verdict]++;
@@ -386,7 +400,12 @@ static void test_random(void **state)
 		rules_compiled_free(&c);
 		rules_free(&s);
 	}
-	/* each way to end has been seen often */
+	/* tests/net/states.sh has RULE_FIRST */
+	for (i = 0; i < RULE_TYPES && pairs >= PAIRS; i++)
+		if (!seen[i] && i != RULE_FIRST)
+			fail_msg("no random rule has %s: tests/random/ruleset.c",
+				 rule_kind[i].name);
+	/* each way to end must have been seen often */
 	for (i = 0; i < PLAIN_ENDLESS; i++)
 		assert_true(verdicts[i] > pairs / 1000);
 	print_message("%llu pairs: %u allowed, %u denied, %u answered, %u diverted, %u "
@@ -396,7 +415,7 @@ static void test_random(void **state)
 		      verdicts[PLAIN_ENDLESS]);
 }
 
-/* A rule as listed, and as kept, is read as the same rule, and prints the same again. */
+/* A rule as listed, and as stored, is read as the same rule, and prints the same again. */
 static void check_again(const struct rule *r)
 {
 	char *list = rule_print(r, RULE_PRINT_LIST);
@@ -415,7 +434,7 @@ static void check_again(const struct rule *r)
 	free(list);
 }
 
-/* A printed rule set that is fed back compiles to the same instructions. */
+/* A printed rule set that is read again compiles to the same instructions. */
 static void test_printed(void **state)
 {
 	struct rules_compiled was, is;
@@ -427,7 +446,7 @@ static void test_printed(void **state)
 
 	random_seed = setting("RANDOM_SEED", 2);
 	for (i = 0; i < 300; i++) {
-		assert_int_equal(random_rules(&s, true), 0);
+		assert_int_equal(random_rules(&s, RANDOM_PROB), 0);
 		for (k = 0; k < s.n; k++)
 			check_again(s.rule[k]);
 		assert_int_equal(rules_save(&s, &blob, &len), 0);

@@ -17,7 +17,7 @@
 
 static int packet_load(void *from, __u32 offset, void *to, __u32 len)
 {
-	return -1; /* packets here are made, not read */
+	return -1; /* packets in this test are made, not read */
 }
 
 #include "engine/match.h"
@@ -28,10 +28,10 @@ struct sample {
 	const char *src, *dst; /* of one family; NULL: IPv4 127.0.0.1 */
 	uint8_t proto;
 	uint16_t sport, dport; /* 0: none */
-	int type;	       /* of ICMP, ICMPv6, + 1 */
+	int type;	       /* of ICMP, ICMPv6, plus 1 */
 	const char *recv, *xmit;
 	uint32_t flags, mark;
-	uint32_t path; /* bit i: enum divert_path i holds of it */
+	uint32_t path; /* bit i: enum divert_rpf i is true */
 };
 
 static void set_name(__u64 *wide, const char *name)
@@ -73,7 +73,7 @@ static void make_packet(const struct sample *s, struct divert_packet *p)
 	p->field[DIVERT_F_ICMP] = s->proto == 1 && s->type ? s->type - 1u : DIVERT_ABSENT;
 	p->field[DIVERT_F_ICMP6] = s->proto == 58 && s->type ? s->type - 1u : DIVERT_ABSENT;
 	p->field[DIVERT_F_MARK] = s->mark;
-	p->field[DIVERT_F_OWN] = s->path * DIVERT_OWN_PATH;
+	p->field[DIVERT_F_LOCAL] = s->path * DIVERT_LOCAL_RPF;
 	set_address(p, s->src, DIVERT_F_SRC4, DIVERT_W_SRC6);
 	set_address(p, s->dst, DIVERT_F_DST4, DIVERT_W_DST6);
 	set_name(p->wide[DIVERT_W_RECV], s->recv);
@@ -82,16 +82,18 @@ static void make_packet(const struct sample *s, struct divert_packet *p)
 
 /* ---- the walk ---- */
 
-enum { NOBODY = 1 }; /* listens */
+enum { NOBODY = 1 }; /* nobody listens */
 
 static int match(const struct divert_insn *in, const struct divert_packet *p)
 {
-	if (in->op == DIVERT_OP_PATH)
-		return (p->field[DIVERT_F_OWN] & DIVERT_OWN_PATH << in->field) != 0;
+	if (in->op == DIVERT_OP_RPF)
+		return (p->field[DIVERT_F_LOCAL] & DIVERT_LOCAL_RPF << in->field) != 0;
 	return match_insn(in, p);
 }
 
-/* The rules met, as "100 count, 200 divert 5": number, action, port; '+' and the counter. */
+/*
+ * The rules that were met, as "100 count, 200 divert 5": number, action, port; '+' and the counter.
+ */
 static void walk(const struct rules_compiled *c, const struct divert_packet *p, uint32_t tag,
 		 int nobody, char *met)
 {
@@ -99,7 +101,7 @@ static void walk(const struct rules_compiled *c, const struct divert_packet *p, 
 		[DIVERT_OP_GO] = "go",	       [DIVERT_OP_ALLOW] = "allow",
 		[DIVERT_OP_DENY] = "deny",     [DIVERT_OP_DIVERT] = "divert",
 		[DIVERT_OP_TEE] = "tee",       [DIVERT_OP_CALL] = "call",
-		[DIVERT_OP_RETURN] = "return", [DIVERT_OP_ANSWER] = "answer",
+		[DIVERT_OP_RETURN] = "return", [DIVERT_OP_REJECT] = "answer",
 	};
 	uint32_t back[DIVERT_CALLS_MAX], depth = 0;
 	const struct divert_insn *in;
@@ -121,7 +123,7 @@ static void walk(const struct rules_compiled *c, const struct divert_packet *p, 
 			if (in->op == DIVERT_OP_DIVERT || in->op == DIVERT_OP_TEE)
 				met += sprintf(met, " %u", in->action.port);
 			if (in->op == DIVERT_OP_ALLOW || in->op == DIVERT_OP_DENY ||
-			    in->op == DIVERT_OP_ANSWER)
+			    in->op == DIVERT_OP_REJECT)
 				return;
 			if (in->op == DIVERT_OP_DIVERT && !nobody)
 				return;
@@ -184,7 +186,7 @@ static const struct {
 	 0,
 	 "100 go, 100 go, 65535 allow"},
 
-	/* coming back: the first rule numbered above the tag */
+	/* written back: it begins at the first rule numbered above the tag */
 	{"100 divert 5 in\n100 deny in\n101 count in\n200 deny in",
 	 {IN("a")},
 	 0,
@@ -226,7 +228,10 @@ static const struct {
 	 "100 go, 300 go, 65535 allow"},
 	{"100 skipto 65535 in\n200 deny in", {IN("a")}, 0, 0, "100 go, 65535 allow"},
 	{"100 skipto 50 in\n200 deny in", {IN("a")}, 0, 0, "100 go, 200 deny"},
-	/* not forward: at the next number, as FreeBSD has it, whatever else has this one */
+	/*
+	 * a skipto that is not forward goes to the next number, as in FreeBSD, whatever rules share
+	 * this one
+	 */
 	{"100 skipto 100 in\n100 deny in", {IN("a")}, 0, 0, "100 go, 65535 allow"},
 	{"100 skipto 50 in\n100 deny in\n101 count in",
 	 {IN("a")},
@@ -235,7 +240,7 @@ static const struct {
 	 "100 go, 101 go, 65535 allow"},
 	{"100 skipto 300 out\n200 deny in", {IN("a")}, 0, 0, "200 deny"},
 
-	/* call: also backwards, and back behind all of the call's number */
+	/* call: also backwards; it returns behind all rules with the call's number */
 	{"100 skipto 200 in\n150 count in\n160 return in\n200 call 150 in\n200 count in\n300 "
 	 "deny in",
 	 {IN("a")},
@@ -382,22 +387,22 @@ static const struct {
 	{"100 deny icmp6types 128", {.proto = 58, .type = 128 + 1}, 0, 0, "65535 allow"},
 	{"100 deny not icmp6types 128", {.proto = 58, .type = 128 + 1}, 0, 0, "100 deny"},
 
-	/* where it has been, marks, several at once */
-	{"100 deny diverted", {.flags = DIVERT_IS_BACK_IN}, 0, 0, "100 deny"},
-	{"100 deny diverted", {.flags = DIVERT_IS_BACK_OUT}, 0, 0, "100 deny"},
+	/* reinjected packets, marks, several conditions at once */
+	{"100 deny diverted", {.flags = DIVERT_IS_REINJECTED_IN}, 0, 0, "100 deny"},
+	{"100 deny diverted", {.flags = DIVERT_IS_REINJECTED_OUT}, 0, 0, "100 deny"},
 	{"100 deny diverted", {.flags = 0}, 0, 0, "65535 allow"},
 	{"100 deny not diverted", {.flags = 0}, 0, 0, "100 deny"},
-	{"100 deny diverted-loopback", {.flags = DIVERT_IS_BACK_IN}, 0, 0, "100 deny"},
-	{"100 deny diverted-loopback", {.flags = DIVERT_IS_BACK_OUT}, 0, 0, "65535 allow"},
-	{"100 deny diverted-output", {.flags = DIVERT_IS_BACK_OUT}, 0, 0, "100 deny"},
-	{"100 deny verrevpath", {.path = 1 << DIVERT_PATH_REVERSE}, 0, 0, "100 deny"},
-	{"100 deny verrevpath", {.path = ~(1u << DIVERT_PATH_REVERSE)}, 0, 0, "65535 allow"},
+	{"100 deny diverted-loopback", {.flags = DIVERT_IS_REINJECTED_IN}, 0, 0, "100 deny"},
+	{"100 deny diverted-loopback", {.flags = DIVERT_IS_REINJECTED_OUT}, 0, 0, "65535 allow"},
+	{"100 deny diverted-output", {.flags = DIVERT_IS_REINJECTED_OUT}, 0, 0, "100 deny"},
+	{"100 deny verrevpath", {.path = 1 << DIVERT_RPF_REVERSE}, 0, 0, "100 deny"},
+	{"100 deny verrevpath", {.path = ~(1u << DIVERT_RPF_REVERSE)}, 0, 0, "65535 allow"},
 	{"100 deny not verrevpath", {.path = 0}, 0, 0, "100 deny"},
 	{"100 deny not verrevpath", {.flags = DIVERT_IS_OUT}, 0, 0, "65535 allow"},
-	{"100 deny versrcreach", {.path = 1 << DIVERT_PATH_REACH}, 0, 0, "100 deny"},
-	{"100 deny versrcreach", {.path = ~(1u << DIVERT_PATH_REACH)}, 0, 0, "65535 allow"},
-	{"100 deny antispoof", {.path = 1 << DIVERT_PATH_HONEST}, 0, 0, "100 deny"},
-	{"100 deny antispoof", {.path = ~(1u << DIVERT_PATH_HONEST)}, 0, 0, "65535 allow"},
+	{"100 deny versrcreach", {.path = 1 << DIVERT_RPF_REACH}, 0, 0, "100 deny"},
+	{"100 deny versrcreach", {.path = ~(1u << DIVERT_RPF_REACH)}, 0, 0, "65535 allow"},
+	{"100 deny antispoof", {.path = 1 << DIVERT_RPF_HONEST}, 0, 0, "100 deny"},
+	{"100 deny antispoof", {.path = ~(1u << DIVERT_RPF_HONEST)}, 0, 0, "65535 allow"},
 	{"100 deny not antispoof in", {.flags = DIVERT_IS_OUT}, 0, 0, "65535 allow"},
 	{"100 deny fwmark 7", {.mark = 7}, 0, 0, "100 deny"},
 	{"100 deny fwmark 0x10/0xf0", {.mark = 0x71f}, 0, 0, "100 deny"},
@@ -435,7 +440,7 @@ static void test_walk(void **state)
 	}
 }
 
-/* What the kernel half relies on. */
+/* Properties that the kernel half relies on. */
 static void test_form(void **state)
 {
 	struct rules_compiled c;
@@ -461,7 +466,7 @@ static void test_form(void **state)
 		}
 		if (in->op < DIVERT_OP_GO)
 			continue;
-		/* each has the counter of its rule, the default rule has slot 0 */
+		/* each action has the counter of its rule; the default rule has slot 0 */
 		if (i + 1 < c.insns)
 			assert_int_equal(in->action.counter, s.rule[actions]->counter);
 		else
@@ -483,7 +488,7 @@ static void test_form(void **state)
 	rules_free(&s);
 }
 
-/* More instructions than the kernel half has room for: refused as a whole. */
+/* More instructions than the kernel half has room for: the rule set is refused as a whole. */
 static void test_too_large(void **state)
 {
 	static char line[RULES_TEXT_MAX];

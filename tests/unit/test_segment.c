@@ -1,6 +1,6 @@
-// sources: lib/segment.c lib/checksum.c tests/unit/large.c
+// sources: lib/packet/segment.c lib/packet/chunks.c lib/packet/checksum.c tests/unit/large.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Large packets cut into segments, and those that are not cut. */
+/* Large packets that are cut into segments, and packets that are not cut. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -101,7 +101,7 @@ static void test_cut(void **state)
 		check_sample(&samples[i]);
 }
 
-/* A datagram without a checksum is cut into datagrams without. */
+/* A datagram without a checksum is cut into datagrams without one. */
 static void test_udp_none(void **state)
 {
 	uint32_t at, head;
@@ -119,7 +119,7 @@ static void test_udp_none(void **state)
 	free(rec);
 }
 
-/* ---- left whole ---- */
+/* ---- packets that stay whole ---- */
 
 static struct divert_record *make_large(int version, uint8_t proto, uint32_t *at)
 {
@@ -140,7 +140,7 @@ static void test_whole(void **state)
 	check_whole(rec); /* no GSO */
 	rec->gso_type = DIVERT_GSO_TCP;
 	rec->gso_size = 1000;
-	check_whole(rec); /* one segment, just */
+	check_whole(rec); /* exactly one segment */
 	rec->gso_size = 65535;
 	check_whole(rec);
 	rec->gso_size = 100;

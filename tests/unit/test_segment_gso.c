@@ -1,6 +1,6 @@
-// sources: lib/segment.c lib/checksum.c tests/unit/large.c
+// sources: lib/packet/segment.c lib/packet/chunks.c lib/packet/checksum.c tests/unit/large.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* DIVERT_GSO: large packets that stay so, or are cut into pieces that do. */
+/* DIVERT_GSO: large packets that stay large, or are cut into pieces that stay large. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,10 @@
 
 #define BOTH (DIVERT_GSO_TCP | DIVERT_GSO_UDP)
 
-/* What stays large is the kernel's own bytes; what cannot be taken back is cut. */
+/*
+ * A packet that stays large has the kernel's own bytes. A packet that cannot be sent back whole is
+ * cut.
+ */
 static void test_large(void **state)
 {
 	unsigned int i;
@@ -47,7 +50,7 @@ static void test_large(void **state)
 	}
 }
 
-/* A single packet is completed as ever. */
+/* A single packet is completed as usual. */
 static void test_large_single(void **state)
 {
 	uint32_t at, head;
@@ -65,7 +68,7 @@ static void test_large_single(void **state)
 	free(rec);
 }
 
-/* Cut in pieces, and each piece by whoever sends it: the same as cut at once. */
+/* Cut in pieces, and each piece cut again by its sender, gives the same as cut at once. */
 static void check_twice(struct divert_record *rec, uint32_t jumbo)
 {
 	struct divert_record *piece = make(65535);
@@ -133,7 +136,10 @@ static void test_large_pieces(void **state)
 	}
 }
 
-/* Where the headers end, however little of the packet is there; the checksum that is left to others. */
+/*
+ * The place where the headers end, however little of the packet is there; and a checksum that is
+ * left to the network card.
+ */
 static void test_heads(void **state)
 {
 	unsigned int i;

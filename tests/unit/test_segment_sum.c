@@ -1,6 +1,6 @@
-// sources: lib/segment.c lib/checksum.c tests/unit/large.c
+// sources: lib/packet/segment.c lib/packet/chunks.c lib/packet/checksum.c tests/unit/large.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Partial checksums completed. */
+/* Partial checksums are completed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "lib/checksum.h"
+#include "lib/packet/checksum.h"
 #include "tests/unit/bytes.h"
 #include "tests/unit/large.h"
 
@@ -54,7 +54,7 @@ static void test_partial(void **state)
 	}
 }
 
-/* A sum of 0 would say that there is none: it is sent as 0xffff. TCP has no such rule. */
+/* A UDP sum of 0 would mean that there is none, so it is sent as 0xffff. TCP has no such rule. */
 static void test_partial_zero(void **state)
 {
 	uint32_t at, head;
@@ -79,7 +79,7 @@ static void test_partial_zero(void **state)
 	free(rec);
 }
 
-/* SCTP's is a CRC, and least significant byte first. */
+/* SCTP's checksum is a CRC, with the least significant byte first. */
 static void test_partial_sctp(void **state)
 {
 	int version;
@@ -95,7 +95,7 @@ static void test_partial_sctp(void **state)
 		rec->flags = DIVERT_REC_PARTIAL;
 		rec->csum_start = at;
 		rec->csum_offset = 8;
-		memset(p + at + 8, 0x55, 4); /* what is there does not matter */
+		memset(p + at + 8, 0x55, 4); /* any value may be there */
 		build_one(rec, out);
 		assert_int_equal(out[at + 8], crc & 0xff);
 		assert_int_equal(out[at + 9], crc >> 8 & 0xff);
@@ -107,7 +107,9 @@ static void test_partial_sctp(void **state)
 	}
 }
 
-/* A place outside the packet: nothing is done. One inside: no more than the packet is touched. */
+/*
+ * If the place is outside the packet, nothing is done. If it is inside, only the packet is touched.
+ */
 static void test_partial_hostile(void **state)
 {
 	static const uint16_t outside[][2] = {

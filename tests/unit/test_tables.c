@@ -1,6 +1,6 @@
 // sources: rules/*.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tables: what they are, kept and read again; entries as words; two that change places. */
+/* Tables: what they are, stored and loaded; entries as words; two tables that change places. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,10 +12,11 @@
 
 #include "rules/rules.h"
 
-/* What a table is is kept; in version 2 it was a type and a name. */
+/* A table's properties are stored. In version 2 they were a type and a name. */
 static void test_store_tables(void **state)
 {
-	uint32_t len, version = 2, end = 32 + 16;
+	const uint32_t head = 36, end = head + 16;
+	uint32_t len, version = 2;
 	struct rules_error err;
 	struct rules_table *n;
 	struct rules s, t;
@@ -40,19 +41,21 @@ static void test_store_tables(void **state)
 	assert_int_equal(n->limit, 70000);
 	assert_true(n->locked);
 	rules_free(&t);
-	/* fields of no flow, a flow without them */
-	blob[32 + 4] = RULES_TABLE_NUMBER;
+	/* fields on a table that has no flows, and a flow table without fields */
+	blob[head + 4] = RULES_TABLE_NUMBER;
 	assert_int_equal(rules_load(&t, blob, len, &err), -1);
-	blob[32 + 12] = 0;
+	blob[head + 12] = 0;
 	assert_int_equal(rules_load(&t, blob, len, &err), 0);
 	rules_free(&t);
-	blob[32 + 4] = RULES_TABLE_FLOW;
+	blob[head + 4] = RULES_TABLE_FLOW;
 	assert_int_equal(rules_load(&t, blob, len, &err), -1);
 
+	/* its head had 32 bytes, and its tables 8 */
+	memmove(blob + 32, blob + head, 8);
 	blob[32 + 4] = RULES_TABLE_IFACE;
 	memcpy(blob + 4, &version, sizeof(version));
-	memmove(blob + 32 + 8, blob + end, 1);
-	assert_int_equal(rules_load(&t, blob, len - 8, &err), 0);
+	blob[32 + 8] = blob[end];
+	assert_int_equal(rules_load(&t, blob, 32 + 8 + 1, &err), 0);
 	n = rules_table_find(&t, "n");
 	assert_non_null(n);
 	assert_int_equal(n->type, RULES_TABLE_IFACE);
@@ -97,7 +100,7 @@ static void test_table_swap(void **state)
 	swapped("addr", "ipv4", -1, why);
 }
 
-/* "type entry": as it is printed, or the error. */
+/* "type entry": how it is printed, or the error. */
 static void test_entries(void **state)
 {
 	static const struct {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Each way to wait for two descriptors, which the set has, too, with these data: for so many ms, negative: for good.
- * 1: the first is ready, 2: the second, as bits; -1: errno.
+ * Each way to wait for two descriptors; the epoll set has both, too, with the data 1 and 2. It
+ * waits for that many ms; negative: for ever. Returns bits: 1: the first is ready, 2: the second;
+ * -1: errno.
  */
 #ifndef TEST_UNIT_WAYS_H
 #define TEST_UNIT_WAYS_H
@@ -104,9 +105,9 @@ static int by_pwait2(int fd, int other, int ms)
 	return told(epoll_pwait2(set, events, 4, ms < 0 ? NULL : &t, NULL), events);
 }
 
-static int (*const ways[])(int, int, int) = {
+static int (*const metacache[])(int, int, int) = {
 	by_poll, by_ppoll, by_select, by_pselect, by_epoll, by_pwait, by_pwait2,
 };
-#define WAYS (int)(sizeof(ways) / sizeof(*ways))
+#define METACACHE_FLOWS (int)(sizeof(metacache) / sizeof(*metacache))
 
 #endif

@@ -13,7 +13,7 @@
 
 #define LIBRARY "libdivert-socket.so.0"
 
-/* As env(1) does it */
+/* as env(1) */
 #define EXIT_OWN	125
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_FOUND	127
@@ -26,8 +26,8 @@ static void usage(FILE *to)
 }
 
 /*
- * The library that was installed with this executable, LIBRARY_DIR from it, else the name for the
- * dynamic loader to look up: below /usr, that takes the one that fits the program.
+ * The library that was installed with this executable, in LIBRARY_DIR relative to it. Otherwise
+ * only the name: under /usr, the dynamic loader then finds the one that fits the program.
  */
 static const char *find_library(char path[PATH_MAX])
 {
@@ -90,7 +90,7 @@ int main(int argc, char **argv)
 	bool verbose = false, found;
 	int option;
 
-	/* "+": what follows the program's name is the program's */
+	/* "+": arguments behind the program's name belong to the program */
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "+v", options, NULL)) != -1) {
 		switch (option) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Can a library be preloaded into a program? Its file tells. */
+/* Checks from a program's file whether a library can be preloaded into it. */
 #include "tools/divert-run/program.h"
 
 #include <elf.h>
@@ -54,13 +54,13 @@ static bool read_all(int fd, void *to, size_t len, size_t at)
 	return at <= INT_MAX && pread(fd, to, len, (off_t)at) == (ssize_t)len;
 }
 
-/* Go's linker leaves these in each program, also in one that is stripped. */
+/* Go's linker leaves these sections in every program, even in a stripped one. */
 static bool is_go_section(const char *name)
 {
 	return !strcmp(name, ".go.buildinfo") || !strcmp(name, ".note.go.buildid");
 }
 
-/* Its runtime makes system calls by itself, whatever else of the C library there is in the program. */
+/* Go's runtime makes system calls itself, even in a program that also uses the C library. */
 static bool is_go(int fd, const ElfW(Ehdr) * header)
 {
 	ElfW(Shdr) section, names;
@@ -92,7 +92,7 @@ static const char *look_at_elf(int fd)
 		return NULL;
 	if (header.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
 		return sizeof(void *) == 8 ? "it is a 32-bit program" : "it is a 64-bit program";
-	/* What makes no sense here is for execve(2) to refuse. */
+	/* execve(2) will refuse an invalid header. */
 	if (header.e_phentsize != sizeof(segment) || header.e_phoff > INT_MAX)
 		return NULL;
 	for (i = 0; i < header.e_phnum; i++) {
@@ -103,11 +103,13 @@ static const char *look_at_elf(int fd)
 		if (segment.p_type == PT_INTERP)
 			return is_go(fd, &header) ? go : NULL;
 	}
-	/* PT_DYNAMIC would prove nothing: a static program has it if it is position-independent. */
+	/*
+	 * PT_DYNAMIC would not tell: a static program has it, too, if it is position-independent.
+	 */
 	return "it is statically linked";
 }
 
-/* Where the program gains an identity or a privilege, the loader takes no orders. */
+/* The loader ignores LD_PRELOAD if the program gains an identity or a privilege. */
 static const char *look_at_mode(const char *path)
 {
 	struct stat st;
@@ -128,10 +130,12 @@ const char *why_not_preloadable(const char *path)
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	const char *why = NULL;
 
-	/* A program may be there to be run but not to be read. */
+	/* An executable file need not be readable. */
 	if (fd < 0)
 		return look_at_mode(path);
-	/* Of a script it is the interpreter that counts, and the kernel ignores its set-uid bit. */
+	/*
+	 * For a script only its interpreter matters; the kernel ignores the script's set-uid bit.
+	 */
 	if (is_elf(fd)) {
 		why = look_at_mode(path);
 		if (!why)

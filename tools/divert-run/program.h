@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-/* The file that execvp(3) would run. */
+/* Find the file that execvp(3) would run. */
 bool find_program(const char *name, char path[PATH_MAX]);
 
 /* Why the dynamic loader would not preload a library into this program; NULL if it would. */

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* divertctl: look at the engine of this network namespace, set it, remove it. */
-#include <errno.h>
-#include <stdarg.h>
+/* divertctl: shows the engine of this network namespace, changes its settings, removes it. */
 #include <stdio.h>
 #include <string.h>
 
 #include "divertctl.h"
-#include "engine/engine.h"
 
 static const struct {
 	const char *name, *words, *what;
@@ -15,12 +12,14 @@ static const struct {
 	{"status", "", "what is loaded, on which interfaces, who listens", command_status},
 	{"stat", "[-a] [PORT]", "counters by cause, of each port; -a: also those that are 0",
 	 command_stat},
+	{"flows", "[-w] [-p PORT]", "the flows that programs have released; -w: follow",
+	 command_flows},
 	{"attach", "[-l] [INTERFACE]",
 	 "hook an interface, or all that are not yet; -l: only if an engine is loaded",
 	 command_attach},
-	{"set", "SETTING on|off",
-	 "pass-through: packets of ports where nobody listens pass, instead of being dropped; "
-	 "trains: what is written inbound may go many at a time",
+	{"set", "SETTING VALUE",
+	 "pass-through on: packets of ports where nobody listens pass, instead of being dropped; "
+	 "trains off: what is written inbound goes one at a time; 'get' lists the others",
 	 command_set},
 	{"get", "[SETTING]", "how settings are", command_get},
 	{"upgrade", "[-f]",
@@ -30,24 +29,6 @@ static const struct {
 };
 
 #define COMMANDS (sizeof(command) / sizeof(*command))
-
-int usage_error(const char *format, ...)
-{
-	va_list args;
-
-	fputs("divertctl: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputs("; see 'divertctl --help'\n", stderr);
-	return EXIT_USAGE;
-}
-
-int engine_failed(int rc)
-{
-	fprintf(stderr, "divertctl: %s\n", engine_error());
-	return rc == -ENOENT ? EXIT_NO_ENGINE : EXIT_FAILED;
-}
 
 static void help(FILE *to)
 {

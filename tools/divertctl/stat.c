@@ -14,7 +14,7 @@ static void print_counters(const char *title, const struct divert_port_stats *st
 	puts(title);
 	for (c = 0; c < DIVERT_N_CAUSES; c++)
 		if (all || stats->n[c])
-			printf("  %20llu  %-14s %s\n", (unsigned long long)stats->n[c],
+			printf("  %20llu  %-16s %s\n", (unsigned long long)stats->n[c],
 			       engine_cause_name(c), engine_cause_text(c));
 }
 
@@ -32,7 +32,7 @@ static int print_port(const struct engine_port *port, bool all)
 	return 1;
 }
 
-/* only: a port, or 0 for all. */
+/* only: a port, or 0 for all ports. */
 static int print_all(struct engine *e, unsigned int only, bool all)
 {
 	struct divert_port_stats stats;
@@ -58,12 +58,22 @@ static int print_all(struct engine *e, unsigned int only, bool all)
 	return EXIT_OK;
 }
 
+uint32_t port_of(const char *word)
+{
+	char *end;
+	unsigned long port = strtoul(word, &end, 10);
+
+	if (!*end && port && port <= 65535)
+		return port;
+	usage_error("%s: a port is a number from 1 to 65535", word);
+	return 0;
+}
+
 int command_stat(int argc, char **argv)
 {
-	unsigned long only = 0;
+	uint32_t only = 0;
 	bool all = false;
 	struct engine e;
-	char *end;
 	int rc;
 
 	if (argc && !strcmp(argv[0], "-a")) {
@@ -74,9 +84,9 @@ int command_stat(int argc, char **argv)
 	if (argc > 1)
 		return usage_error("%s: one word too many", argv[1]);
 	if (argc) {
-		only = strtoul(argv[0], &end, 10);
-		if (*end || !only || only > 65535)
-			return usage_error("%s: a port is a number from 1 to 65535", argv[0]);
+		only = port_of(argv[0]);
+		if (!only)
+			return EXIT_USAGE;
 	}
 	rc = engine_open(&e, 0);
 	if (rc)

@@ -28,16 +28,31 @@ static void print_loaded(const struct engine *e)
 		     ": 'divertctl upgrade' makes the engine the same");
 }
 
-static const char *sides(const struct engine_iface *i)
+static const char *hooked(const struct engine_iface *i)
 {
 	if (i->in && i->out)
 		return "in, out";
-	return i->in ? "in only" : i->out ? "out only" : "not hooked";
+	if (i->in)
+		return i->need_out ? "in only" : "in";
+	if (i->out)
+		return i->need_in ? "out only" : "out";
+	return i->need_in || i->need_out ? "not hooked" : "";
+}
+
+static const char *not_needed(const struct engine_iface *i)
+{
+	if (i->need_in && i->need_out)
+		return "";
+	if (!i->need_in && !i->need_out)
+		return "no rule needs it";
+	return i->need_in ? "no rule needs out" : "no rule needs in";
 }
 
 static void print_iface(const struct engine_iface *i, void *arg)
 {
-	printf("  %-15s %s\n", i->name, sides(i));
+	const char *there = hooked(i), *spare = not_needed(i);
+
+	printf("  %-15s %s%s%s\n", i->name, there, *there && *spare ? "; " : "", spare);
 	if (*i->warning)
 		printf("    warning: %s\n", i->warning);
 }
@@ -62,30 +77,30 @@ static int print_ports(struct engine *e)
 	return 0;
 }
 
-/* Whether they are possible is found by trying: a kernel may not take their program. */
+/* Try the bulk path: the kernel may refuse its program. */
 static void print_trains(const struct engine *e, const struct divert_settings *settings)
 {
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct engine_train t;
+	struct engine_bulk t;
 	int rc;
 
-	if (settings->no_trains || sock < 0) {
-		puts(settings->no_trains ? "trains: off" : "trains: on");
+	if (settings->no_bulk || sock < 0) {
+		puts(settings->no_bulk ? "trains: off" : "trains: on");
 	} else {
-		rc = engine_train_open(e, sock, &t);
+		rc = engine_bulk_open(e, sock, &t);
 		if (rc)
 			printf("trains: on, but their program cannot be loaded (%s): packets are "
 			       "written back one at a time\n",
 			       strerror(-rc));
 		else
 			puts("trains: on");
-		engine_train_close(&t);
+		engine_bulk_close(&t);
 	}
 	if (sock >= 0)
 		close(sock);
 }
 
-/* Packets do not reach it, and no error told its program so. */
+/* Such sockets receive no packets, and their programs got no error. */
 static void print_raw(void)
 {
 	char names[512];

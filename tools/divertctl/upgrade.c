@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* divertctl upgrade: this version's engine takes over from another's. */
+/* divertctl upgrade: replaces another version's engine by this version's. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ static void tell(const char *name, const char *why, void *arg)
 	fprintf(stderr, "divertctl: warning: %s\n", why);
 }
 
-/* What a rule diverts to is counted from now on. */
+/* Add port entries for the rules, so that their packets are counted from now on. */
 static int add_ports(struct engine *e, const struct rules *rules)
 {
 	uint32_t *port = calloc(rules->n + 1, sizeof(*port));
@@ -53,13 +53,13 @@ static int put_rules(struct engine *e, const struct rules *rules)
 	return rc ? engine_failed(rc) : EXIT_OK;
 }
 
-/* Goes with a socket of the old engine. */
+/* Is the rule owned by a process? It ends with the old engine. */
 static bool is_owned(const struct rule *r, void *arg)
 {
 	return r->owner;
 }
 
-/* The old engine's rules, read and compiled anew. */
+/* Load the old engine's rules and compile them again. */
 static int move_rules(struct engine_upgrade *u)
 {
 	struct rules_error err;
@@ -94,7 +94,9 @@ static int move_rules(struct engine_upgrade *u)
 	return rc;
 }
 
-/* Programs that have the old engine's sockets, or rules that go with them: those do not come along. */
+/*
+ * Report programs that hold sockets or rules of the old engine, which do not move to the new one.
+ */
 static void tell_holders(const struct engine *old)
 {
 	char names[1024];

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Tells what happens to packets once nobody listens any more. */
+/* Warns about rules that drop packets once this program has ended. */
 #include "interceptor.h"
-#include "lib/unheard.h"
+#include "ruleset/no_listener.h"
 
-/* The first rule that diverts to the port and drops what matches from now on; 0: none does. */
-static unsigned int first_rule(struct change *c, uint16_t port)
+/* The first rule that diverts to the port, and from now on drops what it matches; 0: none. */
+static unsigned int first_rule(struct transaction *c, uint16_t port)
 {
 	const struct rules *rules = &c->rules;
 	const struct rule *r;
 	unsigned int i;
 
-	if (!c->open || rules->off || !unheard_ports(&c->engine, &port, 1))
+	if (!c->open || rules->off || !no_listener_ports(&c->engine, &port, 1))
 		return 0;
 	for (i = 0; i < rules->n; i++) {
 		r = rules->rule[i];
-		if (unheard_rule(r) && r->arg == port && !(rules->disabled >> r->set & 1))
+		if (no_listener_rule(r) && r->arg == port && !(rules->disabled >> r->set & 1))
 			return r->number;
 	}
 	return 0;
@@ -23,16 +23,16 @@ static unsigned int first_rule(struct change *c, uint16_t port)
 void tell_end(uint16_t port)
 {
 	struct rules_error err;
-	struct change *c = change_open(0, &err);
+	struct transaction *c = transaction_open(0, &err);
 	unsigned int number;
 
 	if (!c)
-		return; /* without privilege, say: it cannot be told */
+		return; /* for example without privilege: unknown */
 	number = first_rule(c, port);
 	if (number)
 		fprintf(stderr,
 			"interceptor: rule %u diverts to port %u still: packets that match are "
 			"dropped from now on; 'ipfw delete %u' removes it\n",
 			number, port, number);
-	change_close(c);
+	transaction_close(c);
 }

@@ -7,12 +7,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* One line: time, direction, interface, rule, and what the packet is. */
+/* Print one line: time, direction, interface, rule, and a summary of the packet. */
 void print_line(FILE *to, const struct sockaddr_in *from, const uint8_t *packet, size_t len);
-/* The packet in hex, 16 bytes a line, as the HOWTO's program has it. */
+/* Print the packet in hex, 16 bytes a line, as the HOWTO's program does. */
 void print_hex(FILE *to, const uint8_t *packet, size_t len);
 
-/* After the socket was closed: say so if rules still divert to the port and now drop. */
+/* After the socket was closed: warn if rules still divert to the port, and drop now. */
 void tell_end(uint16_t port);
 
 #endif

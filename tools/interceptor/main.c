@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* interceptor: show the packets that rules divert to a port, and write them back. */
+/* interceptor: shows the packets that rules divert to a port, and writes them back. */
 #include <errno.h>
 #include <getopt.h>
 #include <pcap/pcap.h>
@@ -23,7 +23,7 @@ enum {
 
 static struct {
 	bool hex, keep, quiet;
-	unsigned long count; /* 0: no end */
+	unsigned long count; /* 0: no limit */
 	const char *file;
 	uint16_t port;
 } option;
@@ -68,7 +68,7 @@ static bool read_number(const char *text, unsigned long max, unsigned long *n)
 	return text[0] >= '0' && text[0] <= '9' && !*end && !errno && *n && *n <= max;
 }
 
-/* 0: go on. Otherwise the exit status, plus one. */
+/* 0: continue. Else the exit status plus one. */
 static int read_words(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -130,7 +130,8 @@ static int open_socket(void)
 	if (fd < 0)
 		return complain("a divert socket", divert_error());
 	if (divert_bind(fd, (struct sockaddr *)&addr, sizeof(addr))) {
-		fprintf(stderr, "interceptor: %s\n", divert_error()); /* which names the port */
+		fprintf(stderr, "interceptor: %s\n",
+			divert_error()); /* divert_error() names the port */
 		return -1;
 	}
 	return fd;
@@ -153,7 +154,7 @@ static void show(const struct sockaddr_in *from, const uint8_t *packet, size_t l
 		 pcap_dumper_t *file)
 {
 	struct pcap_pkthdr head = {.caplen = len, .len = len};
-	/* the packets themselves have standard output with -w - */
+	/* with -w - the packets go to standard output */
 	FILE *to = option.file && !strcmp(option.file, "-") ? stderr : stdout;
 
 	if (!option.quiet)
@@ -172,12 +173,12 @@ static void write_back(int fd, const struct sockaddr_in *from, const uint8_t *pa
 		seen.written++;
 		return;
 	}
-	/* an error of one packet is no reason to stop the others */
+	/* an error with one packet shall not stop the others */
 	seen.failed++;
 	complain("writing a packet back", strerror(errno));
 }
 
-/* All that is there. 1: enough seen. */
+/* Handle all waiting packets. 1: the count is reached. */
 static int drain(int fd, pcap_dumper_t *file)
 {
 	static uint8_t packet[65536];
@@ -256,7 +257,7 @@ int main(int argc, char **argv)
 		pcap = pcap_open_dead(DLT_RAW, 65535);
 		file = pcap ? pcap_dump_open(pcap, option.file) : NULL;
 		if (!file) {
-			/* which names the file, too */
+			/* the message names the file */
 			fprintf(stderr, "interceptor: %s\n",
 				pcap ? pcap_geterr(pcap) : "no memory");
 			return EXIT_FAILED;

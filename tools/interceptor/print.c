@@ -15,7 +15,7 @@ static unsigned int get16(const uint8_t *p)
 	return p[0] << 8 | p[1];
 }
 
-/* ":12" is an interface whose name is too long for the address. */
+/* ":12" stands for an interface with a name too long for the address. */
 static const char *interface_of(const struct sockaddr_in *from, char *room)
 {
 	char zero[sizeof(from->sin_zero) + 1] = {};
@@ -28,7 +28,7 @@ static const char *interface_of(const struct sockaddr_in *from, char *room)
 
 static void print_proto(FILE *to, uint8_t proto)
 {
-	/* the names that tcpdump's readers know; the protocol data base may not be there */
+	/* names as in tcpdump; the protocol database may be missing */
 	switch (proto) {
 	case IPPROTO_TCP:
 		fputs("TCP", to);
@@ -87,7 +87,7 @@ static void print_ends(FILE *to, int family, const uint8_t *src, const uint8_t *
 	fputs(": ", to);
 }
 
-/* at: of what follows the headers of IP. fragment: not the first. */
+/* at: offset behind the IP headers. fragment: not the first one. */
 static void print_packet(FILE *to, const uint8_t *packet, size_t len, uint8_t proto, size_t at,
 			 int fragment)
 {

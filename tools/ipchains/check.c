@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipchains -C: the packet that the options describe, against a chain. */
+/* ipchains -C: tests the packet that the options describe against a chain. */
 #include <arpa/inet.h>
 #include <netinet/ip.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static void make_packet(const struct chain_spec *s, uint8_t packet[PACKET_LEN])
 	port = htons(s->dport[0]);
 	memcpy(packet + 22, &port, sizeof(port));
 	if (s->proto == IPPROTO_TCP) {
-		packet[32] = 5 << 4;				 /* its header's length */
+		packet[32] = 5 << 4;				 /* length of the TCP header */
 		packet[33] = s->flags & CHAIN_SYN ? 0x02 : 0x10; /* SYN, or ACK */
 	}
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipchains(8), ipchains-save(8) and ipchains-restore(8): what their files share. */
+/* ipchains(8), ipchains-save(8) and ipchains-restore(8): shared by their files. */
 #ifndef IPCHAINS_H
 #define IPCHAINS_H
 
 #include <stdio.h>
 
-#include "lib/chainset.h"
+#include "ruleset/chainset.h"
 
 enum status {
 	STATUS_OK = 0,
@@ -21,16 +21,20 @@ int list_chains(struct chainset *s, const struct chain_command *c, FILE *out,
 /* tools/ipchains/check.c: -C */
 int check_packets(struct chainset *s, const struct chain_command *c, struct rules_error *err);
 
-/* tools/ipchains/save.c, restore.c: programs, their exit status */
+/* tools/ipchains/save.c, restore.c: the programs; return the exit status */
 int save_main(int argc, char **argv);
 int restore_main(int argc, char **argv);
 
-/* tools/ipchains/tell.c: nobody listens on a port that rules divert to; 0: on any of them */
-void tell_unheard(struct chainset *s, uint16_t port);
-void tell_interface(const struct chain_spec *spec); /* on which no packet is ever seen */
+/*
+ * tools/ipchains/tell.c: warn if rules divert to this port, or with 0 to any port, without a
+ * listener
+ */
+void tell_no_listener(struct chainset *s, uint16_t port);
+void tell_interface(
+	const struct chain_spec *spec); /* warn if it names an interface that never sees packets */
 
-/* tools/ipchains/main.c; complain(): says it; the exit status */
-void warn_interface(const char *name, const char *why, void *arg);
+/* The same file: report an error. Returns the exit status. */
 int complain(const char *program, const struct rules_error *err);
+void warn_interface(const char *name, const char *why, void *arg);
 
 #endif

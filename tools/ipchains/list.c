@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipchains -L, laid out as ipchains 1.3 did. */
+/* ipchains -L, in the layout of ipchains 1.3. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -25,7 +25,7 @@ static void put_count(FILE *f, uint64_t v, bool exact)
 	fprintf(f, "%4llu%c ", (unsigned long long)v, units[i]);
 }
 
-/* ---- a rule's parts, as words ---- */
+/* ---- parts of a rule ---- */
 
 static const char *mark(const struct chain_spec *s, enum chain_inverse inverse)
 {
@@ -139,14 +139,20 @@ static void put_ports(FILE *f, const struct chain_spec *s, bool numeric)
 	put_range(f, mark(s, CHAIN_NOT_DPORT), s->dport, s->proto, numeric);
 }
 
-/* Of what ipdivert has not, TOS, mark and the copy to netlink, the columns are there. */
+/* ipdivert has no netlink copies, but prints their column. */
 static void put_more(FILE *f, const struct chain_spec *s)
 {
-	char word[DIVERT_NAME_LEN + 2];
+	char word[DIVERT_NAME_LEN + 2], number[16] = "";
 
 	snprintf(word, sizeof(word), "%s%s%s", mark(s, CHAIN_NOT_IFACE),
 		 *s->iface ? s->iface : "any", s->flags & CHAIN_WILD ? "+" : "");
-	fprintf(f, "0xFF 0x00  %-10s %-10s %-8s ", word, "", "");
+	if (s->flags & CHAIN_MARK)
+		snprintf(number, sizeof(number), "0x%x", s->mark);
+	else if (s->mark)
+		snprintf(number, sizeof(number), "%c0x%x", (int)s->mark < 0 ? '-' : '+',
+			 (int)s->mark < 0 ? -s->mark : s->mark);
+	fprintf(f, "0x%02X 0x%02X  %-10s %-10s %-8s ", (uint8_t)~s->tos_clear, s->tos_flip, word,
+		number, "");
 }
 
 /* ---- lines ---- */
@@ -165,7 +171,7 @@ static void put_header(FILE *f, const struct chain_command *c)
 	fputs("source                destination           ports\n", f);
 }
 
-/* A rule's counters, all of its places together; with -Z what is shown is taken off them. */
+/* Sum a rule's counters over all its copies; with -Z the printed values are subtracted. */
 static int get_count(struct chainset *s, const struct chain_command *c, const struct chain_rule *r,
 		     struct divert_rule_counter *sum, struct rules_error *err)
 {

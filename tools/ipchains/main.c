@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipchains(8): the rules that divert packets, in the grammar of Linux 2.2. */
+/* ipchains(8): rules that divert packets, in the grammar of Linux 2.2. */
 #include <errno.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static void usage(FILE *f)
 	      "  -i [!] interface[+]\n"
 	      "  -j ACCEPT|DENY|REJECT|RETURN|DIVERT port|chain\n"
 	      "  [!] -y  TCP, the first packet    [!] -f  second and further fragments\n"
-	      "  -l  log\n"
+	      "  -l  log    -m [+-]mark    -t and xor  of the TOS, hexadecimal bytes\n"
 	      "options:\n"
 	      "  -b  the rule for the other direction too\n"
 	      "  -n  numbers, no names    -v  more    -x  exact counters    --line-numbers\n"
@@ -49,17 +49,6 @@ static void usage_icmp(void)
 		else
 			printf("   %s (%u, code %d)\n", chain_icmp[i].name, chain_icmp[i].type,
 			       chain_icmp[i].code);
-}
-
-int complain(const char *program, const struct rules_error *err)
-{
-	fprintf(stderr, "%s: %s\n", program, err->text);
-	return err->status == EPROTO ? STATUS_VERSION : STATUS_OTHER;
-}
-
-void warn_interface(const char *name, const char *why, void *arg)
-{
-	fprintf(stderr, "ipchains: warning: %s\n", why); /* which names it */
 }
 
 static int look_up(const char *name, struct in_addr *addr, int max)
@@ -92,13 +81,13 @@ static int list(const struct chain_command *c, struct rules_error *err)
 		rc = list_chains(&s, c, f, err);
 	if (f)
 		fclose(f);
-	/* what is shown is 0 from now on; all that is not is still to be set to it */
+	/* the counters shown are reset now; those that were not shown are reset below */
 	if (!rc || c->zero)
 		fputs(text ? text : "", stdout);
 	if (!rc && c->zero && !c->verbose)
 		rc = chainset_zero(&s, c->chain, err);
 	if (!rc)
-		change_look(s.change, warn_interface);
+		transaction_look(s.change, warn_interface);
 	free(text);
 	chainset_close(&s);
 	return rc;
@@ -107,7 +96,7 @@ static int list(const struct chain_command *c, struct rules_error *err)
 static int run(const struct chain_command *c, struct rules_error *err)
 {
 	struct chainset s;
-	int rc = chainset_open(&s, chainset_flags(c->op) | CHANGE_SOON, err);
+	int rc = chainset_open(&s, chainset_flags(c->op) | TRANSACTION_SOON, err);
 
 	if (!rc && c->op == 'C')
 		rc = check_packets(&s, c, err);
@@ -121,7 +110,7 @@ static int run(const struct chain_command *c, struct rules_error *err)
 	if (!rc && strchr("AIR", c->op)) {
 		tell_interface(c->spec);
 		if (c->spec->port)
-			tell_unheard(&s, c->spec->port);
+			tell_no_listener(&s, c->spec->port);
 	}
 	chainset_close(&s);
 	return rc;

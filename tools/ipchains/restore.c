@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipchains-restore(8): reads what ipchains-save wrote. All of it is done, or nothing. */
+/* ipchains-restore(8): loads the output of ipchains-save, all of it or nothing. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 
 struct options {
 	bool verbose; /* -v */
-	bool flush;   /* -f: user chains that are there */
-	bool create;  /* -p: user chains that rules lead to */
+	bool flush;   /* -f: flush existing user chains */
+	bool create;  /* -p: create the user chains that rules lead to */
 };
 
 static int fail(struct rules_error *err, int error, const char *what, const char *why)
@@ -99,13 +99,13 @@ int restore_main(int argc, char **argv)
 			return STATUS_PARAMETER;
 		}
 	}
-	rc = chainset_open(&s, ENGINE_LOAD | ENGINE_LOCK | CHANGE_SOON, &err);
+	rc = chainset_open(&s, ENGINE_LOAD | ENGINE_LOCK | TRANSACTION_SOON, &err);
 	if (!rc)
 		rc = restore(&s, &o, &err);
 	if (!rc)
 		rc = chainset_commit(&s, warn_interface, &err);
 	if (!rc)
-		tell_unheard(&s, 0);
+		tell_no_listener(&s, 0);
 	chainset_close(&s);
 	return rc ? complain("ipchains-restore", &err) : STATUS_OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipchains-save(8): the chains as lines that ipchains-restore reads. */
+/* ipchains-save(8): prints the chains in the format of ipchains-restore. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One line of ipfw(8): "[-flags] command arguments". */
+/* Parses one line of ipfw(8): "[-flags] command arguments". */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +40,8 @@ static const struct name {
 #define PIPES	 " flush delete list show print "
 
 /*
- * ipfw(8) of FreeBSD has them. nothing: what can be asked of them where there are none, and is done
- * then. (Its "nat flush" is none of these: there it deletes all rules.)
+ * Commands of FreeBSD's ipfw(8) that ipdivert does not have. nothing: the requests that succeed
+ * without effect. ("nat flush" is not among them: in FreeBSD it deletes all rules.)
  */
 static const struct absent {
 	const char *name, *instead, *nothing;
@@ -57,7 +57,7 @@ static const struct absent {
 	{"sched", TC_SHAPE, PIPES},
 	{"internal", "'divertctl status' shows what is inside", ""},
 	{"savestate", "there is no state", ""},
-	/* a switch that is as it is to be: parse_switch() */
+	/* switches that are in the requested state anyway: parse_switch() */
 	{"enable", "", " verbose skipto_cache "},
 	{"disable", "", " altq one_pass debug dyn_keepalive "},
 };
@@ -80,35 +80,25 @@ void script_init(struct script *s, const char *file)
 	s->file = file;
 }
 
+static void command_free(struct command *c)
+{
+	rule_free(c->rule);
+	free(c->span);
+	free(c->copy);
+	free(c->word);
+	free(c);
+}
+
 void script_free(struct script *s)
 {
 	struct command *c, *next;
 
 	for (c = s->first; c; c = next) {
 		next = c->next;
-		rule_free(c->rule);
-		free(c->span);
-		free(c->copy);
-		free(c->word);
-		free(c);
+		command_free(c);
 	}
+	refused_free(s);
 	script_init(s, NULL);
-}
-
-char *next_word(char **line)
-{
-	char *word;
-
-	while (isspace((unsigned char)**line))
-		++*line;
-	if (!**line || **line == '#')
-		return NULL;
-	word = *line;
-	while (**line && !isspace((unsigned char)**line))
-		++*line;
-	if (**line)
-		*(*line)++ = 0;
-	return word;
 }
 
 static const struct name *find_name(const char *word, struct rules_error *err)
@@ -141,7 +131,7 @@ static const struct name *find_name(const char *word, struct rules_error *err)
 	return NULL;
 }
 
-/* The flags that a line of a file may have. false: it is none of them. */
+/* Parse a flag that a line of a file may have. false: another flag. */
 static bool take_flag(char flag, struct options *o)
 {
 	switch (flag) {
@@ -175,9 +165,15 @@ static bool take_flag(char flag, struct options *o)
 	case 'T':
 		o->seconds = true;
 		break;
-	case 'd': /* there are no dynamic rules */
+	case 'd':
+		o->states = true;
+		break;
 	case 'D':
+		o->states = o->states_only = true;
+		break;
 	case 'e':
+		o->expired = true;
+		break;
 	case 'v':
 		break;
 	default:
@@ -236,7 +232,7 @@ static int parse_spans(struct command *c, char *line, struct rules_error *err)
 	uint32_t set;
 	char *end;
 
-	/* "delete set 5", and as FreeBSD has it also for the others */
+	/* "delete set 5"; FreeBSD also accepts this for the other commands */
 	if (word && !strcmp(word, "set")) {
 		word = next_word(&line);
 		set = word ? strtoul(word, &end, 10) : 0;
@@ -257,7 +253,7 @@ static int parse_spans(struct command *c, char *line, struct rules_error *err)
 	return 0;
 }
 
-/* For commands that read their words themselves. */
+/* Keep the words for commands that parse them later. */
 static int keep_words(struct command *c, const char *line, struct rules_error *err)
 {
 	char *rest, *word;
@@ -281,7 +277,7 @@ static int parse_switch(struct command *c, char *line, struct rules_error *err)
 		{"one_pass", "there are no pipes, and a packet that is written back goes on"},
 		{"debug", "'divertctl status' and 'divertctl stat' tell what there is to tell"},
 		{"verbose", "rules with log always log; see 'ipfw log'"},
-		{"dyn_keepalive", "there is no state"},
+		{"dyn_keepalive", "no keepalives are sent; see dyn_ack_lifetime in divertctl(8)"},
 		{"skipto_cache", "skipto is never slow"},
 	};
 	char *word = next_word(&line);
@@ -317,7 +313,7 @@ static int parse_arguments(struct command *c, char *line, struct rules_error *er
 	}
 }
 
-/* "set 5 list": the command behind it is for this set only. */
+/* "set 5 list": the command applies to this set only. */
 static char *take_set(char *word, char **line, int *set)
 {
 	char *was = *line, *number;
@@ -343,7 +339,7 @@ static bool is_number(const char *word)
 	return *word && strspn(word, "0123456789") == strlen(word);
 }
 
-/* "pipe flush", "queue 5 delete", "disable one_pass": as it is already. */
+/* Has the command no effect: "pipe flush", "queue 5 delete", "disable one_pass"? */
 static bool is_nothing(const char *word, const char *line)
 {
 	char verb[16] = " ";
@@ -363,7 +359,7 @@ static bool is_nothing(const char *word, const char *line)
 	return strstr(absent[i].nothing, verb);
 }
 
-/* Is there to be an engine behind it? */
+/* Does the command load the engine if there is none? */
 static bool needs_engine(const struct command *c)
 {
 	return c->op == CMD_ADD || c->op == CMD_ENABLE || c->op == CMD_DISABLE ||
@@ -373,13 +369,12 @@ static bool needs_engine(const struct command *c)
 		 !strcmp(c->word[1], "atomic")));
 }
 
-/* One that is for this set, or for all. */
+/* Add one command, for this set or for all. */
 static int add_command(struct script *s, const char *word, char *line, int set,
 		       const struct command *as, struct rules_error *err)
 {
 	const struct name *name = find_name(word, err);
 	struct command *c;
-	int rc;
 
 	if (!name)
 		return -1;
@@ -391,17 +386,20 @@ static int add_command(struct script *s, const char *word, char *line, int set,
 	if (!c)
 		return rules_fail(err, EX_OSERR, "out of memory");
 	*c = *as;
-	*s->tail = c;
-	s->tail = &c->next;
 	c->op = name->op;
 	c->set = set;
-	rc = parse_arguments(c, line, err);
+	if (parse_arguments(c, line, err)) {
+		command_free(c);
+		return -1;
+	}
+	*s->tail = c;
+	s->tail = &c->next;
 	s->adds |= needs_engine(c);
 	s->writes |= name->writes;
-	return rc;
+	return 0;
 }
 
-/* "02 add ...": as in FreeBSD, the number may come first, and changes places with the word. */
+/* "02 add ...": as in FreeBSD, the number may come first; swap it with the word. */
 static char *swap_number(char **word, char *line)
 {
 	char *second = is_number(*word) ? next_word(&line) : NULL, *swapped;
@@ -414,7 +412,7 @@ static char *swap_number(char **word, char *line)
 	return swapped;
 }
 
-/* An empty line is no command, and no error. */
+/* An empty line is allowed, and adds no command. */
 int script_add(struct script *s, const char *line, unsigned int number, struct options options,
 	       struct rules_error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The rule set out of the engine, and back into it as a whole. */
+/* Reads the rule set from the engine, and writes it back as a whole. */
 #include <errno.h>
 #include <string.h>
 
@@ -14,19 +14,19 @@ static int change_failed(struct rules_error *err)
 	return -1;
 }
 
-/* Without an engine there are no rules. It is loaded if rules are to be added. */
+/* Without an engine there are no rules. Load it only to add some. */
 int session_open(struct session *s, const struct script *script, bool check,
 		 struct rules_error *err)
 {
-	unsigned int flags = CHANGE_SOON;
+	unsigned int flags = TRANSACTION_SOON;
 
 	if (script->adds)
 		flags |= ENGINE_LOAD;
 	if (script->writes)
 		flags |= ENGINE_LOCK;
-	if (script->first->op == CMD_FLUSH) /* the way out of a damaged set */
-		flags |= CHANGE_AFRESH;
-	s->change = change_open(check ? CHANGE_ALONE : flags, err);
+	if (script->first->op == CMD_FLUSH) /* the way to repair a damaged set */
+		flags |= TRANSACTION_AFRESH;
+	s->change = transaction_open(check ? TRANSACTION_ALONE : flags, err);
 	if (!s->change)
 		return change_failed(err);
 	s->changed = s->change->replaced && script->writes;
@@ -36,7 +36,7 @@ int session_open(struct session *s, const struct script *script, bool check,
 
 void warn_interface(const char *name, const char *why, void *arg)
 {
-	fprintf(stderr, "ipfw: warning: %s\n", why); /* which names it */
+	fprintf(stderr, "ipfw: warning: %s\n", why); /* `why` names the interface */
 }
 
 static int zero_counters(struct session *s, struct rules_error *err)
@@ -58,10 +58,10 @@ static int zero_counters(struct session *s, struct rules_error *err)
 
 static int commit(struct session *s, struct rules_error *err)
 {
-	/* entries first: rules find them there */
+	/* entries first, because the new rules look them up */
 	if (tables_commit(s, err))
 		return -1;
-	if (s->changed && change_commit(s->change, warn_interface, err))
+	if (s->changed && transaction_commit(s->change, warn_interface, err))
 		return change_failed(err);
 	return 0;
 }
@@ -73,7 +73,7 @@ int session_commit(struct session *s, struct rules_error *err)
 	if (!s->change->open)
 		return tables_commit(s, err);
 	if (commit(s, err)) {
-		tables_sweep(s, false, &why); /* why it was not done is said already */
+		tables_sweep(s, false, &why); /* the reason is reported already */
 		return -1;
 	}
 	return tables_sweep(s, true, err) || zero_counters(s, err) ? -1 : 0;
@@ -82,5 +82,5 @@ int session_commit(struct session *s, struct rules_error *err)
 void session_close(struct session *s)
 {
 	if (s->change)
-		change_close(s->change);
+		transaction_close(s->change);
 }

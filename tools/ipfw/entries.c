@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipfw table: what was read is done with the entries, in order. */
+/* ipfw table: applies the changes to entries, in order. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ static enum engine_map map_of(const struct rules_table *t)
 	return t->type == RULES_TABLE_FLOW ? ENGINE_TABLE_FLOWS : ENGINE_TABLE_KEYS;
 }
 
-/* All of them, sorted; none without an engine. The number, or -1. */
+/* Get all entries, sorted; none without an engine. Returns their number, or -1. */
 static int all_of(struct session *s, const struct table_op *op, struct engine_entry **all,
 		  struct rules_error *err)
 {
@@ -32,7 +32,7 @@ static bool same(const struct table_op *op, const struct engine_entry *a,
 	return !memcmp(&a->addr, &b->addr, engine_table_key(map_of(&op->table)));
 }
 
-/* ---- shown ---- */
+/* ---- showing ---- */
 
 static void print_entry(struct session *s, const struct table_op *op, const struct engine_entry *e)
 {
@@ -79,7 +79,7 @@ static int not_there(const struct table_op *op, struct rules_error *err)
 	return rules_fail(err, EX_UNAVAILABLE, "%s: not in table %s", op->word, op->table.name);
 }
 
-/* The entry that a packet with this key would find. */
+/* Show the entry that a packet with this key would find. */
 static int look_up(struct session *s, const struct table_op *op, const struct engine_entry *all,
 		   int n, struct rules_error *err)
 {
@@ -118,7 +118,7 @@ static int with_all(struct session *s, const struct table_op *op, struct rules_e
 	return rc;
 }
 
-/* ---- changed ---- */
+/* ---- changing ---- */
 
 static int put(struct session *s, const struct table_op *op, struct rules_error *err)
 {
@@ -136,14 +136,17 @@ static int take(struct session *s, const struct table_op *op, struct rules_error
 	return rc < 0 ? rules_fail(err, EX_OSERR, "%s", engine_error()) : 0;
 }
 
-/* These are added together: those of a table with a limit, and of one "atomic add". */
+/*
+ * Is the operation in the same group, which is applied as a whole? A table with a limit forms one,
+ * and so does an "atomic add".
+ */
 static bool goes_with(const struct table_op *op, const struct table_op *first)
 {
 	return op && op->what == TABLE_ADD && op->table.id == first->table.id &&
 	       op->atomic == first->atomic && (!op->atomic || op->command == first->command);
 }
 
-/* Back to what was there, of which there are n. What cannot be put back stays away. */
+/* Restore the previous n entries. One that cannot be restored is lost. */
 static void undo(struct session *s, const struct table_op *first, const struct table_op *end,
 		 const struct engine_entry *was, int n)
 {
@@ -161,7 +164,7 @@ static void undo(struct session *s, const struct table_op *first, const struct t
 	}
 }
 
-/* All of what goes with the first, or nothing. *at is moved behind it. */
+/* Apply the whole group of the first operation, or nothing. *at is moved behind it. */
 static int put_together(struct session *s, const struct table_op **at, struct rules_error *err)
 {
 	const struct table_op *first = *at, *op;
@@ -216,7 +219,7 @@ int tables_commit(struct session *s, struct rules_error *err)
 	return 0;
 }
 
-/* ---- left over ---- */
+/* ---- entries of deleted tables ---- */
 
 static bool is_known(uint32_t id, void *arg)
 {

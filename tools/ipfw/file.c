@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A file of commands, one a line. */
+/* Reads a file of commands, one per line. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 #include "ipfw.h"
 
-/* What the preprocessor makes of the file. NULL: errno. */
+/* Run the preprocessor on the file. NULL: errno. */
 static FILE *preprocess(const char *file, char **words, pid_t *pid)
 {
 	int in = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO, out[2];
@@ -63,13 +63,15 @@ int script_read(struct script *s, struct options options, unsigned int *line,
 		f = strcmp(s->file, "-") ? fopen(s->file, "re") : stdin;
 	if (!f)
 		return rules_fail(err, EX_UNAVAILABLE, "%s", strerror(errno));
-	options.force = true; /* nobody to be asked */
+	options.force = true; /* nobody can be asked */
 	while (!rc && (len = getline(&text, &room, f)) >= 0) {
 		number++;
 		if (strlen(text) != (size_t)len)
 			rc = rules_fail(err, EX_DATAERR, "a NUL character in the line");
 		else
 			rc = script_add(s, text, number, options, err);
+		if (rc && options.check)
+			rc = script_refuse(s, number, err);
 	}
 	if (rc)
 		*line = number;
@@ -78,8 +80,8 @@ int script_read(struct script *s, struct options options, unsigned int *line,
 	free(text);
 	if (f != stdin)
 		fclose(f);
-	/* all or nothing: also of what half a preprocessor wrote */
-	if (pid > 0 && preprocessed(pid, options.preprocessor[0], err) && !rc)
+	/* all or nothing: also if the preprocessor failed midway, but a line's own error is kept */
+	if (pid > 0 && preprocessed(pid, options.preprocessor[0], rc ? NULL : err))
 		rc = -1;
 	return rc;
 }

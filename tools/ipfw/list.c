@@ -59,7 +59,7 @@ struct listing {
 	int packets, bytes; /* widths of the columns */
 };
 
-/* When the rule last matched, as -t or -T has it. */
+/* Print when the rule last matched, as -t or -T says. */
 static void print_time(struct session *s, const struct options *o, uint64_t last)
 {
 	struct timespec real, mono;
@@ -112,7 +112,7 @@ static int print_rule(struct session *s, const struct listing *l, unsigned int n
 	return 0;
 }
 
-/* As FreeBSD's: the columns are as wide as the largest counter of any rule. */
+/* Measure the columns: as in FreeBSD, they fit the largest counter of any rule. */
 static int measure(struct session *s, struct listing *l, struct rules_error *err)
 {
 	struct divert_rule_counter sum;
@@ -154,12 +154,17 @@ int list_rules(struct session *s, const struct command *c, struct rules_error *e
 		.counters = c->op == CMD_SHOW || c->options.counters,
 		.set = c->set,
 	};
+	int width[2] = {};
 	unsigned int i;
 
+	if (c->options.states_only)
+		return list_states(s, c, l.counters ? width : NULL, err);
 	if (l.counters && measure(s, &l, err))
 		return -1;
-	if (!c->n)
-		return print_span(s, &l, &all, err);
+	width[0] = l.packets;
+	width[1] = l.bytes;
+	if (!c->n && print_span(s, &l, &all, err))
+		return -1;
 	for (i = 0; i < c->n; i++)
 		if (c->span[i].last != RULES_DEFAULT &&
 		    !span_has_rules(&s->change->rules, &c->span[i], c->set))
@@ -167,5 +172,5 @@ int list_rules(struct session *s, const struct command *c, struct rules_error *e
 	for (i = 0; i < c->n; i++)
 		if (print_span(s, &l, &c->span[i], err))
 			return -1;
-	return 0;
+	return c->options.states ? list_states(s, c, l.counters ? width : NULL, err) : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipfw log: what rules with log have seen; with -f, until it is interrupted. */
+/* ipfw log: prints the log of rules; with -f, until it is interrupted. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +20,9 @@ static double monotonic_offset(void)
 
 static void print_answer(uint16_t answer)
 {
-	const char *six = answer & DIVERT_ANSWER_V6 ? "6" : "";
+	const char *six = answer & DIVERT_REJECT_V6 ? "6" : "";
 
-	if (answer & DIVERT_ANSWER_RESET)
+	if (answer & DIVERT_REJECT_RESET)
 		printf("Reset%s", six);
 	else
 		printf("Unreach%s %u", six, answer & 255);
@@ -37,7 +37,7 @@ static void print_action(const struct divert_log_entry *e)
 		[DIVERT_OP_RETURN] = "Return",
 	};
 
-	if (e->op == DIVERT_OP_ANSWER) {
+	if (e->op == DIVERT_OP_REJECT) {
 		print_answer(e->port);
 		return;
 	}
@@ -121,7 +121,7 @@ int run_log(struct session *s, const struct command *c, struct rules_error *err)
 			return rules_fail(err, EX_IOERR, "writing the output failed");
 		if (!follow)
 			return 0;
-		/* the log is written by the kernel half: there is nothing to wait on */
+		/* the kernel half writes the log, and there is nothing to wait on */
 		nanosleep(&pause, NULL);
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipfw(8): the rules that divert packets, in FreeBSD's grammar. */
+/* ipfw(8): rules that divert packets, in FreeBSD's grammar. */
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,17 +21,18 @@ static void usage(FILE *f)
 	      "  -b  action and comment only     -q  say nothing, do not ask\n"
 	      "  -c  without what says nothing   -S  list sets, and rules of disabled ones\n"
 	      "  -f  do not ask                  -t, -T  when a rule last matched\n"
+	      "  -d, -D  list states too, alone  -e  with -d, -D: and those whose time is over\n"
 	      "  -i  table values as addresses   -N  names of hosts, services and users\n"
 	      "actions: allow, deny, unreach CODE, unreach6 CODE, reset, reset6, count, divert "
 	      "PORT, tee PORT,\n"
-	      "         skipto NUMBER, call NUMBER, return, reass\n"
+	      "         skipto NUMBER, call NUMBER, return, reass, check-state\n"
 	      "body: proto from ADDRESS [ports] to ADDRESS [ports] [options]\n"
 	      "for example: ipfw add 100 divert 8668 ip from any to any via eth0\n"
 	      "The manual page ipfw(8) has the rest.\n",
 	      f);
 }
 
-/* ---- what was given ---- */
+/* ---- the command line ---- */
 
 static int parse_options(int argc, char **argv, struct options *o, struct rules_error *err)
 {
@@ -50,7 +51,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct rules_
 		case 'n':
 			o->check = true;
 			break;
-		case 'p': /* all but the last word behind it is its command line */
+		case 'p': /* all further words but the last are its command line */
 			if (optind >= argc)
 				return rules_fail(err, EX_USAGE, "missing file after -p %s",
 						  optarg);
@@ -123,7 +124,7 @@ static int read_arguments(struct script *s, char **word, struct options o, unsig
 	return rc;
 }
 
-/* 1: go on, 0: the answer is no */
+/* 1: continue. 0: the user said no. */
 static int confirm(const struct script *s)
 {
 	const struct command *c;
@@ -150,7 +151,7 @@ static int confirm(const struct script *s)
 
 static int complain(const struct script *s, unsigned int line, const struct rules_error *err)
 {
-	const char *file = s->file && !strcmp(s->file, "-") ? "standard input" : s->file;
+	const char *file = script_name(s);
 
 	if (line)
 		fprintf(stderr, "ipfw: %s:%u: %s\n", file, line, err->text);
@@ -167,7 +168,7 @@ int main(int argc, char **argv)
 	struct options options = {0};
 	unsigned int line = 0;
 	struct script script;
-	int rc;
+	int rc, refused;
 
 	script_init(&script, NULL);
 	if (parse_options(argc, argv, &options, &err))
@@ -184,6 +185,7 @@ int main(int argc, char **argv)
 	}
 	if (rc)
 		rc = complain(&script, line, &err);
+	refused = tell_refused(&script);
 	script_free(&script);
-	return rc;
+	return rc ? rc : refused;
 }

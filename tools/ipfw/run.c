@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Commands, done on the rule model; the engine sees the outcome, once. */
+/* Runs commands on the rule model; the engine gets the result once. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@ static int run_add(struct session *s, struct command *c, struct rules_error *err
 	struct rule *r = c->rule;
 	char *text;
 
-	/* the last line of ipfw list, given back */
+	/* the last line of ipfw list, entered again */
 	if (r->number != RULES_DEFAULT || strcmp(r->text, RULES_DEFAULT_TEXT)) {
 		if (rules_add(&s->change->rules, r, err))
 			return -1;
@@ -36,7 +36,10 @@ static int run_add(struct session *s, struct command *c, struct rules_error *err
 	return 0;
 }
 
-/* A chain's rules are made of what ipchains was told: it alone can change them. */
+/*
+ * Refuse to change rules of chains: they are derived from the chains, and only ipchains can change
+ * them.
+ */
 static int refuse_chain(const struct session *s, const struct span *span, struct rules_error *err)
 {
 	const struct rule *r;
@@ -56,6 +59,8 @@ static int run_delete(struct session *s, const struct command *c, struct rules_e
 {
 	unsigned int i;
 
+	if (c->options.states_only) /* as FreeBSD: the rules stay */
+		return delete_states(s, c, err);
 	for (i = 0; i < c->n; i++) {
 		if (c->span[i].first == RULES_DEFAULT)
 			return rules_fail(err, EX_UNAVAILABLE,
@@ -128,8 +133,10 @@ static int run_zero(struct session *s, const struct command *c, struct rules_err
 	return 0;
 }
 
-static int run_flush(struct session *s, const struct command *c)
+static int run_flush(struct session *s, const struct command *c, struct rules_error *err)
 {
+	if (c->options.states_only)
+		return delete_states(s, c, err);
 	if (c->set == NO_SET)
 		rules_flush_sets(&s->change->rules);
 	else
@@ -154,7 +161,7 @@ static int run(struct session *s, struct command *c, struct rules_error *err)
 	case CMD_RESETLOG:
 		return run_zero(s, c, err);
 	case CMD_FLUSH:
-		return run_flush(s, c);
+		return run_flush(s, c, err);
 	case CMD_ENABLE:
 	case CMD_DISABLE:
 		s->change->rules.off = c->op == CMD_DISABLE;
@@ -170,7 +177,7 @@ static int run(struct session *s, struct command *c, struct rules_error *err)
 	return 0;
 }
 
-int script_run(const struct script *script, struct options options, unsigned int *line,
+int script_run(struct script *script, struct options options, unsigned int *line,
 	       struct rules_error *err)
 {
 	struct session *s = calloc(1, sizeof(*s));
@@ -194,25 +201,28 @@ int script_run(const struct script *script, struct options options, unsigned int
 	if (session_open(s, script, options.check, err))
 		goto out;
 	for (c = script->first; c; c = c->next) {
-		/* only numbers are checked where the rules are not looked at */
+		/* -n does not read the rules: for other commands only the numbers were checked */
 		if (options.check && c->op != CMD_ADD && c->op != CMD_FLUSH &&
 		    (c->op != CMD_TABLE || strcmp(c->word[1], "create")))
 			continue;
-		if (run(s, c, err)) {
-			*line = c->line;
-			goto out;
-		}
+		if (!run(s, c, err) ||
+		    (options.check && c->line && !script_refuse(script, c->line, err)))
+			continue;
+		*line = c->line;
+		goto out;
 	}
 	rc = options.check ? 0 : session_commit(s, err);
 	if (!rc && s->change->open)
-		tell_unheard(s);
+		tell_no_listener(s);
 	if (!rc && !script->writes)
-		change_look(s->change, warn_interface);
+		transaction_look(s->change, warn_interface);
 out:
-	if (s->out && fclose(s->out) && !rc)
+	if (!rc && fflush(s->out))
 		rc = rules_fail(err, EX_OSERR, "out of memory");
 	if (!rc && (fputs(text, stdout) == EOF || fflush(stdout)))
 		rc = rules_fail(err, EX_IOERR, "writing the output failed");
+	if (s->out)
+		fclose(s->out); /* it may leave no text */
 	free(text);
 	tables_free(s);
 	session_close(s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipfw set: sets of rules are switched on and off, moved and swapped. */
+/* ipfw set: switches sets of rules on and off, moves and swaps them. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ipfw table: tables are made, emptied, exchanged and removed with the rules; entries are changed one by
- * one, in order, before these are in place.
+ * ipfw table: tables are created, emptied, swapped and removed together with the rules. Entries are
+ * changed one by one, in order, before the rules are installed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +9,11 @@
 #include "table.h"
 
 enum {
-	MAY_ALL = 1 << 0, /* "all" is fine */
-	ENTRIES = 1 << 1, /* some follow */
+	MAY_ALL = 1 << 0, /* accepts "all" */
+	ENTRIES = 1 << 1, /* entries follow */
 	NOTHING = 1 << 2, /* nothing follows */
-	CHANGES = 1 << 3, /* not of a locked one */
-	ABSENT = 1 << 4,  /* nothing to do if there is none, as in FreeBSD */
+	CHANGES = 1 << 3, /* refused for a locked table */
+	ABSENT = 1 << 4,  /* no error if the table does not exist, as in FreeBSD */
 };
 
 static const struct name {
@@ -62,10 +62,10 @@ static const struct name *find_name(const struct command *c, struct rules_error 
 	return NULL;
 }
 
-/* What create and modify say, on top of what is there. */
+/* The settings that create and modify change. */
 struct form {
 	struct rules_table table;
-	bool missing; /* one that is there already will do */
+	bool missing; /* an existing table is accepted */
 	bool flush;   /* and is emptied */
 };
 
@@ -130,13 +130,13 @@ static int check_name(const char *name, struct rules_error *err)
 			  name, RULES_TABLE_NAME_MAX);
 }
 
-/* Entries follow here. */
+/* The entries among the words. */
 static char **entries_of(const struct command *c)
 {
 	return c->word + (strcmp(c->word[1], "atomic") ? 2 : 3);
 }
 
-/* What is wrong without a look at the rules. */
+/* Report errors that can be found without the rules. */
 int read_table(struct command *c, struct rules_error *err)
 {
 	bool all = c->word[0] && !strcmp(c->word[0], "all");
@@ -197,7 +197,10 @@ static int locked(const struct rules_table *t, struct rules_error *err)
 	return rules_fail(err, EX_UNAVAILABLE, "table %s: locked; unlock it first", t->name);
 }
 
-/* Another one in its place, for a packet as the rules are: with what this file puts in it. */
+/*
+ * Replace the table by an empty one. To packets it changes together with the rules, with the
+ * entries that this file adds.
+ */
 static int flush(struct session *s, struct rules_table *t, struct rules_error *err)
 {
 	s->changed = s->sweep = true;
@@ -238,7 +241,10 @@ static int create(struct session *s, const struct command *c, struct rules_error
 	return 0;
 }
 
-/* As with FreeBSD's numbered tables, an entry makes the table, with the type that it looks like. */
+/*
+ * As with FreeBSD's numbered tables, the first entry creates the table, with the type that the
+ * entry looks like.
+ */
 static enum rules_table_type guess(const char *word)
 {
 	if (strchr(word, ','))
@@ -273,7 +279,7 @@ static int queue_entries(struct session *s, const struct command *c, enum table_
 	return 0;
 }
 
-/* Its entries go when the rules no longer look there: tables_sweep(). */
+/* tables_sweep() removes the entries, after the rules that used them. */
 static int destroy(struct session *s, struct rules_table *t, struct rules_error *err)
 {
 	s->changed = s->sweep = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ipfw table: what is to be done with entries, once all commands have been read. */
+/* ipfw table: operations on entries, applied once all commands have been parsed. */
 #ifndef IPFW_TABLE_H
 #define IPFW_TABLE_H
 
@@ -18,18 +18,18 @@ enum table_what {
 	TABLE_SWAP,
 	TABLE_LOCK,
 	TABLE_UNLOCK,
-	TABLE_ATOMIC, /* add, all of it or nothing */
+	TABLE_ATOMIC, /* add, all or nothing */
 };
 
 struct table_op {
 	struct table_op *next;
 	enum table_what what;	  /* ADD, DELETE, LIST, INFO, LOOKUP */
-	struct rules_table table; /* as it was then */
+	struct rules_table table; /* at the time of the command */
 	struct engine_entry entry;
 	const struct command *command;
-	char *word; /* the entry's; belongs to the command */
+	char *word; /* the entry's word; belongs to the command */
 	bool atomic, all;
-	unsigned int uses; /* rules that have it */
+	unsigned int uses; /* rules that use the table */
 };
 
 #endif

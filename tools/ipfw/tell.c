@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Warnings about rules that were added. They go to stderr and leave the exit status 0. */
+/* Warnings about added rules, on stderr; the exit status stays 0. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "ipfw.h"
-#include "lib/unheard.h"
+#include "ruleset/no_listener.h"
 
-/* ---- interfaces that no packet is ever on ---- */
+/* ---- interfaces that never see packets ---- */
 
 static bool was_told(struct session *s, const char *name)
 {
@@ -27,7 +27,7 @@ static bool was_told(struct session *s, const char *name)
 void tell_interfaces(struct session *s, const struct rule *r)
 {
 	const struct rule_match *m;
-	char text[UNHEARD_TEXT];
+	char text[NO_LISTENER_TEXT];
 
 	for (m = r->match; m; m = m->next)
 		if ((m->type == RULE_VIA || m->type == RULE_RECV || m->type == RULE_XMIT) &&
@@ -36,7 +36,7 @@ void tell_interfaces(struct session *s, const struct rule *r)
 			fprintf(stderr, "ipfw: %s\n", text);
 }
 
-/* ---- ports on which nobody listens ---- */
+/* ---- ports without a listener ---- */
 
 static int added_ports(const struct session *s, uint16_t *port)
 {
@@ -47,22 +47,22 @@ static int added_ports(const struct session *s, uint16_t *port)
 
 	for (i = 0; i < rules->n && !rules->off; i++) {
 		r = rules->rule[i];
-		if (s->added[r->counter] && unheard_rule(r) && !(rules->disabled >> r->set & 1))
+		if (s->added[r->counter] && no_listener_rule(r) && !(rules->disabled >> r->set & 1))
 			port[n++] = r->arg;
 	}
 	return n;
 }
 
-void tell_unheard(struct session *s)
+void tell_no_listener(struct session *s)
 {
 	uint16_t *port = calloc(s->change->rules.n + 1, sizeof(*port));
-	char text[UNHEARD_TEXT], names[256];
+	char text[NO_LISTENER_TEXT], names[256];
 	bool several;
 	int n;
 
-	n = port ? unheard_ports(&s->change->engine, port, added_ports(s, port)) : 0;
+	n = port ? no_listener_ports(&s->change->engine, port, added_ports(s, port)) : 0;
 	if (n) {
-		unheard_text(port, n, text);
+		no_listener_text(port, n, text);
 		fprintf(stderr,
 			"ipfw: nobody listens on divert %s: packets that match are dropped until a "
 			"program does; 'bypass' in the rule lets them pass\n",

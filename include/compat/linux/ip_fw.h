@@ -18,7 +18,9 @@
 #include <linux/types.h>
 #include <netinet/in.h>
 
-/* The C library's and the kernel's headers of these names exclude each other: the first one has it. */
+/*
+ * The C library's and the kernel's headers of these names exclude each other: the first one has it.
+ */
 #ifndef _LINUX_IF_H
 #include <net/if.h>
 #endif

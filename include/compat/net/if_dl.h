@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Link-layer addresses with the BSDs' names. What Linux's getifaddrs(3) gives, a struct sockaddr_ll of AF_PACKET, is
- * read through it: index, type and address are there; the name is not, and has length 0.
+ * Link-layer addresses with the BSDs' names. What Linux's getifaddrs(3) gives, a struct sockaddr_ll
+ * of AF_PACKET, is read through it: index, type and address are there; the name is not, and has
+ * length 0.
  */
 #ifndef DIVERT_COMPAT_NET_IF_DL_H
 #define DIVERT_COMPAT_NET_IF_DL_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* pf(4) is not here. This is what its header has of divert sockets, for sources that include it for that. */
+/*
+ * pf(4) is not here. This is what its header has of divert sockets, for sources that include it for
+ * that.
+ */
 #ifndef DIVERT_COMPAT_NET_PFVAR_H
 #define DIVERT_COMPAT_NET_PFVAR_H
 

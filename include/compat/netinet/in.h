@@ -20,9 +20,9 @@
 #include_next <netinet/in.h>
 
 /*
- * The same structures with a place for sin_len and sin6_len, which BSD sources set: what nobody else has a use for.
- * Divert sockets know that the last byte of sin_zero may hold it; sin6_flowinfo means nothing to them, and
- * to others only with IPV6_FLOWINFO_SEND. No call fills them in.
+ * The same structures with a place for sin_len and sin6_len, which BSD sources set: what nobody
+ * else has a use for. Divert sockets know that the last byte of sin_zero may hold it; sin6_flowinfo
+ * means nothing to them, and to others only with IPV6_FLOWINFO_SEND. No call fills them in.
  */
 #ifdef DIVERT_COMPAT_ADDRESSES
 #undef DIVERT_COMPAT_ADDRESSES
@@ -86,7 +86,10 @@ extern int bindresvport6(int, struct sockaddr_in6 *) __THROW;
 #define IPPROTO_DIVERT_RESP 1
 #endif
 
-/* The BSDs' option for the receiving interface. Their number is another option's here; this one is none: ENOPROTOOPT. */
+/*
+ * The BSDs' option for the receiving interface. Their number is another option's here; this one is
+ * none: ENOPROTOOPT.
+ */
 #ifndef IP_RECVIF
 #define IP_RECVIF 0x1014
 #endif

@@ -51,8 +51,8 @@ struct sockaddr_storage {
 #endif
 
 /*
- * FreeBSD's: a number that its rules can look at; sockets that share a port by flow; and a routing table, which
- * Linux has not by that name: ENOPROTOOPT.
+ * FreeBSD's: a number that its rules can look at; sockets that share a port by flow; and a routing
+ * table, which Linux has not by that name: ENOPROTOOPT.
  */
 #ifndef SO_USER_COOKIE
 #define SO_USER_COOKIE 0x1015
@@ -67,8 +67,9 @@ struct sockaddr_storage {
 #include "../divert-bsd.h"
 
 /*
- * For BSD sources: sa_len is what the family says, and what is assigned to it goes nowhere, as there is no room for
- * it that addresses of all families have. sa->sa_len is sa->sa_family[lengths], an element of lengths.
+ * For BSD sources: sa_len is what the family says, and what is assigned to it goes nowhere, as
+ * there is no room for it that addresses of all families have. sa->sa_len is
+ * sa->sa_family[lengths], an element of lengths.
  */
 #if (DIVERT_COMPAT_BSD || defined DIVERT_SA_LEN) && !defined sa_len
 static __inline unsigned char *__divert_lengths(void)

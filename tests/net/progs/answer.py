@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a sender is told.
+"""Prints the error that a sender gets.
 
-connect ADDR PORT          the errno, and whether it came at once; ETIMEDOUT after two and a half seconds
-serve ADDR PORT            accept one connection, read it to its end
-midst ADDR PORT COMMAND... connect, run COMMAND, send: the errno
-udp ADDR PORT              send a datagram, the errno that follows within a second, or nothing
-raw ADDR WHAT              send an IP packet: icmp-error, icmp6-error, fragment, rst, options (a TCP SYN, 5 bytes)
+connect ADDR PORT          prints the errno, and whether it came at once; ETIMEDOUT after 2.5 s
+serve ADDR PORT            accepts one connection, reads it to its end
+midst ADDR PORT COMMAND... connects, runs COMMAND, sends; prints the errno
+udp ADDR PORT              sends a datagram; prints the errno that follows within 1 s, or nothing
+raw ADDR WHAT              sends an IP packet: icmp-error, icmp6-error, fragment, rst, or options
+                           (a TCP SYN, 5 bytes)
 """
 import errno
 import socket
@@ -51,7 +52,8 @@ def midst(addr, port, *command):
         s.settimeout(2)
         subprocess.run(command, check=True)
         try:
-            s.sendall(bytes(60000))  # large ones, which the answer is made of
+            # Large packets, from which the answer is made.
+            s.sendall(bytes(60000))
             s.recv(1)
         except OSError as e:
             return errno.errorcode[e.errno] if e.errno else "ETIMEDOUT"

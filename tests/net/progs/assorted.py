@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Sends assorted IP packets through a router, the same ones for the same seed.
 
-What arrives behind the router in two runs, say with and without divert, can then be compared byte
-for byte (pcapcmp.py). Every packet is distinct: IPv4 by its identification field, IPv6 by its flow
-label, both by the number in the payload where there is room for it. A router forwards all of them
-and changes nothing but TTL and IPv4 header checksum (but see --router-writes). TTLs are above 2.
+The packets that arrive behind the router in two runs, say with and without divert, can then be
+compared byte for byte (pcapcmp.py). Every packet is distinct: IPv4 by its identification field,
+IPv6 by its flow label, and both by the number in the payload if there is room for it. A router
+forwards all of them and changes only TTL and IPv4 header checksum (but see --router-writes). TTLs
+are above 2.
 """
 
 import argparse
@@ -18,9 +19,9 @@ import time
 
 UDP, TCP, ICMP, ICMP6 = 17, 6, 1, 58
 HOP, ROUTING, FRAGMENT, DEST, NONE = 0, 43, 44, 60, 59
-# As the last header of IPv6: what is itself an extension header, or needs one's layout, is not.
+# The last header of IPv6 is none of these: they are extension headers, or need one's layout.
 NOT_LAST6 = {HOP, ROUTING, FRAGMENT, DEST, 50, 51, 135, 139, 140}
-# Bytes without which a packet is dropped before the rules.
+# A packet without that many bytes is dropped before the rules.
 HEADER = {ICMP: 4, TCP: 20, UDP: 8, 33: 12, ICMP6: 8, 132: 12, 136: 8}
 
 
@@ -61,7 +62,8 @@ class Maker:
     def ip4(self, proto, data, options=b"", ident=None, flags=None, offset=0, tos=None, ttl=None):
         src, dst = self.address[4]
         rng = self.rng
-        if flags is None:  # DF, none, and now and then the reserved bit
+        # DF, no flag, and now and then the reserved bit.
+        if flags is None:
             flags = rng.choice((0x4000, 0x4000, 0, 0, 0, 0x8000))
         head = struct.pack(
             "!BBHHHBBH4s4s",
@@ -92,7 +94,7 @@ class Maker:
         return self.mtu - (20 if version == 4 else 40) - extra
 
     def payload(self, room, least=0):
-        """Up to room bytes: its number, then noise. All sizes, with the edges often."""
+        """Up to room bytes: its number, then noise. All sizes occur, the edges often."""
         rng = self.rng
         size = rng.choice(
             (
@@ -119,7 +121,7 @@ class Maker:
     # ---- transports: mode is "right", "wrong" or (UDP over IPv4) "zero" ----
 
     def finish(self, version, proto, segment, at, mode):
-        """Puts the checksum at its place in the segment."""
+        """Writes the checksum at its place in the segment."""
         covered = segment
         if proto != ICMP:
             covered = self.pseudo(version, proto, len(segment)) + segment
@@ -169,7 +171,8 @@ class Maker:
         return self.finish(version, ICMP if version == 4 else ICMP6, head + data, 2, mode)
 
     def transport(self, version, extra=0, least=0):
-        """A protocol number and its header and data, with extra bytes left free before it."""
+        """Returns a protocol number and its header and data, with extra bytes left free before
+        it."""
         mode = self.rng.choice(("right", "right", "wrong"))
         kind = self.rng.choice((UDP, TCP, ICMP))
         room = self.room(version, extra)
@@ -187,7 +190,7 @@ class Maker:
     def plain4(self):
         proto, data = self.transport(4)
         packet = self.ip4(proto, data)
-        # Ethernet padding behind the packet, which is no part of it.
+        # Ethernet padding behind the packet, which is no part of it
         short = len(packet) + 20 <= self.mtu and self.rng.randrange(10) == 0
         self.add(packet, self.rng.randrange(1, 20) if short else 0)
 
@@ -220,7 +223,7 @@ class Maker:
         options, seen = b"", set()
         for _ in range(rng.randrange(1, 8)):
             option = rng.choice(choices)
-            # A router takes each of these only once.
+            # A router accepts each of these only once.
             if option[0] != 1 and option[0] in seen or len(options) + len(option) > 40:
                 continue
             seen.add(option[0])
@@ -230,7 +233,7 @@ class Maker:
         self.add(self.ip4(proto, data, options))
 
     def tlv(self, options):
-        """Hop-by-hop or destination options, padded to whole units of 8; without the first byte."""
+        """Hop-by-hop or destination options, padded to a multiple of 8; without the first byte."""
         pad = -(len(options) + 2) % 8
         if pad == 1:
             options += b"\0"
@@ -239,7 +242,7 @@ class Maker:
         return bytes(((len(options) + 2) // 8 - 1,)) + options
 
     def extended6(self):
-        """IPv6 extension headers, in the order that RFC 8200 recommends, each there or not."""
+        """IPv6 extension headers in the order that RFC 8200 recommends; each is there or not."""
         rng = self.rng
         unknown = b"\x1e" + struct.pack("!B", 4) + rng.randbytes(4)  # to be skipped if not known
         chain = []
@@ -262,7 +265,7 @@ class Maker:
         self.add(self.ip6(proto, data))
 
     def cut(self, data, room, left):
-        """[(offset, piece, more)]: at the edges of the MTU as routers do, or anywhere."""
+        """[(offset, piece, more)]: cut at the edges of the MTU as routers do, or anywhere."""
         room &= ~7
         if self.fragments == "all" and self.rng.randrange(2):
             least = max(8, -(-len(data) // max(2, min(left, 6))) + 7 & ~7)
@@ -277,7 +280,7 @@ class Maker:
         return pieces
 
     def datagram(self, version, left):
-        """Of a length that takes 2 to 4 fragments: a protocol number and its data."""
+        """A protocol number and its data, long enough for 2 to 4 fragments."""
         full = self.room(version, 0 if version == 4 else 8) & ~7
         size = self.rng.randrange(full + 1, full * min(left, 4) - 40)
         mode = self.rng.choice(("right", "right", "wrong"))
@@ -309,7 +312,8 @@ class Maker:
             self.add(self.ip6(HOP if before else FRAGMENT, body, label, tclass, hops))
 
     def make(self, count):
-        """Exactly count packets: half of them all protocols in turn, the others by chance."""
+        """Exactly count packets: half of them go through all protocols in turn, the others are
+        random."""
         rng = self.rng
         protocols = [(self.proto4, n) for n in range(256) if 4 in self.address]
         protocols += [
@@ -343,7 +347,7 @@ class Maker:
 
 
 def mac_of(address):
-    """The gateway's MAC address, from the neighbour table, asked for if need be."""
+    """The gateway's MAC address, from the neighbour table; asks for it if necessary."""
     for _ in range(20):
         with open("/proc/net/arp", encoding="ascii") as f:
             for line in f.readlines()[1:]:

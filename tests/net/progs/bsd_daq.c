@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What libdaq's divert module and daqtest do, with the same calls. With -DBUILDING_SO this is the
- * module, else the program, which knows nothing of divert sockets:
+ * Does what libdaq's divert module and daqtest do, with the same calls. With -DBUILDING_SO this is
+ * the module, else the program, which knows nothing of divert sockets:
  *
  *	bsd_daq MODULE PORT LENGTH
  *
- * It blocks packets of LENGTH bytes. The module waits in select(2) for a second at a time, and
- * looks then whether it was interrupted; signals go to the program's other thread. It makes its
- * socket in one call and binds it in another.
+ * The program blocks packets of LENGTH bytes. The module waits in select(2) for a second at a time,
+ * and then looks whether it was interrupted. Signals go to the program's other thread. The module
+ * makes its socket in one call and binds it in another.
  */
 #include <stdbool.h>
 #include <sys/types.h>
@@ -189,8 +189,8 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
-	signal(SIGINT, on_interrupt);		    /* shells have it ignored in the background */
-	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* the thread's, too */
+	signal(SIGINT, on_interrupt);		    /* a shell's background ignores it */
+	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* in the thread, too */
 	if (pthread_create(&thread, NULL, inspect, NULL))
 		errx(1, "no thread");
 	sigwait(&signals, &sig);

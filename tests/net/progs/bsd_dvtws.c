@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What zapret's dvtws does around its packets, with the same calls:
+ * Does what zapret's dvtws does around its packets, with the same calls:
  *
  *	bsd_dvtws PORT UID PIDFILE LIST
  *
- * It is a daemon and changes its user. A request with one of the words in LIST is preceded by a
- * fake of it, which dies at the next router. On FreeBSD it has one divert socket; fakes of IPv4 go
- * out by a raw socket, those of IPv6 by a divert socket without a port. On OpenBSD each family has
- * a divert socket on the same port, and one for fakes. SIGHUP has it read LIST again.
+ * It is a daemon and changes its user. Before a request with one of the words in LIST it sends a
+ * fake of that request, which dies at the next router. On FreeBSD it has one divert socket. IPv4
+ * fakes go out by a raw socket, IPv6 fakes by a divert socket without a port. On OpenBSD each
+ * family has a divert socket on the same port, and one for fakes. SIGHUP makes it read LIST again.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -85,7 +85,7 @@ static int listener(int family, int port)
 	struct sockaddr_storage ss = {.ss_family = (sa_family_t)family};
 	int fd = divert_socket(family);
 
-	/* the port stands in both at the same place */
+	/* the port is at the same place in both structures */
 	((struct sockaddr_in *)&ss)->sin_port = htons((uint16_t)port);
 	if (bind(fd, (struct sockaddr *)&ss, length_of(family)) == -1)
 		err(1, "divert port %d", port);
@@ -124,7 +124,7 @@ static void send_fake(int fd, int family, const void *packet, size_t len)
 		warn("fake: sendto");
 }
 
-/* The text of a segment, with a 0 behind it; or NULL */
+/* The text of a segment, followed by a 0; or NULL. */
 static char *text_of(char *packet, size_t len)
 {
 	const struct ip *ip = (const struct ip *)packet;
@@ -147,7 +147,7 @@ static bool is_listed(const char *text)
 	return false;
 }
 
-/* Two words of the text change places, which no checksum sees. The packet may go one hop. */
+/* Swap two words of the text; the checksum stays the same. The packet may go one hop. */
 static void fake(const int fds[2], char *packet, size_t len, char *text)
 {
 	static char copy[16384];
@@ -232,7 +232,7 @@ int main(int argc, char **argv)
 		n = select(MAX(fds[0], fds[1]) + 1, &set, NULL, NULL, NULL);
 		if (n == -1 && errno != EINTR)
 			err(1, "select");
-		if (hup) /* which may have come before the select */
+		if (hup) /* the signal may have come before the select */
 			load(argv[4]);
 		if (n == -1)
 			continue;

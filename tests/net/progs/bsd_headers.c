@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What sources for the BSDs include and take for granted, each used: they compile under the flags of
- * libdivert-socket, without libbsd. Prints what is not as it is there, and of BSD sources sa_len.
+ * Uses all that sources for the BSDs include and take for granted. They compile with the flags of
+ * libdivert-socket, without libbsd. Prints what is different here, and sa_len for BSD sources.
  */
 #include <sys/cdefs.h>
 __FBSDID("$FreeBSD$");
@@ -39,7 +39,7 @@ __FBSDID("$FreeBSD$");
 			puts(#what);                                                               \
 	} while (0)
 
-/* FreeBSD's own divapp.c has a member of this name: it is no macro. */
+/* FreeBSD's own divapp.c has a member of this name, so it must be no macro. */
 struct context {
 	struct sockaddr_in sin;
 	socklen_t sin_len;
@@ -68,7 +68,7 @@ static void lengths(void)
 	{
 		struct sockaddr *sa = (struct sockaddr *)&b;
 
-		sa->sa_len = 7; /* goes nowhere */
+		sa->sa_len = 7; /* this is stored nowhere */
 		printf("sa_len %d %d\n", sa->sa_len, ((struct sockaddr *)&a)->sa_len);
 		CHECK(b.sin6_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&b.sin6_addr));
 	}
@@ -94,7 +94,7 @@ static void strings(void)
 
 static void sums(void)
 {
-	/* of RFC 1071's kind: a header whose sum is b861 */
+	/* an example like RFC 1071's: a header whose sum is b861 */
 	static const unsigned char header[20] = {0x45, 0, 0,   0x73, 0, 0, 0x40, 0,   0x40, 0x11,
 						 0,    0, 192, 168,  0, 1, 192,	 168, 0,    199};
 	struct ip ip;
@@ -117,7 +117,7 @@ static void numbers(void)
 	CHECK(IPFW_DEFAULT_RULE == 65535 && sizeof(struct ipovly) == 20);
 	CHECK(PF_DIVERT_PACKET == 3 && sizeof(struct pf_divert_mtag) == 4);
 	CHECK(AF_LINK == AF_PACKET && IFT_ETHER == 1 && SIOCGIFADDR && SIOCGIFMTU);
-	/* they are none of Linux's */
+	/* Linux has no such options */
 	CHECK(setsockopt(s, IPPROTO_IP, IP_RECVIF, &one, sizeof(one)) == -1 &&
 	      errno == ENOPROTOOPT);
 	CHECK(setsockopt(s, SOL_SOCKET, SO_SETFIB, &one, sizeof(one)) == -1 &&

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What natd(8) does around its packets, with the same calls: bsd_natd -interface IF
- * The port is that of the service natd, of the protocol divert. On SIGTERM it goes on for a while, here 1.2 seconds
- * of natd's ten, so that what is on its way is still translated: ualarm(3).
+ * Does what natd(8) does around its packets, with the same calls: bsd_natd -interface IF
+ *
+ * The port is that of the service natd, of the protocol divert. On SIGTERM it goes on for a while,
+ * so that packets on their way are still translated: ualarm(3). That takes 1.2 seconds here, and
+ * ten in natd.
  */
 #include <sys/cdefs.h>
 __FBSDID("$FreeBSD$");
@@ -112,7 +114,7 @@ int main(int argc, char **argv)
 			continue;
 		packets++;
 		wrong += in_cksum_hdr(ip) != 0;
-		if (addr.sin_addr.s_addr == INADDR_ANY) { /* as its translation does it */
+		if (addr.sin_addr.s_addr == INADDR_ANY) { /* natd's translation does this */
 			ip->ip_tos ^= 4;
 			ip->ip_sum = 0;
 			ip->ip_sum = (unsigned short)in_cksum_hdr(ip);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A divert program as FreeBSD has them, to be compiled with the compatibility headers only:
+ * A divert program in FreeBSD's style. It compiles with the compatibility headers only:
  *
  *	bsd_reflect PORT COUNT
  *
- * The socket of FreeBSD 14 first, then that of older releases; select(2), then one packet, written
- * back to the address that it came with. Ends with 0 when COUNT packets have been.
+ * It tries the socket of FreeBSD 14 first, then that of older releases. It waits in select(2),
+ * reads one packet, and writes it back to the address that it came with. It exits with 0 after
+ * COUNT packets.
  */
 #include <netinet/in.h>
 #include <netinet/ip.h>
@@ -60,7 +61,7 @@ int main(int argc, char **argv)
 	if (fd == -1)
 		err(EX_UNAVAILABLE, "socket");
 
-	/* Not cleared: FreeBSD ignores the rest of it, and so do programs. */
+	/* The address is not cleared: FreeBSD ignores the rest of it, and so do programs. */
 	memset(&sin, 0xa5, sizeof(sin));
 	sin.sin_family = AF_INET;
 	sin.sin_addr.s_addr = INADDR_ANY;
@@ -97,7 +98,10 @@ int main(int argc, char **argv)
 			errx(EX_PROTOCOL, "recvfrom: address of %u bytes, family %d", (unsigned)len,
 			     sin.sin_family);
 
-		/* As on FreeBSD: the rule's number in host order, the interface, or 0 on the way out. */
+		/*
+		 * FreeBSD gives the same: the rule's number in host order, and the interface's
+		 * address, or 0 on the way out.
+		 */
 		printf("%zd bytes rule %u %s %s %.8s\n", n, sin.sin_port,
 		       sin.sin_addr.s_addr == INADDR_ANY ? "out" : "in", inet_ntoa(sin.sin_addr),
 		       (const char *)sin.sin_zero);

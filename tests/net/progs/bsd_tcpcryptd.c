@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What tcpcryptd does around its packets, with the same calls: bsd_tcpcryptd PORT CONTROL_PORT
+ * Does what tcpcryptd does around its packets, with the same calls: bsd_tcpcryptd PORT CONTROL_PORT
  *
- * It binds its socket, opens a raw socket, and one of UDP on 127.0.0.1 by which it is asked. It
- * gives up its privileges, and waits for both and for a timer in select(2). Each SYN that goes out
- * gets a TCP option, which makes it longer. A tenth of a second after the first one a segment goes
- * out by the raw socket. A call that fails is fatal, and so is a short one.
+ * It binds its socket, opens a raw socket, and a UDP socket on 127.0.0.1 for questions. It gives up
+ * its privileges, and waits for both and for a timer in select(2). It adds a TCP option to each SYN
+ * that goes out, which makes it longer. A tenth of a second after the first one it sends a segment
+ * by the raw socket. A call that fails or is cut short ends the program.
  */
 #include <netinet/in.h>
 #include <netinet/in_systm.h>
@@ -28,13 +28,13 @@
 #include <unistd.h>
 
 #define NOBODY	 666
-#define KIND	 69 /* the option's */
-#define OPTION	 4  /* its length */
+#define KIND	 69 /* of the option */
+#define OPTION	 4  /* of the option */
 #define INTERVAL 100000
 
 static unsigned long packets;
 static int divert_fd, raw_fd, control_fd;
-static struct timeval due; /* the timer's, if set */
+static struct timeval due; /* the timer's time, if it is set */
 static char first[sizeof(struct ip) + sizeof(struct tcphdr)];
 
 static void end(int sig)
@@ -71,7 +71,7 @@ static void sign(struct ip *ip, struct tcphdr *tcp)
 	ip->ip_sum = (unsigned short)in_cksum_hdr(ip);
 }
 
-/* How long the packet is afterwards, by its header. */
+/* Returns the packet's new length, by its header. */
 static int add_option(unsigned char *packet, int len)
 {
 	static const unsigned char option[OPTION] = {KIND, OPTION, 0, 1};
@@ -112,7 +112,7 @@ static void next_packet(void)
 		errx(1, "sent %zd/%zd", sent, n);
 }
 
-/* A RST of another connection: nobody answers. */
+/* A RST of another connection: nobody answers it. */
 static void inject(void)
 {
 	struct ip *ip = (struct ip *)first;
@@ -127,7 +127,7 @@ static void inject(void)
 	to.sin_addr = ip->ip_dst;
 	to.sin_port = tcp->th_dport;
 #ifdef __FreeBSD__
-	ip->ip_len = ntohs(ip->ip_len); /* in host order, as its raw sockets want it */
+	ip->ip_len = ntohs(ip->ip_len); /* raw sockets of FreeBSD want host order */
 #endif
 	if (sendto(raw_fd, first, sizeof(first), 0, (struct sockaddr *)&to, sizeof(to)) !=
 	    sizeof(first))
@@ -158,7 +158,7 @@ static void cycle(void)
 	FD_SET(control_fd, &fds);
 	gettimeofday(&now, NULL);
 	if (timer && timercmp(&now, &due, >=)) {
-		due.tv_usec = 0; /* the only one */
+		due.tv_usec = 0; /* the timer runs only once */
 		inject();
 	} else if (timer) {
 		timersub(&due, &now, &left);

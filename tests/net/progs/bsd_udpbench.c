@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * OpenBSD's udpbench -D recv, with the same calls: it counts diverted packets, and keeps them.
+ * Does what OpenBSD's udpbench -D recv does, with the same calls: it counts diverted packets and
+ * does not pass them on.
  *
  *	bsd_udpbench [-b BUFSIZE] [-i IDLE] [-m MMSGLEN] [-t TIMEOUT] LENGTH [HOST]
  *
- * It looks up an address of UDP, and makes the socket for it a divert socket. It ends when no
- * packet came for IDLE seconds, or with SIGALRM, TIMEOUT + IDLE + 1 seconds after the start.
+ * It looks up an address for UDP, and makes its socket a divert socket. It ends after IDLE seconds
+ * without a packet, or with SIGALRM, TIMEOUT + IDLE + 1 seconds after the start.
  */
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -91,7 +92,7 @@ static void say_name(int fd)
 	printf("sockname: %s %s\n", host, port);
 }
 
-/* One buffer for all messages: what is in them is not looked at. */
+/* All messages share one buffer, since nobody looks at their contents. */
 static unsigned long count_packets(int fd, size_t size, unsigned int msgs, int idle)
 {
 	const struct timeval timeout = {.tv_usec = TIMEOUT};
@@ -104,7 +105,7 @@ static unsigned long count_packets(int fd, size_t size, unsigned int msgs, int i
 
 	for (i = 0; i < msgs; i++)
 		msg[i].msg_hdr = (struct msghdr){.msg_iov = &iov, .msg_iovlen = 1};
-	n = recv(fd, iov.iov_base, size + 1, 0); /* for as long as it takes */
+	n = recv(fd, iov.iov_base, size + 1, 0); /* waits without a time limit */
 	if (n == -1)
 		err(1, "recv first");
 	if ((size_t)n != size)

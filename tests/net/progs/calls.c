@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Every call by which programs wait for and take packets, checked: calls PORT DPORT. A rule must
- * divert UDP to DPORT on its way out over lo to PORT; the program sends itself such packets by
- * ordinary sockets. Plain sockets: divert-run makes them divert sockets.
+ * Checks every call by which programs wait for and take packets: calls PORT DPORT
+ *
+ * A rule must divert UDP to DPORT, on its way out over lo, to PORT. The program sends itself such
+ * packets by ordinary sockets. It uses plain sockets; divert-run makes them divert sockets.
  */
 #include "check.h"
 
@@ -20,12 +21,15 @@
 #define HOST	"127.0.0.1"
 
 static unsigned int port, dport;
-static int divert, udp; /* udp: bound to DPORT, gets what is written back */
+static int divert, udp; /* udp: bound to DPORT; it gets the packets that are written back */
 static uint8_t buf[65536];
 static struct sockaddr_in from;
 static socklen_t fromlen;
 
-/* A packet with so many bytes of payload, each of this value, is in the divert socket after it. */
+/*
+ * Sends a packet with that many bytes of payload, all of this value. When it returns, the packet is
+ * in the divert socket.
+ */
 static void make(size_t size, int value)
 {
 	const struct sockaddr_in to = address4(HOST, dport);
@@ -305,7 +309,7 @@ static void on_alarm(int sig)
 {
 	(void)sig;
 	alarms++;
-	if (alarms == 3) /* what a restarted call then finds */
+	if (alarms == 3) /* the restarted call then finds this packet */
 		make(10, 'r');
 }
 
@@ -335,7 +339,7 @@ static void signals(void)
 	setitimer(ITIMER_REAL, &never, NULL);
 	check(alarms >= 3, "with SA_RESTART: after three signals");
 
-	/* signal(7): never restarted if there is a timeout */
+	/* signal(7): a call with a timeout is never restarted */
 	setsockopt(divert, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	alarms = 10;
 	setitimer(ITIMER_REAL, &soon, NULL);
@@ -400,7 +404,7 @@ static void writes(void)
 	is("sendmsg: the whole length", sendmsg(divert, &msg, 0), n);
 	is("sendmsg: arrives", recv(udp, buf, sizeof(buf), 0), 51);
 
-	/* without an address there is no tag: past the rule it goes under another port */
+	/* the packet keeps its tag, so it arrives */
 	make(52, 'w');
 	n = get(0);
 	is("MSG_NOSIGNAL and MSG_DONTWAIT",
@@ -471,11 +475,11 @@ static void descriptors(void)
 	check(read(pipes[0], &answer, 1) == 1 && answer == 'y',
 	      "fork: the child receives on alone");
 	is("fork: what the child writes back arrives", recv(udp, buf, sizeof(buf), 0), 70);
-	is("fork: the child's end", read(pipes[0], &answer, 1), 0); /* and its hold on the port */
+	is("fork: the child's end", read(pipes[0], &answer, 1), 0); /* and the port is free */
 	close(pipes[0]);
 }
 
-/* Parent and child read one socket: each packet once. */
+/* Parent and child read one socket: each packet is read once. */
 static void shared(void)
 {
 	const int packets = 200;

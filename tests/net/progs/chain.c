@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What hangs on an interface by TCX, of which no tool of Debian 12 tells:
- *	chain list IFACE in|out			id and name of each program, in order; nothing: none
- *	chain attach IFACE in|out VERDICT [first]	a program that answers every packet so, as the last or the first one
- *	chain count IFACE in|out VERDICT		how many packets it has met
- *	chain detach IFACE in|out VERDICT		take that away
- *	chain take IFACE in|out			take an engine's program away
+ * Shows and changes what is attached to an interface by TCX. No tool of Debian 12 shows it.
+ *
+ *	chain list IFACE in|out			id and name of each program, in order
+ *	chain attach IFACE in|out VERDICT [first]
+ *		attach a program with this verdict for every packet, as the last or the first one
+ *	chain count IFACE in|out VERDICT		how many packets that program has met
+ *	chain detach IFACE in|out VERDICT		detach it
+ *	chain take IFACE in|out			detach an engine's program
+ *
  * Exit status 77: this kernel has no TCX.
  */
 #include <errno.h>

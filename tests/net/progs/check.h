@@ -30,7 +30,7 @@ __attribute__((format(printf, 2, 3))) static void check(int good, const char *fo
 	check_failed |= !good;
 }
 
-/* What a call gave, and what it should have. */
+/* Compares what a call returned with what it should return. */
 #define is(what, got, expected)                                                                    \
 	do {                                                                                       \
 		long got_ = (long)(got), expected_ = (long)(expected);                             \

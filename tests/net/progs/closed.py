@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""closed.py send IF MAC SOURCE DESTINATION KIND...: of each kind one packet, onto the link; prints the kind and the
-bytes of the packet, without what is behind its end.
-closed.py kinds FAMILY SET: the kinds of a set; FAMILY is 4 or 6
-closed.py listen FILE: what arrives at UDP port 9, and of TCP, for this host: the kind of each, once there, a line each
-closed.py sniff IF SOURCE FILE: the same of what comes in on the interface from that address, whoever it is for.
-FILE appears when it listens. "other" is what bears no name."""
+"""Packets that are wrapped in unusual ways.
+
+closed.py send IF MAC SOURCE DESTINATION KIND...: sends one packet of each kind onto the link;
+    prints the kind and the bytes of the packet, without those behind its end
+closed.py kinds FAMILY SET: prints the kinds of a set; FAMILY is 4 or 6
+closed.py listen FILE: prints the kinds of the packets that arrive for this host, at UDP port 9 and
+    by TCP: one line for each packet
+closed.py sniff IF SOURCE FILE: the same for all packets that come in on the interface from that
+    address, whoever they are for
+
+FILE appears when it listens. "other" is a packet without a name."""
 
 import ipaddress
 import re
@@ -33,7 +38,7 @@ def mark(kind):
 
 
 class Packet:
-    """What one kind of packet consists of; a maker below changes some of it."""
+    """The parts of a packet of one kind; a maker below changes some of them."""
 
     def __init__(self, source, destination, kind):
         self.source, self.destination = ipaddress.ip_address(source), ipaddress.ip_address(destination)
@@ -48,7 +53,7 @@ class Packet:
         return head[:6] + struct.pack("!H", checksum(pseudo + head + data) or 0xFFFF) + data
 
     def tcp(self, data, flags=0x10):
-        """Its checksum is to be completed, as that of a large one is."""
+        """The checksum is left to be completed, as in a large packet."""
         pseudo = self.source.packed + self.destination.packed + struct.pack("!II", 20 + len(data), TCP)
         return struct.pack("!HHIIBBHHH", 4000, 9, 1, 1, 5 << 4, flags, 1000, ~checksum(pseudo) & 0xFFFF, 0) + data
 
@@ -97,13 +102,13 @@ def large(p):
 
 
 def many(p, header, least=30):
-    """To the end of a frame."""
+    """Fills the frame to its end."""
     p.chain = header * ((1400 - len(p.data)) // sum(1 + len(fill) for _, fill in header))
     assert len(p.chain) > least
 
 
 SETS = {
-    # what Linux takes, for itself and others
+    # packets that Linux takes, for itself and others
     "taken": [
         (0, "plain", assign()),
         (0, "behind", assign(behind=bytes(50))),
@@ -125,7 +130,7 @@ SETS = {
         (6, "atomic", assign(chain=atomic())),
         (6, "routing-end", lambda p: many(p, routing(0))),
     ],
-    # what it forwards, and takes for itself only under some conditions
+    # packets that it forwards, and takes for itself only under some conditions
     "forwarded": [
         (6, "atomic-end", lambda p: many(p, atomic())),
         (6, "mixed-end", lambda p: many(p, ext(DSTOPTS) + atomic() + routing(253), 10)),
@@ -133,7 +138,7 @@ SETS = {
         (6, "routing-2", lambda p: many(p, routing(2))),
         (6, "routing-4", lambda p: many(p, routing(4))),
     ],
-    # of no protocol that ports or types are read of, or just long enough for it
+    # packets of a protocol without ports or types, or just long enough for them
     "harmless": [
         *((0, f"proto-{n}", short(n, 1)) for n in (4, 41, 47, 50, 89, 94, 103, 112, 115, 135, 139, 140, 253, 255)),
         (4, "proto-51", short(51, 1)),
@@ -151,7 +156,7 @@ SETS = {
         (6, "later-tcp", lambda p: (short(TCP, 1)(p), assign(chain=ext(FRAGMENT, b"\0\0\x08\0\0\0\7"))(p))),
         (4, "first", short(UDP, 8, frag=0x2000)),
     ],
-    # what cannot be read; a router sends most of it on
+    # packets that cannot be read; a router forwards most of them
     "short": [
         (4, "tiny-first", lambda p: p.__dict__.update(proto=TCP, data=p.tcp(b"", 2)[:8], frag=0x2000)),
         (4, "tiny-second", short(TCP, 12, frag=1)),
@@ -174,7 +179,7 @@ SETS = {
         (6, "first-ends-later", lambda p: (
             assign(chain=ext(FRAGMENT, b"\0\0\1\0\0\0\7") + ext(DSTOPTS))(p), short(TCP, 16)(p))),
     ],
-    # what no stack takes
+    # packets that no stack takes
     "wrong": [
         (4, "header-16", assign(first=0x44)),
         (4, "header-long", lambda p: (short(UDP, 8)(p), assign(first=0x4F)(p))),
@@ -193,7 +198,7 @@ def kinds(family, which):
 
 
 def send(iface, mac, source, destination, *names):
-    # what a packet socket puts before the frame, if it is asked to
+    # A packet socket puts a header before the frame if it is asked to.
     plain = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     vnet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     vnet.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
@@ -205,7 +210,7 @@ def send(iface, mac, source, destination, *names):
         makers |= kinds(family, which)
     for name in names:
         p = Packet(source, destination, name)
-        # a frame to a bridge's own addresses: 0 to 15
+        # a frame to one of a bridge's own addresses: 0 to 15
         address = bytes.fromhex(mac.replace(":", ""))
         if name.isdigit():
             address = bytes.fromhex("0180c20000") + bytes([int(name)])
@@ -249,7 +254,8 @@ def listen(ready):
 
 def sniff(iface, source, ready):
     link = [socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) for _ in range(2)]
-    for s, kind in zip(link, (0x0800, 0x86DD)):  # not all kinds: what goes out would be there, too
+    # Not all kinds: then outgoing packets would be there, too.
+    for s, kind in zip(link, (0x0800, 0x86DD)):
         s.bind((iface, kind))
     tell(ready, link, ipaddress.ip_address(source).packed)
 

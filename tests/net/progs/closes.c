@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a program may do to descriptors that it does not know of, with a divert socket open:
- * closes PORT DPORT, under the rule that calls.c wants. Plain sockets: divert-run makes them
+ * A program that has a divert socket may close or replace descriptors that it does not know of:
+ * closes PORT DPORT, with the rule that calls.c needs. It uses plain sockets; divert-run makes them
  * divert sockets.
  */
 #include "check.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 
 static unsigned int port, dport;
 static int divert;
 static uint8_t buf[65536];
 
-/* A packet goes through the divert socket and arrives: all of it works. */
+/* Checks that everything works: a packet goes through the divert socket and arrives. */
 static void works(const char *after)
 {
 	struct sockaddr_in to = address4("127.0.0.1", dport), from;
@@ -31,7 +33,7 @@ static void works(const char *after)
 	check(n == 33 && sendto(divert, buf, 33, 0, (void *)&from, len) == 33 &&
 		      recv(one, buf, sizeof(buf), 0) == 5,
 	      "%s: what is written back arrives", after);
-	/* an errno from inside the kernel half needs the second of the inner descriptors */
+	/* an errno from inside the kernel half needs the second one of the inner descriptors */
 	memset(buf, 0, 40);
 	memcpy(buf, "\x45\0\0\x28\0\0\0\0\x40\x11\0\0\x7f\0\0\x01\xc6\x33\x64\x07", 20);
 	memset(&from, 0, sizeof(from));
@@ -62,6 +64,43 @@ static void child_with(const char *what, int shell)
 	must(!posix_spawnp(&pid, "sh", NULL, NULL, sh, environ), "posix_spawnp");
 	waitpid(pid, &status, 0);
 	is(what, WEXITSTATUS(status), 5);
+}
+
+#define USED 60 /* a descriptor that nothing else uses */
+
+static bool closing = true;
+
+static void *uses(void *arg)
+{
+	char byte;
+
+	(void)arg;
+	while (__atomic_load_n(&closing, __ATOMIC_RELAXED))
+		recv(USED, &byte, 1, MSG_DONTWAIT);
+	return NULL;
+}
+
+/*
+ * Threads use a descriptor's number while its socket is closed and another is made. None of them
+ * may get a socket that no longer exists.
+ */
+static void closed_while_used(void)
+{
+	const time_t end = time(NULL) + 2;
+	pthread_t thread[3];
+	int fd, bad = 0;
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		must(!pthread_create(&thread[i], NULL, uses, NULL), "pthread_create");
+	do {
+		fd = socket(AF_INET, SOCK_RAW, 258);
+		bad += dup2(fd, USED) != USED || close(fd) || close(USED);
+	} while (time(NULL) < end && !bad);
+	__atomic_store_n(&closing, false, __ATOMIC_RELAXED);
+	for (i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	is("closed while threads use it", bad, 0);
 }
 
 int main(int argc, char **argv)
@@ -136,5 +175,7 @@ int main(int argc, char **argv)
 	opened();
 	is("the port is free, and the number", divert, fd);
 	works("a new socket");
+	closed_while_used();
+	works("after a socket that was closed while used");
 	return check_failed;
 }

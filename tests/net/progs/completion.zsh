@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What TAB offers in an interactive zsh: zsh -f completion.zsh DIRECTORY OUT <LINES
+# Prints the words that TAB offers in an interactive zsh: zsh -f completion.zsh DIRECTORY OUT <LINES
 #
-# DIRECTORY has the functions that are tested. For each line that is read OUT gets one: the words
-# that are offered behind it, with blanks. What a zsh with completion says on standard error goes to
-# OUT.err. Status 77: this zsh cannot do it.
+# DIRECTORY has the functions that are tested. For each line that it reads it writes a line to OUT:
+# the words that TAB offers after it, with blanks. A zsh with completion writes its standard error
+# to OUT.err. Status 77: this zsh cannot do it.
 
 # ---- in the shell on the terminal, which reads this file, too ----
 
@@ -15,7 +15,8 @@ if [[ -n $offers ]]; then
 	compinit -D -u
 	typeset -a all
 
-	# Notes what is offered. With -O, -A and -D nothing is: the words are asked for only.
+	# Notes the words that are offered. With -O, -A and -D none are offered: somebody only asks
+	# for the words.
 	compadd() {
 		local -a these flags=("${(@)argv[1,(i)--]}")
 
@@ -43,7 +44,8 @@ fi
 zmodload zsh/zpty || exit 77
 export functions_of=$1 offers=$2
 
-# Until OUT has so many lines, 10 seconds at most; what the terminal shows is thrown away.
+# Waits until OUT has that many lines, for 10 seconds at most, and throws away what the terminal
+# shows.
 wait_for_lines() {
 	local -i i
 	local shown

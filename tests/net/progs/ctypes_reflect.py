@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Writes diverted packets back with libdivert, which it loads: ctypes_reflect.py LIBRARY PORT COUNT.
+"""Writes diverted packets back with libdivert: ctypes_reflect.py LIBRARY PORT COUNT.
 
-It loads it twice, in two threads, of which the second one diverts."""
+Two threads load the library at run time, one after the other. The second one diverts."""
 
 import ctypes
 import struct

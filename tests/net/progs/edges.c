@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A divert program for tests that sleeps in epoll(7) with EPOLLET and then reads all that is there: edges PORT
- * It ends when nothing has come for a second, and prints how many packets it got, and how often there were
- * some that it had not been woken for.
+ * A divert program for tests: edges PORT. It sleeps in epoll(7) with EPOLLET and then reads all
+ * packets that are there. It ends when nothing has come for a second. It prints how many packets it
+ * got, and how often there were packets that it had not been woken for.
  */
 #include <arpa/inet.h>
 #include <err.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * progs/waits.c with libevent: event_waits METHOD PORT PORT6. METHOD: of libevent, chosen by its environment variables
- * (EVENT_NOEPOLL, EVENT_NOPOLL); or edge: of epoll, with EV_ET.
+ * progs/waits.c with libevent: event_waits METHOD PORT PORT6. METHOD is one of libevent's, chosen
+ * by its environment variables (EVENT_NOEPOLL, EVENT_NOPOLL), or edge: epoll with EV_ET.
  */
 #include <arpa/inet.h>
 #include <err.h>

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Linux 2.2's firewall options, as plain setsockopt(2): fw COMMAND..., each answered by a line,
- * "0" or the errno's name.
+ * Linux 2.2's firewall options, by plain setsockopt(2): fw COMMAND... For each command it prints a
+ * line: "0" or the errno's name.
+ *
  *	append|delete CHAIN TARGET PORT PROTO	insert|replace N CHAIN TARGET PORT PROTO
  *	delnum N CHAIN		flush|zero|create|remove CHAIN		policy CHAIN TARGET
  *	check CHAIN PROTO SRC DST IFACE		masq
- *	mark|tos|netlink|invert	CHAIN		append of what is refused
- *	short			append with a length that is nobody's
+ *	mark|tos|lowest|netlink|invert	CHAIN	append a rule that changes packets, or is refused
+ *	short			append with a wrong length
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,7 +32,7 @@ static int set(int name, const void *value, socklen_t len)
 static void label(char *to, const char *from)
 {
 	memset(to, 0, IP_FW_MAX_LABEL_LENGTH + 1);
-	memcpy(to, from, strnlen(from, IP_FW_MAX_LABEL_LENGTH + 1)); /* perhaps without a NUL */
+	memcpy(to, from, strnlen(from, IP_FW_MAX_LABEL_LENGTH + 1)); /* may lack a NUL */
 }
 
 static void rule(struct ip_fwuser *r, char **word)
@@ -109,7 +110,7 @@ static int check(char **word)
 	return 6;
 }
 
-static int refused(const char *what, const char *chain)
+static int special(const char *what, const char *chain)
 {
 	char *words[] = {"DIVERT", "5", "1"};
 	struct ip_fwchange c;
@@ -119,6 +120,8 @@ static int refused(const char *what, const char *chain)
 	if (!strcmp(what, "mark"))
 		c.fwc_rule.ipfw.fw_mark = 1;
 	else if (!strcmp(what, "tos"))
+		c.fwc_rule.ipfw.fw_tosand = 1, c.fwc_rule.ipfw.fw_tosxor = 8;
+	else if (!strcmp(what, "lowest"))
 		c.fwc_rule.ipfw.fw_tosxor = 8;
 	else if (!strcmp(what, "netlink"))
 		c.fwc_rule.ipfw.fw_flg = IP_FW_F_NETLINK;
@@ -158,7 +161,7 @@ static int run(char **word)
 		return 1 + set(IP_FW_MASQ_TIMEOUTS, zeroes, 12);
 	if (!strcmp(word[0], "short"))
 		return 1 + set(IP_FW_APPEND, zeroes, 79);
-	return refused(word[0], word[1]);
+	return special(word[0], word[1]);
 }
 
 int main(int argc, char **argv)

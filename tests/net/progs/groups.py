@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Packets of all kinds that are not just unicast UDP, always the same ones, and what comes of them.
+"""Sends and logs packets of all kinds that are not just unicast UDP, always the same ones.
 
 groups.py frames IF MAC         sends them as frames: from 10.1.0.1 and fd01::1 to the host with MAC
 groups.py raw IF                sends them by raw sockets, from 10.1.0.2 and fd01::2
-groups.py log IF READY-FILE     at SIGTERM prints those that arrived, as the stack gets them (behind the
-                                ingress hook): how they were addressed, a name, and a hash of all bytes
+groups.py log IF READY-FILE     at SIGTERM prints those that arrived, as the stack gets them (behind
+                                the ingress hook): how they were addressed, a name, and a hash of
+                                all bytes
 groups.py strange IF N          sends N packets from 192.0.2.1, which nobody has, to 255.255.255.255
 groups.py refused 4|6 ADDRESS   sends to a UDP port that is closed; prints the error that comes back
-groups.py member IF READY-FILE  joins 239.1.2.3 and ff05::1:3 and binds port 7000; at SIGTERM prints how many
-                                datagrams came by each, by broadcast, and to own addresses
+groups.py member IF READY-FILE  joins 239.1.2.3 and ff05::1:3 and binds port 7000; at SIGTERM prints
+                                how many datagrams came by each, by broadcast, and to own addresses
 """
 
 import errno
@@ -55,7 +56,8 @@ def ip6(src, dst, proto, data, number, hops=7):
 
 
 def packets(own4, own6, to4, to6):
-    """(name, packet): each with a number of its own in the IPv4 id or the IPv6 flow label."""
+    """(name, packet) of each. Each has a number of its own in the IPv4 id or the IPv6 flow
+    label."""
     src4, src6 = ipaddress.ip_address(own4).packed, ipaddress.ip_address(own6).packed
     result = []
 
@@ -138,7 +140,7 @@ def raw(interface):
 
 
 def stopper():
-    """Readable once SIGTERM came."""
+    """Readable after SIGTERM came."""
     r, w = socket.socketpair()
     signal.signal(signal.SIGTERM, lambda *_: w.send(b"x"))
     return r
@@ -158,7 +160,7 @@ def log(interface, path):
         socks.append(s)
     own = packets("10.1.0.1", "fd01::1", "10.1.0.2", "fd01::2")
     own += packets("10.1.0.2", "fd01::2", "10.1.0.1", "fd01::1")
-    # without what a router would change: nothing is, here
+    # Without the fields that a router would change; here none changes them.
     names = {p: name for name, p in own}
     stop, seen = stopper(), []
     ready(path)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A divert program for tests that keeps packets: hold PORT DPORT COUNT READY-FILE. UDP packets for
- * DPORT are kept; all others are written back at once. When COUNT are kept it says "holding COUNT".
- * At each SIGUSR1 it writes back what it keeps, says what became of that, "released N, ERRNO N, ...",
- * and keeps what comes next. At SIGTERM: "others N failed N, descriptors N": of the others; and how
- * many descriptors are open. Plain sockets: divert-run makes them divert sockets.
+ * A divert program for tests that holds packets: hold PORT DPORT COUNT READY-FILE
+ *
+ * It holds UDP packets for DPORT and writes back all others at once. When it holds COUNT packets it
+ * says "holding COUNT". At each SIGUSR1 it writes them back, says "released N, ERRNO N, ...", and
+ * holds the next ones. At SIGTERM it prints, for the other packets, "others N failed N, descriptors
+ * N", with the number of open descriptors. It uses plain sockets; divert-run makes them divert
+ * sockets.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* strerrorname_np */
@@ -42,7 +44,10 @@ static void must(bool good, const char *what)
 	exit(1);
 }
 
-/* A signal just before a blocking call is lost on it: SIGALRM follows until it was seen. */
+/*
+ * A signal just before a blocking call does not end the call. So SIGALRM follows until one was
+ * seen.
+ */
 static void on_signal(int sig)
 {
 	const struct itimerval again = {.it_interval.tv_usec = 20000, .it_value.tv_usec = 20000};
@@ -89,7 +94,7 @@ static void let_go(int fd)
 		struct kept *k = &kept[i];
 		ssize_t n;
 
-		/* the host's queues are shorter than what comes at once: natd tries again, too */
+		/* the host's queues are shorter than this burst: natd tries again, too */
 		do
 			n = sendto(fd, k->packet, k->size, 0, (void *)&k->addr, sizeof(k->addr));
 		while (n < 0 && (errno == ENOBUFS || errno == EINTR));
@@ -107,7 +112,10 @@ static void let_go(int fd)
 	fflush(stdout);
 }
 
-/* The ring that guards packets that wait is there from the first that may: 0 or 1, as time has it. */
+/*
+ * libdivert makes this ring for packets that wait when the first one may wait. So there are 0 or 1,
+ * by chance.
+ */
 static bool is_ring(const char *fd)
 {
 	char path[32], to[32] = "";
@@ -128,7 +136,7 @@ static int descriptors(void)
 		n++;
 	}
 	closedir(d);
-	return n - 3 - !!rings; /* ".", "..", and this one's own */
+	return n - 3 - !!rings; /* without ".", ".." and this one */
 }
 
 int main(int argc, char **argv)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The example of the Divert Sockets mini-HOWTO, section 6.4 (Ilia Baldine, 1999), in its own manner
- * and with its own includes: what programs written for Linux 2.2 look like. The copy that it was
- * taken from had lost lines; those are filled in here.
+ * The example of the Divert Sockets mini-HOWTO, section 6.4 (Ilia Baldine, 1999), in its own style
+ * and with its own includes. Programs written for Linux 2.2 look like this. The copy that it was
+ * taken from had lost lines; they are filled in here.
  *
  *	-DREINJECT	write each packet back
  *	-DFIREWALL	set a rule for ICMP on the output chain, and remove it on SIGINT

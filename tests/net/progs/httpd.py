@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A web server for tests: httpd.py PORT READY-FILE, on all addresses of both families.
+"""A web server for tests: httpd.py PORT READY-FILE. It listens on all addresses of both families.
 
-GET /N answers N bytes, the same ones each time, GET /who the client's address; POST answers the
-SHA-256 of what it was given.
+GET /N returns N bytes, the same ones each time. GET /who returns the client's address. POST returns
+the SHA-256 of the data that it was given.
 """
 
 import hashlib

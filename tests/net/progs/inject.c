@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A divert program for tests that makes packets: a socket that is never bound sends one packet,
- * given by options or as hex on stdin. Plain sockets: divert-run, or linking, makes it a divert
- * socket.
+ * A divert program for tests that makes packets. A socket that is never bound sends one packet,
+ * given by options or as hex on stdin. It uses plain sockets; divert-run, or linking, makes them
+ * divert sockets.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* strerrorname_np */
@@ -46,7 +46,7 @@ static const char usage_text[] =
 	"Prints `ok LENGTH`, status 0, or the name of the errno at the first failure, status 1.\n";
 
 struct options {
-	int version; /* 4, 6; 0: from stdin */
+	int version; /* 4 or 6; 0: from stdin */
 	const char *src, *dst, *ifname, *addr;
 	bool icmp, df, bad_sum, null, v6_socket;
 	long dport, sport, payload, ttl, tag, protocol, count;
@@ -80,7 +80,7 @@ static void parse(int argc, char **argv)
 	int c;
 
 	opt = defaults;
-	optind = 0; /* once more from the start */
+	optind = 0; /* parse again from the start */
 	while ((c = getopt(argc, argv, "4:6:p:s:l:iT:FCNI:a:t:fP:n:h")) != -1) {
 		switch (c) {
 		case '4':
@@ -149,7 +149,7 @@ static void parse(int argc, char **argv)
 		bad_usage("more than IPv4 can hold", "-l");
 }
 
-/* Sum of the 16-bit words in network order; an odd last byte as if a 0 followed. */
+/* The sum of the 16-bit words in network order. An odd last byte counts as if a 0 followed. */
 static uint32_t sum16(const uint8_t *p, size_t len, uint32_t sum)
 {
 	for (size_t i = 0; i < len; i++)
@@ -176,7 +176,7 @@ static void put_address(int family, const char *text, uint8_t *p)
 		bad_usage("not an address of this family", text);
 }
 
-/* UDP or ICMP echo at p, with the addresses before it for the checksum; answers its length. */
+/* Builds UDP or an ICMP echo at p; the checksum covers the addresses, too. Returns the length. */
 static size_t build_transport(uint8_t *p, uint8_t proto, const uint8_t *addresses, size_t addrlen)
 {
 	const size_t len = 8 + (size_t)opt.payload;
@@ -235,7 +235,7 @@ static size_t build6(uint8_t *p)
 	return 40 + len;
 }
 
-/* Blanks between the digits do not matter. */
+/* Blanks between the digits are ignored. */
 static size_t read_hex(uint8_t *p)
 {
 	size_t digits = 0;
@@ -266,7 +266,7 @@ static void destination4(struct sockaddr_in *to)
 	to->sin_port = (in_port_t)opt.tag; /* host order: divert(4) */
 	if (opt.addr)
 		put_address(AF_INET, opt.addr, (uint8_t *)&to->sin_addr);
-	else if (opt.ifname) /* anything but zero: inbound */
+	else if (opt.ifname) /* anything but zero means inbound */
 		to->sin_addr.s_addr = htonl(INADDR_BROADCAST);
 	if (opt.ifname && strlen(opt.ifname) < sizeof(to->sin_zero))
 		strcpy((char *)to->sin_zero, opt.ifname);
@@ -303,7 +303,7 @@ static int open_socket(void)
 	return socket(opt.v6_socket ? AF_INET6 : AF_INET, SOCK_RAW, (int)opt.protocol);
 }
 
-/* What the options say, by this socket. */
+/* Send the packets of the options by this socket. */
 static int send_packets(int fd)
 {
 	struct sockaddr_in to4 = {0};
@@ -313,7 +313,7 @@ static int send_packets(int fd)
 	ssize_t n = 0;
 	size_t len;
 
-	memset(packet, 0, 64); /* the headers of the one before */
+	memset(packet, 0, 64); /* clears the headers of the last one */
 	len = opt.version == 4	 ? build4(packet)
 	      : opt.version == 6 ? build6(packet)
 				 : read_hex(packet);

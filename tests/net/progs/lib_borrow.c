@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The borrow interface, checked: lib_borrow PORT DPORT. A rule must divert UDP to DPORT on its way
- * out over lo to PORT.
+ * Checks the borrow interface: lib_borrow PORT DPORT. A rule must divert UDP to DPORT, on its way
+ * out over lo, to PORT.
  */
 #include "check.h"
 
@@ -25,7 +25,10 @@ static int opened(void)
 	return fd;
 }
 
-/* n datagrams of so many bytes, which begin with a number. sums: with checksums, which the kernel leaves to others. */
+/*
+ * Sends n datagrams of that many bytes, each of which begins with its number. sums: with checksums,
+ * which the kernel leaves to the network card.
+ */
 static void make(unsigned int first, unsigned int n, size_t size, int sums)
 {
 	const struct sockaddr_in to = address4("127.0.0.1", dport);
@@ -49,7 +52,7 @@ static unsigned int number(const struct divert_loan *l)
 	return n;
 }
 
-/* How many of them are what make() made, from this number on. */
+/* How many of them are packets of make(), numbered from first on. */
 static int right(const struct divert_loan *l, int n, unsigned int first, size_t size)
 {
 	int i;
@@ -60,7 +63,7 @@ static int right(const struct divert_loan *l, int n, unsigned int first, size_t 
 	return i;
 }
 
-/* Does it lie in a map's memory? */
+/* Is it in the memory of a map? */
 static int in_ring(const void *at)
 {
 	FILE *f = fopen("/proc/self/maps", "r");
@@ -172,7 +175,7 @@ static void room(void)
 	is("for what came then", right(loan, more, 3000, 1000), more);
 	divert_return(fd, loan, more);
 
-	/* many times around the ring, some always out */
+	/* many times around the ring, with some loans always out */
 	limit = 8 << 20;
 	divert_setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &limit, sizeof(limit));
 	make(0, 100, 1000, 0);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* libdivert's account of descriptors, where nobody tells it of close(2) and dup2(2). */
+/* How libdivert tracks descriptors if nobody tells it of close(2) and dup2(2). */
 #include "check.h"
 
+#include "../../../include/divert-interposer.h"
 #include <divert.h>
 #include <fcntl.h>
 
-/* Inner ones are below 4096. */
+/* Inner descriptors are below 4096. */
 static int open_descriptors(void)
 {
 	int n = 0, fd;

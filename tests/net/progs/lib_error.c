@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* divert_error(): a sentence for each failure of divert_socket() and divert_bind(), in the thread that had it. */
+/*
+ * divert_error() has a sentence for each failure of divert_socket() and divert_bind(), in the
+ * thread where it happened.
+ */
 #include <arpa/inet.h>
 #include <divert.h>
 #include <errno.h>
@@ -61,16 +64,16 @@ int main(void)
 	fd2 = divert_socket(AF_INET, 0);
 	must(divert_bind(fd2, at, sizeof(in)), EADDRINUSE, "port 2001: lib_error (");
 	snprintf(said, sizeof(said), "%s", divert_error());
-	/* what succeeds changes nothing, nor does another thread's */
+	/* a call that succeeds changes nothing, nor does another thread's call */
 	divert_close(divert_socket(AF_INET, 0));
 	must_say(said);
 	pthread_create(&t, NULL, other_thread, "");
 	pthread_join(t, NULL);
-	/* no words are no rule */
+	/* NULL is no rule */
 	if (divert_rule_add(NULL, 0) != -1 || errno != EFAULT ||
 	    !strstr(divert_rule_error(), "words are NULL"))
 		must_say(divert_rule_error());
-	/* no descriptors left for what they need inside */
+	/* no descriptors are left for those that the calls need inside */
 	none.rlim_cur = none.rlim_max = fd2 + 1;
 	setrlimit(RLIMIT_NOFILE, &none);
 	snprintf(said, sizeof(said), "this process may have %d (RLIMIT_NOFILE)", fd2 + 1);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Many packets in fragments, in any order, some twice, some overlapping, some not there:
+ * Many packets in fragments, in any order, some twice, some overlapping, some incomplete:
  *	lib_fragments [-P] [-n PACKETS] NETNS IF MAC PORT
- * Sends them from the network namespace (a file) by its interface IF to MAC, and reads whole ones
- * from the divert ports PORT to PORT + 3. Those of IPv4 and IPv6 take turns; they are UDP, to one of
- * four addresses, 10.9.0.1 to 4 and fd09::1 to 4, or with -P to 10.8.0.1 and fd08::1 and there to one of
- * the ports 5001 to 5004. Each packet that should come has to come once and be what it was; what should
- * not, never. Then it prints: sent N whole N duplicate N overlap N timeout N, as should be counted; and
- * after SIGTERM whether its memory is back.
+ *
+ * It sends them from the network namespace (a file) by its interface IF to MAC, and reads whole
+ * ones from the divert ports PORT to PORT + 3. IPv4 and IPv6 take turns. The packets are UDP, to
+ * one of four addresses, 10.9.0.1 to 4 and fd09::1 to 4. With -P they are to 10.8.0.1 and fd08::1,
+ * to one of the ports 5001 to 5004.
+ *
+ * Each packet that should come must come once, unchanged; no other may come. Then it prints the
+ * numbers that should be counted: sent N whole N duplicate N overlap N timeout N. After SIGTERM it
+ * checks that its memory has been given back.
  */
 #include "check.h"
 
@@ -25,9 +28,11 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#define PORTS	4
-#define LEN_MAX 9100
-#define BATCH	200
+/* In bytes: the metadata of packets that each socket keeps. */
+#define WAYS_KEPT (256 << 10)
+#define PORTS	  4
+#define LEN_MAX	  9100
+#define BATCH	  200
 
 static int packets = 10000, first_port;
 static bool by_port;
@@ -45,8 +50,8 @@ static uint32_t rnd(uint64_t *x, uint32_t below)
 
 struct plan {
 	int v6, head, len;	   /* len: behind the IP header */
-	int size, pieces;	   /* bytes of each, a multiple of 8; how many */
-	int missing, twice, extra; /* pieces; -1: none */
+	int size, pieces;	   /* bytes of each piece, a multiple of 8; how many */
+	int missing, twice, extra; /* numbers of pieces; -1: none */
 };
 
 static void plan(int k, struct plan *p)
@@ -115,7 +120,7 @@ static void header6(uint8_t *b, int k, int len, int next)
 	b[39] = by_port ? 1 : k / 2 % PORTS + 1;
 }
 
-/* The packet, whole. */
+/* Makes the whole packet. */
 static void make(int k, const struct plan *p, uint8_t *b)
 {
 	uint8_t *udp = b + p->head;
@@ -138,17 +143,17 @@ static void make(int k, const struct plan *p, uint8_t *b)
 
 /* ---- the sender ---- */
 
-struct piece {
+struct fraghdr {
 	int k, piece;
 	bool extra;
 };
 
 struct shared {
 	unsigned long sent, whole, duplicate, overlap, timeout;
-	unsigned char expected[]; /* of packet k, how often it should come */
+	unsigned char expected[]; /* of packet k: how often it should come */
 };
 
-/* n bytes of packet k from offset on: a frame's content. */
+/* n bytes of packet k from offset on: the contents of a frame. */
 static int cut(uint8_t *to, int k, const struct plan *p, int offset, int n, bool more)
 {
 	static uint8_t b[LEN_MAX];
@@ -169,7 +174,7 @@ static int cut(uint8_t *to, int k, const struct plan *p, int offset, int n, bool
 	return head + n;
 }
 
-static int build(uint8_t *to, const struct piece *f, const struct plan *p)
+static int build(uint8_t *to, const struct fraghdr *f, const struct plan *p)
 {
 	int at = f->piece * p->size, n = p->len - at < p->size ? p->len - at : p->size;
 
@@ -178,9 +183,9 @@ static int build(uint8_t *to, const struct piece *f, const struct plan *p)
 	return cut(to, f->k, p, at, n, f->piece + 1 < p->pieces);
 }
 
-static struct piece *make_all(int *count)
+static struct fraghdr *make_all(int *count)
 {
-	struct piece *all = calloc((size_t)packets * 20, sizeof(*all)), swap;
+	struct fraghdr *all = calloc((size_t)packets * 20, sizeof(*all)), swap;
 	uint64_t x = 42;
 	struct plan p;
 	int n = 0;
@@ -190,12 +195,12 @@ static struct piece *make_all(int *count)
 		plan(k, &p);
 		for (int i = 0; i < p.pieces; i++) {
 			if (i != p.missing)
-				all[n++] = (struct piece){k, i, false};
+				all[n++] = (struct fraghdr){k, i, false};
 			if (i == p.twice)
-				all[n++] = (struct piece){k, i, false};
+				all[n++] = (struct fraghdr){k, i, false};
 		}
 		if (p.extra >= 0)
-			all[n++] = (struct piece){k, p.extra, true};
+			all[n++] = (struct fraghdr){k, p.extra, true};
 	}
 	for (int i = n - 1; i > 0; i--) {
 		int j = rnd(&x, i + 1);
@@ -208,12 +213,14 @@ static struct piece *make_all(int *count)
 	return all;
 }
 
-/* What should become of each, said plainly: a packet is a list of blocks of 8 bytes. */
-static void expect(struct shared *sh, const struct piece *all, int n)
+/*
+ * The expected result for each packet, by a plain model: a packet is a list of blocks of 8 bytes.
+ */
+static void expect(struct shared *sh, const struct fraghdr *all, int n)
 {
 	struct state {
 		unsigned char dead, pieces, extra;
-		unsigned char have[32]; /* piece i */
+		unsigned char have[32]; /* have piece i */
 	} *state = calloc(packets, sizeof(*state)), *s;
 	struct plan p;
 
@@ -252,13 +259,13 @@ static void expect(struct shared *sh, const struct piece *all, int n)
 	free(state);
 }
 
-/* A batch for each byte that comes, which is answered with one when it is sent. */
+/* Sends a batch for each byte that comes, and answers with a byte when it is sent. */
 static void send_all(struct shared *sh, char *const *argv, int ask, int answer)
 {
 	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_halen = 6};
 	static uint8_t frame[2000];
 	int n, len, fd = open(argv[0], O_RDONLY | O_CLOEXEC);
-	struct piece *all = make_all(&n);
+	struct fraghdr *all = make_all(&n);
 	unsigned char mac[6];
 	struct plan p;
 	char byte;
@@ -325,7 +332,10 @@ static unsigned long drain(struct pollfd *fds)
 	return n;
 }
 
-/* Until the sender is done and no more comes. What comes late (written back by another socket) is waited for. */
+/*
+ * Read until the sender is done and no more packets come. Packets that another socket writes back
+ * come late; wait for them.
+ */
 static void read_all(struct pollfd *fds, int ask, const struct shared *sh)
 {
 	unsigned long got = 0;
@@ -415,7 +425,7 @@ int main(int argc, char **argv)
 	       sh->duplicate, sh->overlap, sh->timeout);
 	fflush(stdout);
 
-	/* one by a receive that sleeps, the others by those that do not wait */
+	/* one socket by a receive that sleeps, the others by receives that do not wait */
 	must(!pthread_create(&thread, NULL, sleep_in_receive, &fds[0].fd), "thread");
 	while (!stop) {
 		usleep(100000);
@@ -423,6 +433,7 @@ int main(int argc, char **argv)
 			divert_nread(fds[i].fd);
 	}
 	full = mallinfo2().uordblks;
+	before += (size_t)PORTS * WAYS_KEPT;
 	check(full <= before + 100000, "memory is back: %zu bytes more than before", full - before);
 	puts("done");
 	return check_failed;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Control messages of sendmsg(2), checked: lib_info PORT DPORT IF OWN NEIGHBOUR. A rule 100 must divert UDP to
- * DPORT on its way out over lo to PORT; OWN is an address of interface IF.
+ * Checks the control messages of sendmsg(2): lib_info PORT DPORT IF OWN NEIGHBOUR. A rule 100 must
+ * divert UDP to DPORT, on its way out over lo, to PORT. OWN is an address of interface IF.
  */
 #include "check.h"
 
 #include <divert.h>
+#include <dlfcn.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/utsname.h>
 
 #define HEADERS 28 /* of IPv4 and UDP */
 #define RCVMARK 75 /* SO_RCVMARK */
@@ -18,7 +20,55 @@ static int divert, receiver;
 static unsigned char packet[65535];
 static struct sockaddr_in loopback;
 
-/* From addr to addr, bytes of UDP; its length. */
+/*
+ * ---- a kernel that refuses: the library sends by syscall(3), and this program replaces that ----
+ */
+
+static int refuse_large;      /* refuse frames that the kernel should cut */
+static int refused;	      /* how many were refused, also by the kernel itself */
+static int refuse_after = -1; /* how many others are sent before one is refused; -1: all */
+
+/*
+ * 0: no packet socket; 1: a packet socket for frames as they are; 2: one for frames to be cut, too.
+ */
+static int frames_of(int fd)
+{
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	return getsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, &len) ? 0 : 1 + on;
+}
+
+long syscall(long number, ...)
+{
+	static long (*real)(long number, ...);
+	long a[6], rc;
+	va_list args;
+
+	if (!real)
+		real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+	va_start(args, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	if (number == SYS_sendmsg && refuse_large && frames_of(a[0]) == 2) {
+		refused++;
+		errno = EINVAL;
+		return -1;
+	}
+	if (number == SYS_sendto && !refuse_after && frames_of(a[0])) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	rc = real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (number == SYS_sendmsg && rc < 0 && errno == EINVAL)
+		refused += frames_of(a[0]) == 2; /* Linux before 6.2 */
+	if (number == SYS_sendto && rc >= 0 && refuse_after > 0 && frames_of(a[0]))
+		refuse_after--;
+	return rc;
+}
+
+/* Makes a UDP packet with that many bytes, from addr to addr. Returns its length. */
 static size_t make(const char *from, const char *to, size_t bytes)
 {
 	const size_t len = HEADERS + bytes;
@@ -47,7 +97,7 @@ static size_t make(const char *from, const char *to, size_t bytes)
 	return len;
 }
 
-/* One message, of any length that is said. */
+/* Writes one control message, whatever length it says. */
 static size_t put(char *at, int level, int type, const void *data, size_t len, size_t said)
 {
 	const struct cmsghdr head = {.cmsg_len = said, .cmsg_level = level, .cmsg_type = type};
@@ -81,7 +131,15 @@ static ssize_t send_info(size_t len, const struct sockaddr_in *to, const struct 
 	return send_control(len, to, room, used);
 }
 
-/* The bytes of what the receiver gets, and on which interface, with which mark. -1: nothing. */
+static int send_loan(size_t len, const struct divert_info *info)
+{
+	struct divert_loan loan = {.packet = packet, .info = *info};
+
+	loan.info.length = len;
+	return divert_send_loan(divert, &loan, 1, 0);
+}
+
+/* Returns the bytes that the receiver gets, and sets the interface and the mark. -1: nothing. */
 static long arrives(unsigned int *ifindex, unsigned int *mark)
 {
 	char room[256], text[65535];
@@ -129,16 +187,7 @@ static void open_all(void)
 	loopback.sin_port = 100;
 }
 
-/* ---- what it says ---- */
-
-static int cuts_udp(void)
-{
-	unsigned int major = 0, minor = 0;
-	struct utsname name;
-
-	return !uname(&name) && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
-	       major * 1000 + minor >= 6002;
-}
+/* ---- messages that say something ---- */
 
 static void said(const char *name, const char *own, const char *neighbour)
 {
@@ -147,7 +196,6 @@ static void said(const char *name, const char *own, const char *neighbour)
 	unsigned int on, mark;
 	char text[2000];
 	size_t len = make("127.0.0.1", "127.0.0.1", 100);
-	int i, good;
 
 	is("out, by the message alone", send_info(len, NULL, &info), len);
 	is("out: it arrives", arrives(&on, &mark), 100);
@@ -175,22 +223,56 @@ static void said(const char *name, const char *own, const char *neighbour)
 	info.ifindex = 99999;
 	fails_with("in, an interface that is not there", EADDRNOTAVAIL,
 		   send_info(len, &loopback, &info));
+}
 
-	/* it is not cut unless it says so: lo bears it */
-	len = make("127.0.0.1", "127.0.0.1", 4050);
-	info = (struct divert_info){.flags = DIVERT_INFO_OUT, .rule = 100, .gso_size = 1000};
-	if (!cuts_udp()) {
-		fails_with("a large one of UDP, before Linux 6.2", EINVAL,
-			   send_info(len, NULL, &info));
-		return;
-	}
+/* 4050 bytes of UDP go in segments of 1000. Returns how many segments arrive, as they should. */
+static int segments(void)
+{
+	unsigned int on, mark;
+	char rest[2000];
+	int n = 0;
+
+	while (n < 5 && arrives(&on, &mark) == (n < 4 ? 1000 : 50))
+		n++;
+	while (recv(receiver, rest, sizeof(rest), MSG_DONTWAIT) >= 0)
+		n += 100;
+	return n;
+}
+
+static void large(void)
+{
+	struct divert_info info = {.flags = DIVERT_INFO_OUT, .rule = 100, .gso_size = 1000};
+	size_t len = make("127.0.0.1", "127.0.0.1", 4050);
+	unsigned int on, mark;
+
 	is("a large one of UDP", send_info(len, NULL, &info), len);
-	for (i = good = 0; i < 5; i++)
-		good += arrives(&on, &mark) == (i < 4 ? 1000 : 50);
-	is("it arrives as five", good, 5);
-	info.gso_size = 4050;
+	is("it arrives as five", segments(), 5);
+	info.gso_size = 4050; /* cut only if it says so: lo takes this size */
 	is("of one segment", send_info(len, NULL, &info), len);
 	is("it arrives as one", arrives(&on, &mark), 4050);
+
+	info.gso_size = 1000;
+	refuse_large = 1;
+	is("a kernel that does not cut it", send_info(len, NULL, &info), len);
+	is("a kernel that does not cut it: it was asked", refused, 1);
+	is("a kernel that does not cut it: it arrives as five", segments(), 5);
+	is("once more", send_info(len, NULL, &info), len);
+	is("once more: the kernel was not asked again", refused, 1);
+	is("once more: it arrives as five", segments(), 5);
+	refuse_after = 2;
+	is("the third segment is refused: how far it went", send_info(len, NULL, &info),
+	   HEADERS + 2000);
+	is("the third segment is refused: two arrive", arrives(&on, &mark) + arrives(&on, &mark),
+	   2000);
+	is("the third segment is refused: and no more", segments(), 0);
+	refuse_after = 0;
+	fails_with("the first one is refused", ENOBUFS, send_info(len, NULL, &info));
+	is("the first one is refused: none arrives", segments(), 0);
+	refuse_after = 1;
+	fails_with("a loan, the second one is refused", EAGAIN, send_loan(len, &info));
+	is("a loan, the second one is refused: one arrives", arrives(&on, &mark), 1000);
+	is("a loan, the second one is refused: and no more", segments(), 0);
+	refuse_after = -1;
 }
 
 static void multicast(const char *name, const char *own)
@@ -212,7 +294,7 @@ static void multicast(const char *name, const char *own)
 	is("multicast over the other", send_info(len, NULL, &info), len);
 }
 
-/* ---- what is wrong, and what is not for us ---- */
+/* ---- wrong messages, and messages for others ---- */
 
 static void wrong(void)
 {
@@ -292,7 +374,7 @@ static void many(void)
 	fails_with("sendmmsg: the wrong one first", EINVAL, divert_sendmmsg(divert, m + 2, 2, 0));
 }
 
-/* ---- what recvmsg gave, given back ---- */
+/* ---- messages of recvmsg, given back ---- */
 
 static void back(void)
 {
@@ -332,6 +414,7 @@ int main(int argc, char **argv)
 	dport = atoi(argv[2]);
 	open_all();
 	said(argv[3], argv[4], argv[5]);
+	large();
 	multicast(argv[3], argv[4]);
 	wrong();
 	many();

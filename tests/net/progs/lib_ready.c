@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What libdivert says of a socket that has fragments only: lib_ready PORT IF
- * A rule diverts UDP to 10.9.1.3 to PORT; the fragments are written inbound on IF by a socket of its own.
+ * The answers of libdivert for a socket that has only fragments: lib_ready PORT IF. A rule diverts
+ * UDP to 10.9.1.3 to PORT. The fragments are written inbound on IF by a socket of this program.
  */
 #include "check.h"
 
@@ -10,7 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/time.h>
 
-#define HALF 1200 /* bytes of a packet, each of two fragments */
+#define HALF 1200 /* bytes of each of a packet's two fragments */
 
 static int in, out;
 static const char *interface;
@@ -21,7 +21,7 @@ static void put16(uint8_t *at, unsigned int value)
 	at[1] = value;
 }
 
-/* The first or the second half of a packet. */
+/* Injects the first or the second half of a packet. */
 static void inject(int id, int second)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = 1};
@@ -91,7 +91,7 @@ static void fragments(void)
 	is("it has been read: poll", polled(0), 0);
 }
 
-/* As an event loop of libdivert's has it. */
+/* Waits as an event loop does that uses libdivert. */
 static void edges(void)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET};

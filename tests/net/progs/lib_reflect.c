@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Writes packets back through libdivert's own functions:
+ * Writes packets back by libdivert's own functions:
  *	lib_reflect [-g] [-n BATCH] [-t TAG] [-R] [-B] -p FILE PORT
- *	-g  DIVERT_GSO	-n  that many packets are read before they are written  -t  with this tag
- *	-B  packets are borrowed and sent on
- *	-R  rewrites them, so that no packet is what it was  -p  FILE has the pid when it is ready
- * On SIGTERM and SIGINT it prints: received N sent N failed N longest N, and how often each error came.
+ *	-g  DIVERT_GSO
+ *	-n  read that many packets before they are written
+ *	-t  write them with this tag
+ *	-B  borrow packets and send them on
+ *	-R  rewrite them, so that no packet is what it was
+ *	-p  FILE gets the pid when the program is ready
+ *
+ * On SIGTERM and SIGINT it prints: received N sent N failed N longest N, and how often each error
+ * came.
  */
 #include <arpa/inet.h>
 #include <divert.h>
@@ -42,7 +47,7 @@ static void on_signal(int sig)
 	setitimer(ITIMER_REAL, &again, NULL);
 }
 
-/* The identification, or the flow label, of which nothing else depends but IPv4's checksum. */
+/* Changes the identification, or the flow label. Only IPv4's checksum depends on it. */
 static void rewrite(unsigned char *p)
 {
 	static unsigned int n;
@@ -50,7 +55,7 @@ static void rewrite(unsigned char *p)
 
 	n++;
 	if (p[0] >> 4 == 6) {
-		p[40 + 6] = n >> 8; /* of an echo: its number, and the checksum is wrong */
+		p[40 + 6] = n >> 8; /* an echo's number; its checksum is wrong then */
 		p[40 + 7] = n;
 		return;
 	}

@@ -3,11 +3,12 @@
  * Rules by libdivert's own functions: lib_rule COMMAND... with
  *	add WORDS | own WORDS	divert_rule_add, with DIVERT_RULE_OWNED; prints the number
  *	delete N | disown N	divert_rule_delete, with DIVERT_RULE_OWNED
- *	fork			go on in a child; this one waits for a signal
+ *	fork			go on in a child; this process waits for a signal
  *	exec			become sleep(1)
- *	wait			for a signal
+ *	wait			wait for a signal
  *	exit | abort		end
- * What fails is printed as its errno and sentence, and is no reason to end.
+ *
+ * For a command that fails it prints the errno and the sentence, and goes on.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static int say(int rc)
 	return 1;
 }
 
-/* How many words it has used. */
+/* Returns how many words it has used. */
 static int run(char **word)
 {
 	const char *arg = word[1] ? word[1] : "";

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A socket whose engine is removed, by this program itself, with libdivert alone: what each call says then, in a
- * child of fork(2), too, and that it can be bound again. lib_unloaded
+ * A socket whose engine is removed, by this program itself, with libdivert alone: lib_unloaded.
+ * Checks what each call gives then, also in a child of fork(2), and that the socket can be bound
+ * again.
  */
 #include "check.h"
 
@@ -22,7 +23,7 @@ static void run(const char *command)
 	must(!system(command), command);
 }
 
-/* It is in the socket's ring when this returns. */
+/* When it returns, the packet is in the socket's ring. */
 static void send_packet(void)
 {
 	struct sockaddr_in to = address4("10.1.0.1", 9);
@@ -32,7 +33,7 @@ static void send_packet(void)
 	close(fd);
 }
 
-/* As the kernel says it. */
+/* Asks the kernel. */
 static int readable(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -76,7 +77,7 @@ static void is_down(const char *who, int fd)
 	is("getsockname: the port", ntohs(name.sin_port), PORT);
 }
 
-/* It is as it was at first. */
+/* Everything is as at first. */
 static void again(int fd)
 {
 	struct sockaddr_in from;

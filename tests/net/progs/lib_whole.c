@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * DIVERT_REASSEMBLE, call by call: lib_whole PORT TEEPORT IF
- * Rules divert UDP to 10.9.1.1 and fd09:1::1 to PORT, and tee UDP to 10.9.1.2 to TEEPORT. The fragments are
- * written inbound on IF by a socket of its own; what goes out goes to 10.2.0.1 and fd02::1, over links with an
- * MTU of 1500.
+ *
+ * Rules divert UDP to 10.9.1.1 and fd09:1::1 to PORT, and tee UDP to 10.9.1.2 to TEEPORT. The
+ * fragments are written inbound on IF by a socket of this program. Packets that go out go to
+ * 10.2.0.1 and fd02::1, over links with an MTU of 1500.
  */
 #include "check.h"
 
@@ -13,7 +14,7 @@
 #include <sys/time.h>
 
 #define BODY 2000 /* bytes behind the IP header */
-#define CUT  1200 /* of them in the first fragment */
+#define CUT  1200 /* how many of them are in the first fragment */
 
 static int in, out;
 static const char *interface;
@@ -36,7 +37,10 @@ static void sum4(uint8_t *b)
 	put16(b + 10, ~s & 0xffff);
 }
 
-/* n bytes of a UDP packet, from offset on; with IPv6 in a fragment if it is not all. Its length. */
+/*
+ * Makes n bytes of a UDP packet, from offset on, for IPv6 in a fragment unless they are all.
+ * Returns its length.
+ */
 static int make(uint8_t *b, int v6, const char *to, int id, int offset, int n, int more)
 {
 	int head = v6 ? 40 : 20;
@@ -244,7 +248,7 @@ static void test_off(int v6)
 	is("switched on", option(1), 1);
 }
 
-/* "Don't fragment" on the fragments themselves: 1 and 2 of the three flags. */
+/* "Don't fragment" on the fragments themselves: on 1 and 2 of the three. */
 static void test_flag(void)
 {
 	uint8_t b[4000];

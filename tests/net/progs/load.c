@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Loads libdivert at run time, in threads, again and again, and diverts with it: load LIBRARY PORT
+ * Loads libdivert at run time, in threads, again and again, and diverts with it: load LIBRARY PORT.
  * In between it sends packets to 127.0.0.1 port 9, which a rule diverts to PORT. Prints cases.
  */
 #include "check.h"
@@ -18,7 +18,7 @@ static const char *library;
 static uint16_t port;
 static pthread_barrier_t closed;
 
-/* What a plugin would use of it. */
+/* The functions that a plugin would use. */
 struct calls {
 	void *object;
 	int (*socket)(int domain, int flags);
@@ -52,7 +52,7 @@ static int load(struct calls *c)
 	       c->rule_add && c->rule_error;
 }
 
-/* Load it, use what threads have of their own, unload it. How often that went wrong. */
+/* Load it, use what is per thread, unload it. Returns how often that went wrong. */
 static void *load_often(void *arg)
 {
 	long wrong = 0;
@@ -88,7 +88,10 @@ static long in_threads(int threads)
 	return wrong;
 }
 
-/* Lines of /proc/self/maps, and descriptors: what a loop that leaks has more of each time. */
+/*
+ * Counts the lines of /proc/self/maps. A loop that leaks has more of them each time, and more
+ * descriptors.
+ */
 static int mappings(void)
 {
 	FILE *f = fopen("/proc/self/maps", "r");
@@ -120,7 +123,7 @@ static void send_some(void)
 	close(fd);
 }
 
-/* A thread that loads it, diverts, unloads it, and ends only when that is long done. */
+/* A thread that loads it, diverts, and unloads it, and ends only long after that. */
 static void *divert(void *arg)
 {
 	struct sockaddr_in addr = address4("0.0.0.0", port);

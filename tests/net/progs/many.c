@@ -4,11 +4,14 @@
  *
  *	many WHAT...
  *
- * WHAT is NAME, inbound on that interface, ":INDEX" included; "out", behind it, if they are to be others,
- * "/ADDRESS" that it goes to, "@PORT" that it comes from, and "%BYTES"; "bad", inbound on the interface
- * before with a wrong header checksum; or "short", a packet that is none; each with *COUNT
- * behind it. The packets are UDP and have their number, from 0, in the payload. What fails is
- * left out, and the call made again for the rest. Prints each call's result, or the errno's name.
+ * WHAT is one of these, each with *COUNT behind it:
+ *	NAME	inbound on that interface, ":INDEX" included
+ *	out	outbound, with "/ADDRESS" to go to, "@PORT" to come from, and "%BYTES" of length
+ *	bad	inbound on the interface before, with a wrong header checksum
+ *	short	something too short for a packet
+ *
+ * The packets are UDP and have their number, from 0, in the payload. If one fails, it is left out,
+ * and the call is made again for the rest. Prints each call's result, or the errno's name.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* strerrorname_np, sendmmsg */
@@ -66,7 +69,7 @@ static int make_out(uint8_t *p, const char *what)
 	return len;
 }
 
-/* From a to b of tests/net/lib.sh. */
+/* A packet from a to b of tests/net/lib.sh. */
 static void make(unsigned int n, const char *what)
 {
 	uint8_t *p = packet[n];

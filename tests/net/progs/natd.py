@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""As much of a natd as tests need: natd.py PORT ADDRESS, under divert-run.
+"""The parts of a natd that tests need: natd.py PORT ADDRESS [INSIDE], under divert-run.
 
-IPv4 packets that go out get the address as their source; answers, known by the port or the echo's
-number, which stays as it is, get theirs back. What else comes is written back as it came. At SIGTERM:
-"out N in N other N", packets.
+IPv4 packets that go out get ADDRESS as their source. Answers get their old destination back; they
+are known by the port or the echo's number, which does not change. Packets that come in by the
+interface with the address INSIDE get ADDRESS, too, before they are routed. Other packets are
+written back unchanged. At SIGTERM it prints the numbers of packets: "out N in N other N".
 """
 
 import signal
@@ -14,11 +15,11 @@ import sys
 
 IPPROTO_DIVERT = 258
 ICMP, TCP, UDP = 1, 6, 17
-CHECKSUM = {TCP: 16, UDP: 6}  # where, in the header
+CHECKSUM = {TCP: 16, UDP: 6}  # their places in the header
 
 
 def fix(packet, at, old, new):
-    """The checksum at this place, when 4 bytes that it covers change (RFC 1624)."""
+    """The checksum at this place after 4 bytes that it covers have changed (RFC 1624)."""
     total = ~struct.unpack_from("!H", packet, at)[0] & 0xFFFF
     total += sum(~w & 0xFFFF for w in struct.unpack("!HH", old)) + sum(struct.unpack("!HH", new))
     while total >> 16:
@@ -27,7 +28,7 @@ def fix(packet, at, old, new):
 
 
 def change(packet, at, new):
-    """Another address, at this place of the IP header."""
+    """Writes another address at this place of the IP header."""
     header, protocol, old = (packet[0] & 15) * 4, packet[9], bytes(packet[at : at + 4])
     packet[at : at + 4] = new
     fix(packet, 10, old, new)
@@ -38,7 +39,7 @@ def change(packet, at, new):
 
 
 def key(packet, out):
-    """What an answer is known by; None: nothing."""
+    """The key by which an answer is known; None: there is none."""
     header, protocol = (packet[0] & 15) * 4, packet[9]
     if protocol in CHECKSUM:
         return protocol, bytes(packet[header + (0 if out else 2) :][:2])
@@ -60,7 +61,7 @@ def main():
             packet, where = divert.recvfrom(65535)
         except TimeoutError:
             continue
-        packet, out, kind = bytearray(packet), where[0] == "0.0.0.0", "other"
+        packet, out, kind = bytearray(packet), where[0] in ("0.0.0.0", *sys.argv[3:]), "other"
         known = key(packet, out) if packet[0] >> 4 == 4 else None
         if known and out and packet[12:16] != public:
             inside[known] = bytes(packet[12:16])
@@ -74,4 +75,5 @@ def main():
     print(*(f"{k} {n}" for k, n in counts.items()))
 
 
-main()
+if __name__ == "__main__":
+    main()

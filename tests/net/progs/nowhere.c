@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * NULL where a divert socket's calls want memory: nowhere PORT. Each is EFAULT, takes no packet and leaves
- * the socket as it was. Plain sockets: divert-run makes them divert sockets.
+ * NULL where a divert socket's calls need memory: nowhere PORT. Each call gives EFAULT, takes no
+ * packet and leaves the socket as it was. It uses plain sockets; divert-run makes them divert
+ * sockets.
  */
 #include "check.h"
 
@@ -15,7 +16,7 @@
 #pragma GCC diagnostic ignored "-Wnonnull"
 #pragma GCC diagnostic ignored "-Wstringop-overread"
 
-/* Not known to be NULL, so that the compiler does not see to it. */
+/* The compiler must not know that this is NULL. */
 static void *volatile null;
 
 static int divert;
@@ -87,7 +88,7 @@ static void vectors(void)
 	fails_with("FIONREAD", EFAULT, ioctl(divert, FIONREAD, null));
 	fails_with("epoll_ctl", EFAULT, epoll_ctl(epoll_create1(0), EPOLL_CTL_ADD, divert, null));
 
-	/* what has no length needs no memory */
+	/* a length of 0 needs no memory */
 	fails_with("recv of nothing", EAGAIN, recv(divert, null, 0, MSG_DONTWAIT));
 	is("read of nothing", read(divert, null, 0), 0);
 	is("readv of nothing", readv(divert, null, 0), 0);
@@ -97,7 +98,10 @@ static void vectors(void)
 	is("sendmmsg of none", sendmmsg(divert, null, 0, 0), 0);
 }
 
-/* With a divert socket about, poll is the interposer's; without descriptors it is a way to sleep. */
+/*
+ * While there is a divert socket, poll is the interposer's. Without descriptors poll is a way to
+ * sleep.
+ */
 static void polls(void)
 {
 	const struct timespec t = {.tv_nsec = 20000000};

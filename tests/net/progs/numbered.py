@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Numbered UDP datagrams: sends them, or says which came.
+"""Numbered UDP datagrams: sends them, or tells which came.
 
-numbered.py send ADDRESS PORT COUNT     "sent N errors N", and the first error's name
-numbered.py recv PORT READY-FILE        at SIGTERM: "received N distinct N first N last N"
+numbered.py send ADDRESS PORT COUNT     prints "sent N errors N", and the first error's name
+numbered.py recv PORT READY-FILE        at SIGTERM prints "received N distinct N first N last N"
 """
 
 import argparse

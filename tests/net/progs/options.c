@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Socket options, control messages, and ends of waiting, checked: options PORT DPORT. A rule must
- * divert UDP to DPORT on its way out over lo to PORT. Plain sockets: divert-run makes them divert
- * sockets. "options PORT DPORT WORD": what options.sh needs a program for.
+ * Checks socket options, control messages, and the ends of waits: options PORT DPORT. A rule must
+ * divert UDP to DPORT, on its way out over lo, to PORT. It uses plain sockets; divert-run makes
+ * them divert sockets. "options PORT DPORT WORD" does what options.sh needs a program for.
  */
 #include "check.h"
 
@@ -76,7 +76,7 @@ static void ints(void)
 {
 	static const struct {
 		const char *name;
-		int level, option, first, set, read; /* set, first: -1: no */
+		int level, option, first, set, read; /* set, first: -1: not tried */
 	} table[] = {
 		{"DIVERT_REASSEMBLE", SOL_DIVERT, DIVERT_REASSEMBLE, 1, 0, 0},
 		{"DIVERT_BYPASS", SOL_DIVERT, DIVERT_BYPASS, 0, 1, 1},
@@ -228,7 +228,7 @@ static void buffers(void)
 static char room[256];
 static struct iovec iov = {buf, sizeof(buf)};
 
-/* Receive one packet; its control message of this type, and how many there are. */
+/* Receives one packet. Returns its control message of this type, and counts how many there are. */
 static void *control(int fd, struct msghdr *msg, size_t len, int level, int type, int *count)
 {
 	void *found = NULL;
@@ -337,7 +337,7 @@ static void all_messages(void)
 	close(fd);
 }
 
-/* Loss in between is known with the packet behind it. */
+/* Losses are reported with the next packet. */
 static void overflow(void)
 {
 	struct msghdr msg;
@@ -371,7 +371,7 @@ static void overflow(void)
 	close(fd);
 }
 
-/* ---- ends of waiting ---- */
+/* ---- how waits end ---- */
 
 struct waits {
 	pthread_t thread;
@@ -392,7 +392,7 @@ static void *receiver(void *arg)
 	return NULL;
 }
 
-/* Until the thread sleeps in a system call; waits in vain for 10 s at most. */
+/* Waits until the thread sleeps in a system call, for 10 s at most. */
 static int sleeps(pid_t tid)
 {
 	char path[64], line[256];
@@ -440,7 +440,7 @@ static void ends(void)
 		is("close while another thread waits", close(fd), 0);
 		pthread_join(w[0].thread, NULL);
 		check(w[0].result == -1 && w[0].error == EBADF, "it wakes with EBADF");
-		fd = opened(); /* EADDRINUSE would end us */
+		fd = opened(); /* EADDRINUSE would end the program */
 		check(1, "the port is free");
 		close(fd);
 	}
@@ -516,7 +516,7 @@ static int word(const char *what)
 		recv(fd, buf, 77, MSG_TRUNC);
 		recv(fd, buf, 78, 0);
 	}
-	/* a packet is written with its own mark, with SO_MARK's, and with none */
+	/* a packet is written with its own mark, with SO_MARK's, and without one */
 	if (!strcmp(what, "mark")) {
 		make(50, 3);
 		i = (int)recv(fd, buf, sizeof(buf), 0);

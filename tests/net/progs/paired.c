@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How long waits for ordinary descriptors take, in ns: paired HOW; the least of many runs. A pipe
- * that is readable, and one that is not. HOW: select, poll, epoll.
+ * Measures waits for ordinary descriptors, in ns: paired HOW. Prints the minimum of many runs. It
+ * waits for a pipe that is readable and one that is not. HOW: select, poll, epoll.
  */
 #include <err.h>
 #include <poll.h>

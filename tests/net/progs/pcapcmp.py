@@ -20,7 +20,7 @@ class Unreadable(Exception):
 
 
 def ip_of(link, frame):
-    """What follows the link header, or nothing if that is no IP."""
+    """The bytes that follow the link header, or nothing if that is no IP packet."""
     if link in RAW:
         return frame
     if link in NULL:
@@ -40,7 +40,7 @@ def ip_of(link, frame):
 
 
 def trim(packet):
-    """Without what follows the packet by its own length field."""
+    """The packet without what follows its end, by its own length field."""
     if len(packet) >= 20 and packet[0] >> 4 == 4:
         return packet[: struct.unpack_from("!H", packet, 2)[0] or len(packet)]
     if len(packet) >= 40 and packet[0] >> 4 == 6:
@@ -93,14 +93,14 @@ def header_sum(head):
 
 
 def with_sum(packet):
-    """Its IPv4 header checksum made right."""
+    """Corrects its IPv4 header checksum."""
     size = (packet[0] & 15) * 4
     head = packet[:10] + b"\0\0" + packet[12:size]
     return packet[:10] + struct.pack("!H", header_sum(head)) + packet[12:]
 
 
 def forwarded(packet):
-    """As a router passes it on: one less to live."""
+    """The packet as a router forwards it: with a TTL one lower."""
     if packet[0] >> 4 == 6:
         return packet[:7] + bytes((packet[7] - 1,)) + packet[8:]
     size = (packet[0] & 15) * 4
@@ -131,7 +131,7 @@ def fragment6(p):
 
 
 def whole(version, pieces):
-    """The packet that these fragments make, or None while some are missing."""
+    """The packet that these fragments make, or None if some are missing."""
     data, head, end = b"", None, False
     for at, more, header, piece in sorted(pieces, key=lambda f: f[0]):
         if at != len(data):
@@ -150,7 +150,7 @@ def whole(version, pieces):
 
 
 def reassemble(packets):
-    """Fragments become whole packets where their last one stood; incomplete ones stay."""
+    """Replaces fragments by whole packets, at the place of their last one. Incomplete ones stay."""
     result, waiting = [], collections.OrderedDict()
     for p in packets:
         version = p[0] >> 4
@@ -171,7 +171,7 @@ def reassemble(packets):
 
 
 def identity(p):
-    """What a packet and a changed copy of it have in common, in packets of assorted.py."""
+    """The key that a packet of assorted.py and a changed copy of it have in common."""
     if p[0] >> 4 == 4 and len(p) >= 20:
         return p[12:20] + p[4:6] + bytes((p[6] & 0x1F,)) + p[7:8]
     at = fragment6(p) if len(p) >= 48 else None
@@ -198,7 +198,7 @@ def show(p):
 
 
 def changed(a, b):
-    """The first bytes in which they differ."""
+    """The first bytes that differ."""
     at = [n for n in range(min(len(a), len(b))) if a[n] != b[n]]
     said = [f"byte {n}: {a[n]:02x} is {b[n]:02x}" for n in at[:6]]
     if len(at) > 6:

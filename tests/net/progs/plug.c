@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that knows nothing of divert sockets and runs plugins: plug OBJECT [ARGUMENT...]
- * The object's function plugin() is called as main() would be; its answer is the exit status.
+ * A program that knows nothing of divert sockets and runs plugins: plug OBJECT [ARGUMENT...]. It
+ * calls the object's function plugin() as main() would be called, and exits with its result.
  */
 #include <dlfcn.h>
 #include <stdio.h>

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Writes diverted packets back with Python's own socket module: py_reflect.py PORT COUNT.
 
-One line for each packet: its length, the rule, the direction, the IP version, protocol, source and
-destination. Python keeps of the address only port and IP address, not the interface's name, and
-turns the port over: the rule's number, which is in host order, comes as if from the network.
+It prints one line for each packet: its length, the rule, the direction, the IP version, protocol,
+source and destination. Python keeps only the port and the IP address of the address, not the
+interface's name. It swaps the port's bytes: the rule's number, which is in host order, comes as if
+it were in network order.
 """
 
 import ipaddress

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A divert program for tests: writes packets back, or not, in each of the ways that real programs
- * have. Plain sockets: divert-run, or linking, makes them divert sockets.
+ * A divert program for tests. It writes packets back, or not, in each of the ways of real programs.
+ * It uses plain sockets; divert-run, or linking, makes them divert sockets.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* strerrorname_np */
@@ -26,10 +26,12 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NOBODY		  65534
-#define SOL_DIVERT	  258 /* of <divert.h>, which plain socket programs need not have */
+/* Both are in <divert.h>, but plain socket programs need not have it. */
+#define SOL_DIVERT	  258
 #define DIVERT_REASSEMBLE 1
 
 static const char usage_text[] =
@@ -52,6 +54,7 @@ static const char usage_text[] =
 	"  -e        epoll before each receive\n"
 	"  -b BYTES  size of the buffer (65535)\n"
 	"  -v        print a line for each packet\n"
+	"  -i N      stand still for five milliseconds after each N packets\n"
 	"after bind, in this order:\n"
 	"  -D        daemon(3); what is printed still goes to where it went\n"
 	"  -C DIR    chroot\n"
@@ -67,9 +70,10 @@ static struct {
 	bool pieces, drop, zero, null, msg, rw, select, epoll, verbose, daemon, nobody;
 	long stop_after, idle_ms; /* 0, -1: never */
 	long tag;		  /* -1: as received */
+	unsigned long pause;	  /* 0: never */
 	size_t size;
 	long mark; /* 0: none */
-	int busy;  /* 0: as it is */
+	int busy;  /* 0: the default */
 	const char *pidfile, *root, *netns;
 } opt = {.family = AF_INET, .protocol = 258, .idle_ms = -1, .tag = -1, .size = 65535};
 
@@ -90,8 +94,8 @@ static void fail(const char *what)
 }
 
 /*
- * A signal that comes just before a blocking call is lost on it: SIGALRM follows until the main
- * loop has seen it.
+ * A signal just before a blocking call does not end the call. So SIGALRM follows until the main
+ * loop has seen one.
  */
 static void on_signal(int sig)
 {
@@ -119,7 +123,7 @@ static void parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "6P:wdc:S:zNt:k:B:mrseb:vDC:n:Up:h")) != -1) {
+	while ((c = getopt(argc, argv, "6P:wdc:S:zNt:k:B:mrseb:vi:DC:n:Up:h")) != -1) {
 		switch (c) {
 		case '6':
 			opt.family = AF_INET6;
@@ -171,6 +175,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'b':
 			opt.size = (size_t)number(c, optarg, 1, 1 << 24);
+			break;
+		case 'i':
+			opt.pause = (unsigned long)number(c, optarg, 1, 1000000);
 			break;
 		case 'v':
 			opt.verbose = true;
@@ -318,7 +325,7 @@ static ssize_t write_back(int fd, uint8_t *buf, size_t size, const union address
 
 	if (opt.rw)
 		return write(fd, buf, size);
-	if (opt.tag >= 0) { /* sin_port, and sin6_port, which is in the same place: host order */
+	if (opt.tag >= 0) { /* sin_port, or sin6_port at the same place: host order */
 		to.in.sin_port = (in_port_t)opt.tag;
 	}
 	if (opt.zero && to.sa.sa_family == AF_INET6)
@@ -335,7 +342,7 @@ static ssize_t write_back(int fd, uint8_t *buf, size_t size, const union address
 	return sendto(fd, buf, size, 0, opt.null ? NULL : &to.sa, opt.null ? 0 : len);
 }
 
-/* Up to the first NUL; what does not print is \xNN. */
+/* Up to the first NUL. Characters that do not print appear as \xNN. */
 static void print_name(const char *name, size_t size)
 {
 	for (size_t i = 0; i < size && name[i]; i++) {
@@ -429,6 +436,8 @@ static void loop(int fd, int epfd)
 			print_packet(buf, (size_t)n, &from, len);
 		if (!opt.drop)
 			send_one(fd, buf, (size_t)n, &from, len);
+		if (opt.pause && received % opt.pause == 0)
+			nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 	}
 	free(buf);
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Every refusal of sendto and bind, checked: refuse PORT. It must run where
+ * Checks every refusal of sendto and bind: refuse PORT. It needs this network:
  *	10.1.0.1, fd01::1 and 10.2.0.1 are neighbours, the first on r0, with an MTU of 1500;
  *	198.51.100.1 and 2001:db8:100::1 have no route; those of 101 are unreachable, of 102
  *	prohibited, of 103 blackholes;
  *	d0, with 10.9.0.1, is down.
- * After each refusal a packet to 10.1.0.1 port 3009 is sent as ever; the last line printed is
- * how many these were. Plain sockets: divert-run makes them divert sockets.
+ * After each refusal it sends a packet to 10.1.0.1 port 3009, which must succeed. The last line
+ * that it prints is the number of these. It uses plain sockets; divert-run makes them divert
+ * sockets.
  */
 #include "check.h"
 
@@ -231,7 +232,7 @@ static void others(void)
 
 static int bind_to(int fd, int family, unsigned int port, socklen_t len)
 {
-	struct sockaddr_in addr = address4("192.0.2.77", port); /* no address of ours */
+	struct sockaddr_in addr = address4("192.0.2.77", port); /* no address of this host */
 
 	memset(addr.sin_zero, 0x5a, sizeof(addr.sin_zero));
 	addr.sin_family = (sa_family_t)family;

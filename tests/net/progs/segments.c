@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A divert program that reads segments of one large packet of TCP or UDP, changes some and writes all of them by one
- * sendmmsg(2): segments PORT N WHAT FILE [GO]
- * WHAT is NAME or NAME:NUMBER, of the segment that is changed, from 0, or "all"; its checksums are right again then:
- *   none             nothing
- *   sum nosum        but the transport checksum, which is wrong, or none
- *   tos ttl id flow ports seq ack window urgent flags=XX option
- *                    that field (of IPv6: class, hop limit, flow); flags: these bits are set besides; option: its last byte
- *   df mf            the flag "don't fragment" is taken off, "more fragments" set
+ * A divert program that reads the segments of one large TCP or UDP packet, changes some, and writes
+ * all of them by one sendmmsg(2): segments PORT N WHAT FILE [GO]
+ *
+ * WHAT is NAME or NAME:NUMBER. NUMBER is the segment that is changed, from 0, or "all". Its
+ * checksums are made right again. The names:
+ *   none             nothing is changed
+ *   sum nosum        the transport checksum is wrong, or none
+ *   tos ttl id flow ports seq ack window urgent
+ *                    that field is changed (of IPv6: class, hop limit, flow)
+ *   flags=XX         these TCP flags are set besides
+ *   option           the last byte of the options is changed
+ *   df mf            the flag "don't fragment" is cleared, "more fragments" is set
  *   short            its last 100 bytes are missing; what follows stays as it is
- *   swap drop twice  it and the next one; it is not written; is written twice
+ *   swap drop twice  it changes places with the next one; is not written; is written twice
  *   rule             it goes on behind rule 150
  *   mark             it has fwmark 7
- * FILE: what is written, in pcap's format. With GO, it waits for that file once it has read. Prints "ready" when
- * it is bound, "read", and what sendmmsg(2) answers at last.
+ *
+ * FILE gets the packets that are written, in pcap's format. With GO, the program waits for that
+ * file after it has read. It prints "ready" when it is bound, "read", and the result of
+ * sendmmsg(2).
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* recvmmsg, strerrorname_np */
@@ -66,7 +72,7 @@ static void put_sum(uint8_t *to, uint32_t sum)
 	to[1] = sum;
 }
 
-/* Lengths and checksums as they are to be. */
+/* Sets the correct lengths and checksums. */
 static void complete(struct packet *k)
 {
 	uint8_t *p = k->byte, *t = p + ip_len(p);

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""segments.py DEVICE MAC SOURCE DESTINATION PROTO N BYTES HOW: N segments of TCP or UDP to port 9 with so many bytes
-each, from DEVICE. PROTO is "tcp" or "udp"; HOW is "large", as the packets of up to 64 KiB that the kernel has for them, or "single", one after another."""
+"""segments.py DEVICE MAC SOURCE DESTINATION PROTO N BYTES HOW
+
+Sends N segments of TCP or UDP to port 9, with that many bytes each, from DEVICE. PROTO is "tcp" or
+"udp". HOW is "large", as packets of up to 64 KiB as the kernel has them, or "single", one by
+one."""
 
 import array
 import ipaddress
@@ -29,7 +32,7 @@ def total(data):
 
 
 def packet(number, payload, partial):
-    """The packet with this payload, number bytes behind the first."""
+    """The packet with this payload, number bytes behind the first one."""
     length = (8 if udp else 32) + len(payload)
     pseudo = source.packed + destination.packed + struct.pack("!II", length, 17 if udp else 6)
     head = struct.pack("!HHHH", 4000, 9, length, 0)

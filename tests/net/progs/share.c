@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One of many readers: share [-f processes] [-t threads] [-g] PORT. Writes back what it reads and
- * counts, by flow (the UDP port of 20000 and above) and direction. SIGUSR1: print the counts, "FLOW
- * UP DOWN", then "end", and begin anew. -g: with SO_REUSEPORT. "share check PORT": the errnos.
+ * One of many readers: share [-f processes] [-t threads] [-g] PORT. It writes back what it reads,
+ * and counts by flow (the UDP port of 20000 and above) and direction. At SIGUSR1 it prints the
+ * counts, "FLOW UP DOWN", then "end", and begins anew. -g: with SO_REUSEPORT. "share check PORT":
+ * the errnos.
  */
 #include "check.h"
 
@@ -13,7 +14,7 @@
 #define FIRST 20000
 #define FLOWS 1000
 
-static uint32_t (*count)[2]; /* shared by processes */
+static uint32_t (*count)[2]; /* processes share it */
 static int divert;
 
 static int opened(int shared)

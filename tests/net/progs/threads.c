@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A divert program with threads: threads HOW PORT N FILE
- * Once there is FILE it writes N packets back as it reads them; then it waits for a signal. It is best to have more
- * come: the last ones wait to be sent then. HOW:
- *   idle    one thread does, and then sleeps, as another does
- *   asks    one does, and another asks for options and for the length of the next packet all the time
- *   turns   two do, in turn, a packet each
- *   ends    one does up to 50, ends, is gone with its memory, and another goes on
- *   hands   one does, and then another those that are left, and sleeps when there are no more
+ *
+ * Once FILE exists, it writes N packets back as it reads them, and then waits for a signal. More
+ * packets should come, so that the last ones wait to be sent. HOW:
+ *   idle    one thread does it and then sleeps, and another one sleeps, too
+ *   asks    one does it, and another asks for options and for the next packet's length all the time
+ *   turns   two do it in turn, a packet each
+ *   ends    one does up to 50, ends, its memory is freed, and another goes on
+ *   hands   one does it, then another does the rest, and sleeps when there are no more
  *   writer  one reads, and another writes what it has read
- *   many    four do, as they come
- *   exits   one does, and then another ends the process
- *   forks   one does, and another makes processes, which end
+ *   many    four do it, as the packets come
+ *   exits   one does it, and then another ends the process
+ *   forks   one does it, and another makes processes, which end
  */
 #include <err.h>
 #include <netinet/in.h>
@@ -28,7 +29,8 @@
 #include <unistd.h>
 
 #define EACH  50
-#define STACK (64 << 20) /* bytes: more than the C library keeps for another thread */
+/* In bytes: more than the C library keeps for another thread. */
+#define STACK (64 << 20)
 
 struct packet {
 	struct sockaddr_in from;
@@ -75,7 +77,7 @@ static void one(void)
 	write_one(&p);
 }
 
-/* So many; left is what the others have to do. */
+/* Do that many; left is what the others have to do. */
 static void *some(void *n)
 {
 	intptr_t i;
@@ -85,7 +87,7 @@ static void *some(void *n)
 	return NULL;
 }
 
-/* As long as there are any, of which each is somebody's. */
+/* Do packets while there are any; each packet belongs to one thread. */
 static void *as_they_come(void *arg)
 {
 	while (__atomic_fetch_sub(&left, 1, __ATOMIC_RELAXED) > 0)
@@ -242,7 +244,7 @@ int main(int argc, char **argv)
 		err(1, "socket, bind");
 	puts("ready");
 	fflush(stdout);
-	while (access(argv[4], F_OK)) /* what is sent waits to be read */
+	while (access(argv[4], F_OK)) /* packets wait to be read */
 		usleep(10000);
 	by_threads();
 	pause();

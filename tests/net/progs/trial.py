@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# trial.py send IF MAC SRC DST PORT ID ORDER: a UDP packet as three fragments, onto the link; ORDER: "201"
-# trial.py flow IF MAC SRC DST PORT ID N MS: of N such packets the first fragment, one each MS
-# trial.py receive FAMILY PORT...: of each port one such packet, whole; prints the port, or "wrong"
+# trial.py send IF MAC SRC DST PORT ID ORDER: sends a UDP packet onto the link, as three fragments
+# in this order: "201"
+# trial.py flow IF MAC SRC DST PORT ID N MS: sends the first fragment of N such packets, one each MS
+# trial.py receive FAMILY PORT...: receives one such packet at each port, whole; prints the port, or
+# "wrong"
 import ipaddress
 import socket
 import struct

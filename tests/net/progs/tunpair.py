@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A link without link headers: tunpair.py NETNS1 DEVICE1 NETNS2 DEVICE2 READY-FILE
 
-Makes a tun device in each of two network namespaces (names of ip netns) and carries each packet
-from one to the other, until it is killed; then both are gone.
+It makes a tun device in each of two network namespaces (names of ip netns) and carries each packet
+from one to the other. When it is killed, both devices disappear.
 """
 
 import ctypes
@@ -36,7 +36,7 @@ def main():
             try:
                 packet = os.read(fd, 65536)
                 os.write(two if fd == one else one, packet)
-            except OSError:  # a device that is down
+            except OSError:  # the device is down
                 pass
 
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Pings from behind a tun device: tunping.py DEVICE SOURCE DESTINATION COUNT
 
-Writes each echo request to the device, as a VPN program does, so that it arrives there, and waits
-up to a second for the reply to be sent there. Prints "sent N answered N".
+It writes each echo request to the device, as a VPN program does, so that it arrives there. It waits
+up to a second until the reply is sent there. It prints "sent N answered N".
 """
 
 import fcntl
@@ -43,7 +43,7 @@ def main():
     request, reply, at = (128, 129, 40) if src.version == 6 else (8, 0, 20)
     tun = os.open("/dev/net/tun", os.O_RDWR)
     fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", device.encode(), IFF_TUN | IFF_NO_PI))
-    time.sleep(0.05)  # now it has a carrier
+    time.sleep(0.05)  # now the device has a carrier
     answered = 0
     for number in range(count):
         os.write(tun, echo(src, dst, request, number))

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sleeps in epoll_wait(2) that nothing may end, each behind a packet that is written back while
- * more wait: then libdivert has the kernel send for this thread. unbroken HOW PORT N: of N
- * ports, at each of which packets wait when SIGUSR1 comes.
- *   other      in a set without divert sockets
+ * Sleeps in epoll_wait(2) that nothing may end: unbroken HOW PORT N
+ *
+ * Before each sleep it writes a packet back while more wait, so the kernel sends for this thread,
+ * on behalf of libdivert. N is the number of ports; packets wait at each when SIGUSR1 comes.
+ *   other      sleeps in a set without divert sockets
  *   disarmed   in a set with the socket, EPOLLONESHOT, not armed again
  *   edge       in a set with the socket, EPOLLET, which has not been read to its end
  *   thread     as disarmed; another thread writes, too, between the packet and the sleep
- * Prints how many sleeps there were; each that was ended is a failure.
+ *
+ * Prints how many sleeps there were. A sleep that ends early is a failure.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -77,7 +79,7 @@ static void write_back_elsewhere(struct packet *p)
 		errx(1, "thread");
 }
 
-/* The one event that is told before it: from then on nothing is ready in it. */
+/* The set reports one event before the sleep. From then on nothing is ready in it. */
 static int make_set(int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN | (is_how("edge") ? EPOLLET : EPOLLONESHOT)};

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A quick divert program: waiting HOW PORT N FILE
- * Once there is FILE it writes N packets back as it reads them. HOW:
- *   prctl, seccomp   before the one in the middle it sets up a filter that ends the process at
- *                    io_uring(7), and goes on so slowly that packets would wait again
+ * A quick divert program: waiting HOW PORT N FILE. Once FILE exists, it writes N packets back as it
+ * reads them. HOW:
+ *   prctl, seccomp   in the middle it sets up a filter that ends the process at io_uring(7), and
+ *                    goes on so slowly that packets would wait again
  *   execv, execve, execvp, execvpe, execl, execle, execlp, fexecve, syscall
- *                    behind the last one it executes sleep(1)
+ *                    after the last one it executes sleep(1)
  *   thinks           before each 50th it is busy for 5 ms
  */
 #include <arpa/inet.h>
@@ -67,7 +67,7 @@ static void execute(const char *how, int sleeper)
 	err(1, "%s", how);
 }
 
-/* Busy with something else. */
+/* Be busy with something else. */
 static void think(double seconds)
 {
 	const clock_t end = clock() + (clock_t)(seconds * CLOCKS_PER_SEC);
@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 		err(1, "socket, bind");
 	puts("ready");
 	fflush(stdout);
-	while (access(argv[4], F_OK)) /* what is sent waits to be read */
+	while (access(argv[4], F_OK)) /* packets wait to be read */
 		usleep(10000);
 	for (i = 0; i < n; i++) {
 		len = sizeof(at);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A divert program with two sockets that block, one for each family, and one wait for both, which trusts
- * it: waits HOW PORT PORT6. It writes all back, and prints the family of each. HOW:
+ * A divert program with two blocking sockets, one for each family, and one wait for both, which it
+ * trusts: waits HOW PORT PORT6. It writes all packets back, and prints the family of each. HOW:
  *   select, pselect, poll, ppoll, epoll, pwait, pwait2   before each receive
  *   edge       EPOLLET: receives until there is nothing
- *   oneshot    EPOLLONESHOT: two threads, of which each arms the socket again when it has received
+ *   oneshot    EPOLLONESHOT: two threads, each of which arms the socket again after it has received
  *   child      epoll, in a child of fork(2)
  *   mixed      poll, with a pipe between them, which is written to now and then
- *   holds      select: writes a packet back when another has come, or at the latest in a second
- * The second form: waits -t HOW PORT PORT6: each wait of 50 ms ends when that is over, not before; prints
- * by how many us late the best one of 20 was.
+ *   holds      select: writes a packet back when another has come, or after a second
+ *
+ * With waits -t HOW PORT PORT6, each wait of 50 ms must not end earlier. It prints by how many us
+ * the best one of 20 was late.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -89,7 +90,7 @@ static void make_set(void)
 	}
 }
 
-/* Which are ready, as bits; 0: the time is over. */
+/* The ready descriptors, as bits; 0: the time is over. */
 static int wait_select(int ms)
 {
 	struct timespec t = {ms / 1000, ms % 1000 * 1000000}, *timeout = ms < 0 ? NULL : &t;
@@ -179,7 +180,7 @@ static void *serve(void *arg)
 	return arg;
 }
 
-/* One packet is held at most. */
+/* Holds one packet at most. */
 static void hold(void)
 {
 	int i, ready, held = 0;

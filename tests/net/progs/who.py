@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Answers datagrams with their sender's address: who.py PORT..., or asks: who.py -a ADDRESS PORT SECONDS."""
+"""Answers datagrams with their sender's address: who.py PORT..., or asks for it:
+who.py -a ADDRESS PORT SECONDS."""
 
 import select
 import socket
