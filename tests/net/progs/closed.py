@@ -118,7 +118,7 @@ SETS = {
         (0, "8021q-twice", assign(tags=[(0x8100, 0), (0x8100, 3 << 13)])),
         (0, "8021ad-8021q", assign(tags=[(0x88A8, 0), (0x8100, 0)])),
         (0, "8021q-8021ad", assign(tags=[(0x8100, 0), (0x88A8, 0)])),
-        (0, "8021q-nine", assign(tags=[(0x8100, 0)] * 9)),
+        (0, "8021q-eight", assign(tags=[(0x8100, 0)] * 8)),
         (0, "large", large),
         (6, "padding", assign(length=0, chain=ext(HOPOPTS, b"\0\1\4\0\0\0\0"))),
         (6, "padding-tagged", assign(length=0, chain=ext(HOPOPTS, b"\0\1\4\0\0\0\0"), tags=[(0x8100, 0)])),
@@ -129,6 +129,11 @@ SETS = {
         (6, "dstopts-long", lambda p: many(p, ext(DSTOPTS, b"\1\x1e\x0c" + bytes(12)))),
         (6, "atomic", assign(chain=atomic())),
         (6, "routing-end", lambda p: many(p, routing(0))),
+    ],
+    # packets that Linux took before it had a limit of eight tags
+    "deep": [
+        (0, "8021q-nine", assign(tags=[(0x8100, 0)] * 9)),
+        (6, "8021q-nine-padding", assign(length=0, chain=ext(HOPOPTS, b"\0\1\4\0\0\0\0"), tags=[(0x8100, 0)] * 9)),
     ],
     # packets that it forwards, and takes for itself only under some conditions
     "forwarded": [
