@@ -206,12 +206,15 @@ int engine_flows(struct engine *e, struct engine_flow **flows)
 }
 
 /*
- * Not deleted: the kernel half counts them off the limits when it removes them. Those that are gone
- * meanwhile stay so.
+ * Not deleted: the kernel half counts them off the limits when it removes them, which it may do
+ * with the next packet, though it looked for room a moment ago. Those that are gone meanwhile stay
+ * so.
  */
 void engine_flows_expire(struct engine *e, const struct engine_flow *flows, int n)
 {
+	struct divert_flow_info info;
 	struct divert_flow flow;
+	uint32_t zero = 0;
 	int i, map = open_map(e, FLOWS_STATES);
 
 	if (map < 0)
@@ -224,6 +227,10 @@ void engine_flows_expire(struct engine *e, const struct engine_flow *flows, int 
 		bpf_map_update_elem(map, &flows[i].key, &flow, BPF_EXIST);
 	}
 	close(map);
+	if (bpf_map_lookup_elem(e->map[ENGINE_FLOW_INFO], &zero, &info))
+		return;
+	info.next_sweep = 0;
+	bpf_map_update_elem(e->map[ENGINE_FLOW_INFO], &zero, &info, BPF_ANY);
 }
 
 static int by_id(const void *a, const void *b)

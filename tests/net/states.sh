@@ -540,6 +540,15 @@ is "-D delete 200: the rule stays" "$(q ipfw list 200 | wc -l)" 1
 r ipfw -D -q -f flush
 is "-D flush: all states go" "$(found)" 0
 is "-D flush: the rules stay" "$(q ipfw list | wc -l)" 5
+# the limit has room at once, also where it was reached a moment ago
+rules "200 allow udp from A to B 53 limit src-addr 2" "900 deny udp from any to any"
+for i in 1 2 3; do
+	send a udp 1000-1002 53
+	r ipfw -D delete 200
+	send a udp $((2000 + i)) 53
+	is "-D delete 200, $i: room under the limit" "$(q ipfw -D list | grep LIMIT)" \
+		"00200 LIMIT udp 10.1.0.1 $((2000 + i)) <-> 10.2.0.1 53 :default"
+done
 is "-d without states" "$(r ipfw -q -f flush && q ipfw -d list)" "$(q ipfw list)"
 
 # ---- divertctl ----
