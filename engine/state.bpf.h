@@ -339,9 +339,9 @@ static __always_inline __u64 life_of_first(const struct packet_context *d)
 {
 	const __u32 proto = d->packet.field[DIVERT_F_PROTO];
 
-	return life(proto == PROTO_TCP	 ? DIVERT_LIFE_ACK
-		    : proto == PROTO_UDP ? DIVERT_LIFE_UDP
-					 : DIVERT_LIFE_SHORT);
+	return life(proto == PROTO_TCP				   ? DIVERT_LIFE_ACK
+		    : proto == PROTO_UDP || proto == PROTO_UDPLITE ? DIVERT_LIFE_UDP
+								   : DIVERT_LIFE_SHORT);
 }
 
 static __always_inline struct divert_flow *first_make(void *map, struct packet_context *d,

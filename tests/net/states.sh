@@ -418,6 +418,14 @@ for v in 4 6; do
 	has "GRE has no ports" "00200 1 $((udp - 1)) STATE gre A 0 <-> B 0 :default"
 	is "v$v: GRE" "$(life)" 6
 
+	q divertctl set dyn_ack_lifetime 1000
+	for case in tcp:1 udp:5 136:5 47:6; do
+		rules "200 count ${case%:*} from any to any first 1"
+		send a "${case%:*}" 1000 53
+		counts "first: protocol ${case%:*}" 1
+		is "v$v: first: protocol ${case%:*}: as long as its states" "$(life)" "${case#*:}"
+	done
+
 	# They do end, and are found no more.
 	lives 2 2 2 2 2 2
 	rules "100 check-state" "200 allow udp from A to any 53 keep-state" \
