@@ -43,7 +43,7 @@ static __noinline __u32 fragment_ask(struct traversal *p, const struct divert_in
 	}
 	if (f->first)
 		return f->rule == in->rule && f->port == in->fragment.port ? in->fragment.action
-									   : in->yes;
+									   : in->no;
 	if (!port_reassembles(p, in->fragment.port))
 		return in->yes;
 	f->waiting_rule = in->rule;

@@ -35,7 +35,8 @@ enum divert_op {
 	/*
 	 * Before the tests of ports and the like in a divert rule, which a later fragment cannot
 	 * pass. The fragment goes to fragment.action if this rule diverted the first fragment, or
-	 * if that has not come yet and the socket reassembles. All other packets go on at yes.
+	 * if that has not come yet and the socket reassembles; to no if the first one went elsewhere.
+	 * All other packets go on at yes.
 	 */
 	DIVERT_OP_FRAGMENT,
 	DIVERT_OP_REJECT, /* action: as DENY, and action.port says what the sender is told */

@@ -220,7 +220,7 @@ static void compile_check(struct code *c, const struct rule *r)
 /* in_force: its set is enabled. If not, only its states lead to its action, until they end. */
 static void compile_rule(struct code *c, const struct rule *r, bool in_force)
 {
-	uint32_t start = c->n, ask = EMIT_PAST, i;
+	uint32_t start = c->n, ask = EMIT_PAST, past, i;
 
 	c->rule = r->number;
 	if (!in_force) {
@@ -239,7 +239,9 @@ static void compile_rule(struct code *c, const struct rule *r, bool in_force)
 	emit_matches(c, r, SECOND);
 	if (r->action == RULE_DIVERT && !r->tablearg && (rule_keeps(r) || has_turn(r, LAST))) {
 		ask = c->n;
-		emit(c, DIVERT_OP_FRAGMENT, 0, c->n + 1, c->n + 1)->fragment.port = r->arg;
+		/* where the first fragment was not among the first packets, the later ones are not */
+		past = has_turn(r, COUNT) ? EMIT_PAST : c->n + 1;
+		emit(c, DIVERT_OP_FRAGMENT, 0, c->n + 1, past)->fragment.port = r->arg;
 	}
 	emit_matches(c, r, LAST);
 	if (r->prob < RULES_PROB_ALL && !checks_first(r))

@@ -66,6 +66,7 @@ has() {
 	local IFS=$'\n'
 	soon "v$v: $1" "${*:2}" states
 }
+unnoted() { ! q ipfw -D list | grep -q FIRST; }
 ended() { ! q ipfw -D list | grep -q 'STATE\|LIMIT'; }
 # of CAUSE: the engine's counter, which is no port's
 of() { q divertctl stat -a | awk -v c="$1" '$2 == c {n += $1} END {print n}'; }
@@ -272,9 +273,29 @@ for v in 4 6; do
 	send a udp 1001 53
 	counts "first: each flow" "7 5 3"
 	is "v$v: first: listed" "$(q ipfw -D list 200 | grep -c "00200 FIRST 3 3 udp $A 1000 <-> $B 53$")" 1
+	send a udp 1002 53 3000
+	counts "first: later fragments match, and are not counted" "10 5 6"
+	send a udp 1002 53
+	counts "first: the first fragment is counted" "11 5 7"
 	rules "200 count tcp from any to any first 2"
 	for flags in S A A S A A; do send a tcp 1000 80 $flags; done
 	counts "first: a SYN begins anew" "4"
+	rules "200 allow udp from A to any first 1 keep-state" "300 count udp from any to any"
+	send a udp 1000 53
+	send b udp 53 1000
+	send a udp 1000 53
+	counts "first: what is found by its state is not counted" "3 0"
+
+	# At a divert rule the later fragments go with the first one.
+	rules "200 divert 2000 udp from A to any first 1" "300 count udp from A to any"
+	reflect back r 2000
+	fragment 53 1 012
+	counts "first: fragments are diverted with the first one" "3 $((v == 4 ? 1 : 3))"
+	fragment 53 2 012
+	counts "first: fragments go on with the first one" "3 $((v == 4 ? 4 : 6))"
+	stop back
+	all_back "v$v: first: fragments" back
+	is "v$v: first: fragments: the program had one packet" "$(count back received)" 1
 	rules "200 count udp from any to any first 1" "300 count udp from any to any not first 1"
 	q divertctl set dyn_max 1
 	full=$(of states-full)
@@ -283,6 +304,16 @@ for v in 4 6; do
 	send a udp 1000-1001 53
 	counts "first: without room to count it matches" "3 0"
 	soon "v$v: first: without room: counted" 6 refused
+	q divertctl set dyn_udp_lifetime 1
+	send a udp 1000 53
+	wait_for 5 "the end of what first counts" unnoted
+	send a udp 1000 53
+	counts "first: counting begins anew when no packet came" "4 0"
+	wait_for 5 "the end of what first counts" unnoted
+	q divertctl set dyn_udp_lifetime 100
+	# Expired ones are removed no more often than once a second.
+	noted() { send a udp 1001 53 && q ipfw -D list | grep -q "FIRST 1 0 udp $A 1001 "; }
+	wait_for 5 "v$v: first: what is over leaves its room" noted
 	q divertctl set dyn_max 16384
 
 	# ---- limit ----
