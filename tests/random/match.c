@@ -190,7 +190,7 @@ static const struct random_transport *ports(struct random_sample *s)
 {
 	const struct random_transport *t = transport(s);
 
-	return s->proto == 6 || s->proto == 17 || s->proto == 132 ? t : NULL;
+	return s->proto == 6 || s->proto == 17 || s->proto == 132 || s->proto == 136 ? t : NULL;
 }
 
 static const struct random_transport *icmp(struct random_sample *s)
@@ -331,7 +331,7 @@ bool plain_match(const struct rule_match *m, struct random_sample *s)
 		return s->six && in_values(m, s->flow);
 	case RULE_IPVER:
 		return *m->value == (s->six ? 6 : 4);
-	case RULE_FIRST: /* random rules have none: tests/net/states.sh counts its packets */
+	case RULE_FIRST: /* counts packets that meet all else: states_first() */
 	case RULE_SOCKARG:
 		return false;
 	case RULE_UID:

@@ -18,7 +18,7 @@ static const char *const addrs4[] = {"10.0.0.1", "10.0.0.2", "10.0.1.1", "192.0.
 				     "192.0.2.200"};
 static const char *const addrs6[] = {"fd00::1", "fd00::2", "fd00:0:0:1::1", "2001:db8::7"};
 static const char *const ifaces[] = {"eth0", "eth1", "tun0", "lo"};
-static const uint8_t protos[] = {1, 6, 6, 6, 17, 17, 47, 58, 132};
+static const uint8_t protos[] = {1, 6, 6, 6, 6, 17, 17, 47, 58, 132, 136};
 static const uint16_t ports[] = {0, 22, 53, 80, 1000, 1001, 65535};
 
 static void put(struct random_bytes *b, const void *bytes, unsigned int n)
@@ -113,10 +113,10 @@ static void put_transport(struct random_bytes *b, const struct random_sample *s)
 		put(b, zero, 8);
 	else if (s->proto == 6)
 		put_tcp(b, s);
-	else if (s->proto == 17 || s->proto == 132) {
+	else if (s->proto == 17 || s->proto == 132 || s->proto == 136) {
 		put16(b, s->t.sport);
 		put16(b, s->t.dport);
-		put(b, zero, s->proto == 17 ? 4 : 8);
+		put(b, zero, s->proto == 132 ? 8 : 4);
 	} else {
 		put8(b, s->t.type);
 		put8(b, s->t.code);
@@ -201,8 +201,31 @@ static void make6(struct random_bytes *b, const struct random_sample *s)
 
 /* ---- flows ---- */
 
-static struct random_sample flows[6];
+static struct random_flow {
+	struct random_sample first;
+	bool is_connection, back_ends; /* the other side sends FIN before the first one does */
+	unsigned int step;
+} flows[6];
 static unsigned int n_flows;
+
+enum {
+	FIN = 1,
+	SYN = 2,
+	RST = 4,
+	ACK = 16,
+};
+
+static const struct {
+	bool back, ends;
+	uint8_t flags;
+} connection[] = {
+	{false, false, SYN},	  {true, false, SYN | ACK}, {false, false, ACK},
+	{true, false, ACK},	  {false, false, ACK},	    {true, false, ACK},
+	{false, true, FIN | ACK}, {true, true, ACK},	    {true, true, FIN | ACK},
+	{false, true, ACK},
+};
+
+#define STEPS (sizeof(connection) / sizeof(*connection))
 
 void random_flows(void)
 {
@@ -210,33 +233,66 @@ void random_flows(void)
 
 	n_flows = 0;
 	for (i = 0; i < sizeof(flows) / sizeof(*flows); i++)
-		random_sample(&flows[i]);
+		random_sample(&flows[i].first);
+	for (i = 0; i < sizeof(flows) / sizeof(*flows); i++) {
+		flows[i].is_connection = random_chance(2);
+		flows[i].back_ends = random_chance(2);
+		flows[i].step = 0;
+	}
 	n_flows = 1 + random_chance(i);
 }
 
-/* Make it a packet of this flow, which has its family. */
-static void follow(struct random_sample *s, const struct random_sample *flow)
+/* The next segment of a connection: its flags, and whether it goes back. */
+static uint8_t next_segment(struct random_flow *f, bool *back)
 {
-	static const uint8_t flags[] = {2, 2, 2 | 16, 2 | 16, 16, 16, 16, 1 | 16, 4};
+	unsigned int step = f->step;
+
+	if (!random_chance(32)) {
+		f->step = 0;
+		*back = random_chance(2);
+		return random_chance(2) ? RST : RST | ACK;
+	}
+	if (random_chance(8)) /* else it is sent again */
+		f->step = (step + 1 + !random_chance(16)) % STEPS;
+	*back = connection[step].back != (connection[step].ends && f->back_ends);
+	return connection[step].flags;
+}
+
+/* Make it a packet of this flow, which has its family. */
+static void follow(struct random_sample *s, struct random_flow *f)
+{
+	static const uint8_t flags[] = {SYN, SYN, SYN | ACK, SYN | ACK, ACK,
+					ACK, ACK, FIN | ACK, RST};
+	const struct random_sample *flow = &f->first;
 	bool back = random_chance(2);
 
+	if (f->is_connection && flow->proto == 6 && random_chance(16))
+		s->t.tcp_flags = next_segment(f, &back);
+	else if (random_chance(8))
+		s->t.tcp_flags = RANDOM_PICK(flags);
 	memcpy(s->src, back ? flow->dst : flow->src, 16);
 	memcpy(s->dst, back ? flow->src : flow->dst, 16);
 	s->proto = flow->proto;
 	s->t.sport = back ? flow->t.dport : flow->t.sport;
 	s->t.dport = back ? flow->t.sport : flow->t.dport;
-	if (random_chance(8))
-		s->t.tcp_flags = RANDOM_PICK(flags);
+}
+
+/* An acknowledgement; some are far ahead of others, or behind. */
+static uint32_t random_ack(void)
+{
+	static const uint32_t far[] = {0xffffffff, 0x7fffffff, 0x80000000, 0x80000001, 0x80000002};
+
+	return random_chance(32) ? random_chance(3) : RANDOM_PICK(far);
 }
 
 void random_sample(struct random_sample *s)
 {
-	const struct random_sample *flow = NULL;
+	struct random_flow *flow = NULL;
 
 	if (n_flows && random_chance(4))
 		flow = &flows[random_chance(n_flows)];
 	memset(s, 0, sizeof(*s));
-	s->six = flow ? flow->six : random_chance(2);
+	s->six = flow ? flow->first.six : random_chance(2);
 	if (s->six) {
 		inet_pton(AF_INET6, RANDOM_PICK(addrs6), s->src);
 		inet_pton(AF_INET6, RANDOM_PICK(addrs6), s->dst);
@@ -271,7 +327,7 @@ void random_sample(struct random_sample *s)
 	s->t.mss = 1000 + random_chance(3);
 	s->t.data = random_chance(3);
 	s->t.seq = random_chance(3);
-	s->t.ack = random_chance(3);
+	s->t.ack = random_ack();
 	s->mark = random_chance(4);
 	s->random = random_chance(1u << 31) * 2;
 	s->uid = random_chance(3) - 1;
@@ -284,6 +340,8 @@ void random_sample(struct random_sample *s)
 	s->forwarded = s->out && random_chance(2);
 	s->recv = !s->out || s->forwarded ? RANDOM_PICK(ifaces) : NULL;
 	s->xmit = s->out ? RANDOM_PICK(ifaces) : NULL;
+	if (!random_fragment(s) && !random_chance(4))
+		s->segments = 1 + random_chance(4);
 	if (!random_chance(3))
 		s->reinject = s->out ? DIVERT_IS_REINJECTED_OUT : DIVERT_IS_REINJECTED_IN;
 }

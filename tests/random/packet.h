@@ -31,6 +31,7 @@ struct random_sample {
 	int64_t uid, gid;					 /* -1: none */
 	unsigned char src[16], dst[16];
 	const char *recv, *xmit; /* NULL: none */
+	uint16_t segments;	 /* of a large packet; 0: it is none */
 	/* bit i: nobody listens at port i for it; at other ports nobody ever does */
 	uint64_t nobody;
 	uint32_t tablearg;
@@ -51,8 +52,9 @@ static inline bool random_nobody(const struct random_sample *s, uint16_t port)
 void random_sample(struct random_sample *s);
 
 /*
- * Choose a few flows. From now on most packets belong to one of them, in either direction, with
- * TCP flags as they follow each other in connections, by and large.
+ * Choose a few flows. From now on most packets belong to one of them, in either direction. Some
+ * TCP flows are connections, one after another: they begin, carry data and end, with a few segments
+ * lost, sent again or forged. The others have flags at random.
  */
 void random_flows(void);
 

@@ -13,6 +13,10 @@ static bool block_holds(const struct rule_match **m, struct random_sample *s, bo
 	struct random_sample copy, *seen;
 	bool holds = false;
 
+	if ((*m)->type == RULE_FIRST) { /* it comes after all else, see applies() */
+		*asks = true;
+		return true;
+	}
 	for (;; *m = (*m)->next) {
 		copy = *s;
 		seen = holds ? &copy : s; /* after a true one, the others have no effect */
@@ -204,12 +208,29 @@ static const struct rule *hit(struct way *w, const struct rule *r)
 	return checks && is_lucky(r, w->s) ? find_state(w, r->flow) : NULL;
 }
 
+/* Is this a later fragment, and the divert rule did not take the first one? */
+static bool went_elsewhere(const struct way *w, const struct rule *r)
+{
+	return r->action == RULE_DIVERT && !r->tablearg && w->known && w->s->frag_offset &&
+	       find_first(w->known, w->s);
+}
+
+static const struct rule_match *first_of(const struct rule *r)
+{
+	const struct rule_match *m = r->match;
+
+	while (m && m->type != RULE_FIRST)
+		m = m->next;
+	return m;
+}
+
 /*
  * The packet meets the rule's own conditions, and the rule's action is done now. tablearg is the
  * rule's own.
  */
 static bool applies(struct way *w, const struct rule *r)
 {
+	const struct rule_match *first;
 	bool asked = false;
 
 	w->s->tablearg = 0;
@@ -218,6 +239,11 @@ static bool applies(struct way *w, const struct rule *r)
 	if (goes_with_first(r, w->s, w->known))
 		return true;
 	if (!plain_holds(r, w->s, true, &asked) || !is_lucky(r, w->s))
+		return false;
+	first = first_of(r);
+	if (first && went_elsewhere(w, r))
+		return false;
+	if (first && states_first(w->states, w->s, r, *first->value) == first->negate)
 		return false;
 	if (r->state) {
 		w->met->recorded = true;
@@ -343,6 +369,8 @@ static void copy_states(struct plain_states *to, const struct plain_states *from
 {
 	memcpy(to->state, from->state, from->n * sizeof(*from->state));
 	to->n = from->n;
+	memcpy(to->first, from->first, from->firsts * sizeof(*from->first));
+	to->firsts = from->firsts;
 }
 
 void plain_run(const struct rules *set, struct random_sample *s, struct plain_met *met,

@@ -231,6 +231,8 @@ static struct rule *random_check(unsigned int last)
 	return rule_parse(line, &r, &err) ? NULL : r;
 }
 
+#define FEW 30 /* the last number, where there are few rules */
+
 static struct rule *random_rule(unsigned int last, unsigned int may)
 {
 	char line[512], *at = line;
@@ -259,6 +261,9 @@ static struct rule *random_rule(unsigned int last, unsigned int may)
 		}
 		for (i = 0; i < n; i++)
 			at += sprintf(at, " %s", RANDOM_PICK(options));
+		if (may & RANDOM_FIRST && !random_chance(last == FEW ? 4 : 32))
+			at += sprintf(at, " %sfirst %u", random_chance(4) ? "" : "not ",
+				      1 + random_chance(4));
 		if (may & RANDOM_STATES)
 			at = put_state(at);
 		if (strstr(line, "divert") == strstr(line, "di") && !random_chance(2))
@@ -276,7 +281,8 @@ int random_rules(struct rules *s, unsigned int may)
 	 * entries
 	 */
 	bool many = !random_chance(16);
-	unsigned int i, n = 1 + random_chance(many ? RANDOM_RULES_MAX : 16), last = many ? 900 : 30;
+	unsigned int i, n = 1 + random_chance(many ? RANDOM_RULES_MAX : 16),
+			last = many ? 900 : FEW;
 	struct rules_table *flows;
 
 	rules_init(s);
@@ -289,6 +295,8 @@ int random_rules(struct rules *s, unsigned int may)
 		return -1;
 	if (random_chance(2))
 		may &= ~RANDOM_STATES;
+	if (random_chance(2))
+		may &= ~RANDOM_FIRST;
 	for (i = 0; i < n; i++) {
 		r = random_rule(last, may);
 		if (!r || rules_add(s, r, &err))

@@ -10,6 +10,7 @@
 enum random_may {
 	RANDOM_PROB = 1 << 0,	/* rules may have prob */
 	RANDOM_STATES = 1 << 1, /* rules may make states, and check for them */
+	RANDOM_FIRST = 1 << 2,	/* rules may match the first packets of flows */
 };
 
 /*

@@ -9,11 +9,18 @@ enum {
 	FIN = 1,
 	SYN = 2,
 	RST = 4,
+	ACK = 16,
 };
 
 static bool has_ports(uint8_t proto)
 {
-	return proto == 6 || proto == 17 || proto == 132;
+	return proto == 6 || proto == 17 || proto == 132 || proto == 136;
+}
+
+/* UDP, or UDP-Lite. */
+static bool is_udp(uint8_t proto)
+{
+	return proto == 17 || proto == 136;
 }
 
 static struct plain_flow flow_of(const struct random_sample *s)
@@ -95,7 +102,7 @@ static int tcp_life(struct plain_state *x, const struct random_sample *s, int ba
 static void meet(struct plain_states *st, struct plain_state *x, const struct random_sample *s,
 		 int back)
 {
-	int life = s->proto == 17 ? DIVERT_LIFE_UDP : DIVERT_LIFE_SHORT;
+	int life = is_udp(s->proto) ? DIVERT_LIFE_UDP : DIVERT_LIFE_SHORT;
 
 	if (s->proto == 6)
 		life = tcp_life(x, s, back);
@@ -162,4 +169,46 @@ bool states_record(struct plain_states *st, const struct random_sample *s, const
 	}
 	meet(st, x, s, back);
 	return true;
+}
+
+/* ---- the first packets of a flow ---- */
+
+static struct plain_first *find_first(struct plain_states *st, const struct plain_flow *f,
+				      const struct rule *r)
+{
+	struct plain_first *x;
+
+	for (x = st->first; x < st->first + st->firsts; x++)
+		if (x->rule == r && (goes(&x->flow, f) || goes_back(&x->flow, f)))
+			return x;
+	return NULL;
+}
+
+bool states_first(struct plain_states *st, const struct random_sample *s, const struct rule *r,
+		  uint32_t n)
+{
+	const bool begins = s->proto == 6 && (s->t.tcp_flags & (SYN | ACK)) == SYN;
+	const struct plain_flow f = flow_of(s);
+	struct plain_first *x;
+	uint32_t before;
+	int back, life = is_udp(s->proto) ? DIVERT_LIFE_UDP : DIVERT_LIFE_SHORT;
+
+	if (s->frag_offset)
+		return true;
+	if (s->proto == 6)
+		life = DIVERT_LIFE_ACK;
+	x = find_first(st, &f, r);
+	if (!x) {
+		if (st->firsts == PLAIN_FIRSTS_MAX)
+			abort();
+		x = &st->first[st->firsts++];
+		x->rule = NULL;
+	}
+	if (!x->rule || x->expires <= st->now || begins)
+		*x = (struct plain_first){.flow = f, .rule = r};
+	x->expires = st->now + st->life[life];
+	back = !goes(&x->flow, &f);
+	before = x->met[back];
+	x->met[back] += s->segments > 1 ? s->segments : 1;
+	return before < n;
 }

@@ -10,6 +10,7 @@
 #include "rules/rules.h"
 
 #define PLAIN_STATES_MAX 4096
+#define PLAIN_FIRSTS_MAX 16384
 
 /* One direction of a flow: the other has source and destination exchanged. */
 struct plain_flow {
@@ -29,6 +30,13 @@ struct plain_states {
 		uint64_t expires;
 	} state[PLAIN_STATES_MAX];
 	unsigned int n;
+	struct plain_first {
+		struct plain_flow flow;	 /* of the packet that it begins with */
+		const struct rule *rule; /* that counts it */
+		uint32_t met[2];	 /* packets of the flow's direction, of the other one */
+		uint64_t expires;
+	} first[PLAIN_FIRSTS_MAX];
+	unsigned int firsts;
 	uint64_t now;		     /* s, as the caller says */
 	uint32_t life[DIVERT_LIVES]; /* s */
 };
@@ -39,5 +47,12 @@ const struct rule *states_find(struct plain_states *st, const struct random_samp
 
 /* Makes a state for the rule, or lets the one in place live on. false: the limit is reached. */
 bool states_record(struct plain_states *st, const struct random_sample *s, const struct rule *r);
+
+/*
+ * Is the packet, which meets all else, among the first n of its flow at this rule? It is counted. A
+ * later fragment is among them, and is not counted.
+ */
+bool states_first(struct plain_states *st, const struct random_sample *s, const struct rule *r,
+		  uint32_t n);
 
 #endif

@@ -400,7 +400,7 @@ static void test_random(void **state)
 		rules_compiled_free(&c);
 		rules_free(&s);
 	}
-	/* tests/net/states.sh has RULE_FIRST */
+	/* tests/net/random.sh has RULE_FIRST */
 	for (i = 0; i < RULE_TYPES && pairs >= PAIRS; i++)
 		if (!seen[i] && i != RULE_FIRST)
 			fail_msg("no random rule has %s: tests/random/ruleset.c",

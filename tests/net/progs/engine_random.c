@@ -123,45 +123,12 @@ static void check_counters(void)
 	done(f, "show");
 }
 
-/* ---- time ---- */
-
-#define SHORT_LIFE 2  /* s, of some states in some rule sets */
-#define SHORT_SETS 16 /* one of so many rule sets has such */
-
-static uint64_t coarse_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return t.tv_sec * 1000ull + t.tv_nsec / 1000000;
-}
-
-/*
- * In the middle of a set, or if it takes so long that short lives could end by themselves: wait
- * until all of them are over. In between no time passes for the plain evaluator.
- */
-static void pass_time(unsigned int number)
-{
-	static uint64_t began;
-	const uint64_t now = coarse_ms();
-
-	if (!number)
-		began = now;
-	if (number != PACKETS / 2 && now - began < SHORT_LIFE * 500)
-		return;
-	while (coarse_ms() <= now + SHORT_LIFE * 1000 + 20)
-		usleep(10000);
-	states.now += SHORT_LIFE;
-	began = coarse_ms();
-}
-
 int main(int argc, char **argv)
 {
 	uint64_t pairs = argc > 1 ? strtoull(argv[1], NULL, 10) : PAIRS, n = 0;
 	unsigned int verdicts[PLAIN_VERDICTS] = {0}, i;
 	static struct plain_fragments known;
 	static struct packet p;
-	bool ends; /* some states' lives */
 	int often = 1;
 
 	random_seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
@@ -170,16 +137,15 @@ int main(int argc, char **argv)
 	make_tables();
 	while (n < pairs) {
 		set_seed = random_seed;
-		must(!random_rules(&set, RANDOM_STATES), "a rule set");
+		must(!random_rules(&set, RANDOM_STATES | RANDOM_FIRST), "a rule set");
 		set_rules();
 		forget_fragments();
 		known.n = 0;
-		ends = !random_chance(SHORT_SETS);
-		begin_states(ends ? random_chance(1 << DIVERT_LIVES) : 0, SHORT_LIFE);
+		begin_states();
 		memset(expected, 0, sizeof(expected));
 		for (p.number = 0; p.number < PACKETS; p.number++) {
-			if (ends)
-				pass_time(p.number);
+			if (!random_chance(8))
+				pass_time();
 			next_packet(&p, &known);
 			verdicts[p.met.verdict]++;
 			if (p.met.verdict == PLAIN_ENDLESS)

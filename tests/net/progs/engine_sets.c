@@ -109,7 +109,7 @@ static void make_tables(void)
 	struct rules_error err;
 	unsigned int i;
 
-	must(!random_rules(&set, RANDOM_STATES), "a rule set");
+	must(!random_rules(&set, RANDOM_STATES | RANDOM_FIRST), "a rule set");
 	for (i = 0; i < RANDOM_ENTRIES; i++) {
 		const struct rules_table *t = rules_table_find(&set, random_entry[i].table);
 
@@ -172,13 +172,16 @@ static void try_set(unsigned int verdicts[PLAIN_VERDICTS])
 	static struct packet p;
 
 	set_seed = random_seed;
-	must(!random_rules(&set, RANDOM_STATES), "a rule set");
+	must(!random_rules(&set, RANDOM_STATES | RANDOM_FIRST), "a rule set");
 	set_rules();
 	forget_fragments();
 	forget_flows();
-	known.n = states.n = 0;
+	begin_states();
+	known.n = 0;
 	memset(expected, 0, sizeof(expected));
 	for (p.number = 0; p.number < PACKETS; p.number++) {
+		if (!random_chance(4))
+			pass_time();
 		next_packet(&p, &known);
 		verdicts[p.met.verdict]++;
 		if (p.met.verdict == PLAIN_ENDLESS)
@@ -204,7 +207,6 @@ int main(int argc, char **argv)
 	open_sockets();
 	must(!engine_open(&engine, 0), engine_error());
 	make_tables();
-	begin_states(0, 0);
 	for (i = 0; i <= RANDOM_RULES_MAX; i++)
 		read_counter(i, &before[i]);
 	random_seed = strtoull(argv[3], NULL, 10);

@@ -10,7 +10,7 @@
  * - prob;
  * - another uid than root's, or nobody's for a packet written back, and any gid;
  * - a tag on a packet that was not written back (the engine's key stands for both);
- * - segmentation offload, partial checksums;
+ * - segmentation offload, but for the number of segments; partial checksums;
  * - sockets that put fragments together, or share a port;
  * - rule sets in which a packet never comes to an end.
  */
@@ -241,21 +241,66 @@ static void check_deliveries(const struct packet *p)
 
 /* ---- states of flows ---- */
 
-#define LONG_LIFE 3600 /* s: longer than any rule set is tried */
+/* s: so much time passes at once. A rule set is tried in less. */
+#define TICK  100
+/*
+ * The longest lifetime, in ticks: an option first prolongs its count only when an eighth of the
+ * lifetime has passed.
+ */
+#define TICKS 7
 
 static struct plain_states states;
 
-/* No flow has a state. bits: the kinds of enum divert_life that live for only so many seconds. */
-static void begin_states(unsigned int bits, uint32_t seconds)
+/* No flow has a state. Each kind of state lives for some ticks. */
+static void begin_states(void)
 {
 	struct divert_settings s = {};
 	__u32 zero = 0;
 	unsigned int i;
 
-	states.n = states.now = 0;
+	states.n = states.firsts = states.now = 0;
 	for (i = 0; i < DIVERT_LIVES; i++)
-		s.life[i] = states.life[i] = bits >> i & 1 ? seconds : LONG_LIFE;
+		s.life[i] = states.life[i] = TICK * (1 + random_chance(TICKS));
 	must(!bpf_map_update_elem(engine.map[ENGINE_SETTINGS], &zero, &s, BPF_ANY), "settings");
+}
+
+static uint64_t earlier(uint64_t ns)
+{
+	const uint64_t tick = TICK * 1000000000ull;
+
+	return ns > tick ? ns - tick : 0;
+}
+
+/*
+ * A tick passes, without a wait: all that the kernel half keeps of flows ends so much earlier, and
+ * it may look for what is over again.
+ */
+static void pass_time(void)
+{
+	struct divert_flow_info info;
+	struct engine_flow *flows;
+	__u32 zero = 0, id;
+	int i, map, n;
+
+	states.now += TICK;
+	if (!states.n && !states.firsts)
+		return;
+	n = engine_flows(&engine, &flows);
+	must(n >= 0, engine_error());
+	must(!bpf_map_lookup_elem(engine.map[ENGINE_FLOWS], &zero, &id), "no map of states");
+	map = bpf_map_get_fd_by_id(id);
+	must(map >= 0, "the map of states");
+	for (i = 0; i < n; i++) {
+		flows[i].flow.expires = earlier(flows[i].flow.expires);
+		must(!bpf_map_update_elem(map, &flows[i].key, &flows[i].flow, BPF_EXIST),
+		     "a state");
+	}
+	close(map);
+	free(flows);
+	must(!bpf_map_lookup_elem(engine.map[ENGINE_FLOW_INFO], &zero, &info), "flow_info");
+	info.next_sweep = earlier(info.next_sweep);
+	must(!bpf_map_update_elem(engine.map[ENGINE_FLOW_INFO], &zero, &info, BPF_ANY),
+	     "flow_info");
 }
 
 /* ---- packets ---- */
@@ -368,6 +413,7 @@ static void judge(const struct packet *p)
 	struct __sk_buff ctx = {
 		.mark = p->s.mark,
 		.ifindex = index_of(p->s.out ? p->s.xmit : p->s.recv),
+		.gso_segs = p->s.segments,
 		.ingress_ifindex = p->s.out && !p->s.reinject ? index_of(p->s.recv) : 0,
 	};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = make_frame(p, in),
