@@ -168,9 +168,9 @@ $(B)/bin/interceptor: $(call tool_objects,interceptor) $(TOOLS_COMMON) $(RULE_LI
 	$(Q)$(CC) $(ALL_LDFLAGS) $(RPATH:%=-Wl,-rpath,'$$ORIGIN/%') -o $@ $(filter-out $(B)/rpath,$^) \
 		-lpcap -lbpf -lmnl
 
-$(B)/bin/divert-run: $(call tool_objects,divert-run) $(TOOLS_COMMON)
+$(B)/bin/divert-run: $(call tool_objects,divert-run) $(TOOLS_COMMON) $(RULE_LIBS)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lbpf -lmnl
 
 # For a C library or an architecture without libbpf, libmnl and liburing at hand (tests/toolchain).
 objects: $(ENGINE) $(RULES) $(RULESET) $(LIB) $(INTERPOSE) $(TOOLS_COMMON) $(foreach t,$(TOOLS),$(call tool_objects,$(t)))

@@ -24,6 +24,12 @@ int divert_next(int fd);
  */
 int divert_move_inner(int fd);
 
+/*
+ * From now on fd, which this process was started with, is an inner descriptor: it is to stay open.
+ * 0; -1, EMFILE: no room to remember it.
+ */
+int divert_keep_inner(int fd);
+
 #pragma GCC visibility pop
 
 #endif

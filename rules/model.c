@@ -22,6 +22,32 @@ void rule_free(struct rule *r)
 	free(r);
 }
 
+int rule_add_bypass(struct rule *r)
+{
+	struct rule_match **last = &r->match, *m;
+	char *text;
+
+	if (r->action != RULE_DIVERT)
+		return 0;
+	for (; *last; last = &(*last)->next)
+		if ((*last)->type == RULE_BYPASS)
+			return 0;
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -1;
+	m->type = RULE_BYPASS;
+	*last = m;
+	text = rule_print(r, 0);
+	if (!text) {
+		*last = NULL;
+		match_free(m);
+		return -1;
+	}
+	free(r->text);
+	r->text = text;
+	return 0;
+}
+
 void rules_init(struct rules *s)
 {
 	memset(s, 0, sizeof(*s));

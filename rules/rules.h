@@ -255,6 +255,9 @@ int rule_parse(const char *line, struct rule **rule, struct rules_error *err);
 /* r may be NULL. */
 void rule_free(struct rule *r);
 
+/* Give a rule with the action divert the option bypass, unless it has it. -1: out of memory. */
+int rule_add_bypass(struct rule *r);
+
 enum rule_print_flags {
 	RULE_PRINT_COMPACT = 1 << 0, /* omit parts that have no effect */
 	RULE_PRINT_BRIEF = 1 << 1,   /* action and comment only */

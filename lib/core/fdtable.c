@@ -152,6 +152,17 @@ int divert_is(int fd)
 	return fdtable_get(fd) != NULL;
 }
 
+int divert_keep_inner(int fd)
+{
+	struct dsock *was;
+	const int rc = put(fd, INNER, &was);
+
+	if (!rc)
+		return 0;
+	errno = -rc;
+	return -1;
+}
+
 int divert_is_inner(int fd)
 {
 	return fdtable_is_inner(fd);

@@ -105,8 +105,9 @@ offers "divertctl upgrade " -f
 offers "interceptor -" $(q interceptor --help | grep -oE -e '^  -[a-z]') --help --version
 offers "interceptor 47" 4711 4712
 offers "interceptor -q " 4711 4712
-offers "divert-run -" -v --verbose --help --version
+offers "divert-run -" -r --rule -v --verbose --help --version
 offers "divert-run ba" bash
+offers "divert-run -r deny ba" bash
 
 # ---- what the shells offer ----
 

@@ -53,7 +53,7 @@ for name in $functions; do
 done
 is "each function of libdivert has a manual page" "${missing[*]-}" ""
 is "what is libdivert-socket's alone is in no header" \
-	"$(grep -rl "divert_next\|divert_is_inner\|divert_move_inner" "$tree/include" "$tree/share/man")" ""
+	"$(grep -rl "divert_next\|divert_is_inner\|divert_keep_inner\|divert_move_inner" "$tree/include" "$tree/share/man")" ""
 
 # ---- in place, with libraries in a directory for an architecture ----
 

@@ -51,6 +51,12 @@ int divert_is_inner(int fd)
 	return fd >= 0 && fd < TOP && is_inner[fd];
 }
 
+int divert_keep_inner(int fd)
+{
+	is_inner[fd] = true;
+	return 0;
+}
+
 int divert_next(int fd)
 {
 	for (; fd >= 0 && fd < TOP; fd++)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* divert-run(1): starts a program with libdivert-socket preloaded. */
+#include "tools/divert-run/hold.h"
 #include "tools/divert-run/program.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 
 static void usage(FILE *to)
 {
-	fputs("usage: divert-run [-v] program [argument ...]\n"
+	fputs("usage: divert-run [-v] [-r RULE] ... program [argument ...]\n"
 	      "       divert-run --help | --version\n",
 	      to);
 }
@@ -81,6 +82,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"help", no_argument, NULL, 'h'},
+		{"rule", required_argument, NULL, 'r'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"version", no_argument, NULL, 'V'},
 		{0},
@@ -92,8 +94,12 @@ int main(int argc, char **argv)
 
 	/* "+": arguments behind the program's name belong to the program */
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "+v", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+:r:v", options, NULL)) != -1) {
 		switch (option) {
+		case 'r':
+			if (hold_rule(optarg))
+				return EXIT_OWN;
+			break;
 		case 'v':
 			verbose = true;
 			break;
@@ -103,6 +109,10 @@ int main(int argc, char **argv)
 		case 'V':
 			puts("divert-run (ipdivert) " VERSION);
 			return 0;
+		case ':':
+			fprintf(stderr, "divert-run: %s: which rule?\n", argv[optind - 1]);
+			usage(stderr);
+			return EXIT_OWN;
 		default:
 			if (optopt)
 				fprintf(stderr, "divert-run: unknown option -%c\n", optopt);
@@ -145,6 +155,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "divert-run: LD_PRELOAD=%s %s\n", getenv("LD_PRELOAD"),
 			found ? program_path : program);
 
+	if (hold_rules())
+		return EXIT_OWN;
 	execvp(program, argv + optind);
 	option = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 	fprintf(stderr, "divert-run: %s: %s\n", program, strerror(errno));
