@@ -102,9 +102,14 @@ offers "divertctl stat " -a 4711
 offers "divertctl stat -a " 4711
 offers "divertctl upgrade " -f
 # shellcheck disable=SC2046
-offers "interceptor -" $(q interceptor --help | grep -oE -e '^  -[a-z]') --help --version
+offers "interceptor -" $(q interceptor --help | grep -oE -e '^  -[a-zA-Z]') --help --version
 offers "interceptor 47" 4711 4712
-offers "interceptor -q " 4711 4712
+offers "interceptor -q " 4711 4712 tcp icmp
+offers "interceptor icmp " from
+offers "interceptor icmp from " any me
+offers "interceptor icmp from any " to
+offers "interceptor icmp from any to any " in out via
+offers "interceptor icmp from any to any via r" r0 r1
 offers "divert-run -" -r --rule -v --verbose --help --version
 offers "divert-run ba" bash
 offers "divert-run -r deny ba" bash

@@ -221,7 +221,7 @@ like "interceptor: ICMP in" "$(line 2)" \
 like "interceptor: ICMPv6 in" "$(line 3)" \
 	"$clock in  r0 rule 300 IP6 fd01::1 > fd02::1: ICMP6 echo request, id [0-9]+, seq 1, length 104$"
 like "interceptor: UDP, forwarded, out" "$(line 4)" \
-	"$clock out r0 rule 200 IP 10\.1\.0\.1\.5555 > 10\.2\.0\.1\.7777: UDP, length 33$"
+	"$clock out r0>r1 rule 200 IP 10\.1\.0\.1\.5555 > 10\.2\.0\.1\.7777: UDP, length 33$"
 like "interceptor: TCP in" "$(line 5)" \
 	"$clock in  r0 rule 400 IP 10\.1\.0\.1\.5556 > 10\.2\.0\.1\.7778: TCP \[S\], length 60$"
 is "interceptor: summary" "$(tail -1 "$TMP/look.err")" \

@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/* Prints packets for people. */
 #include <arpa/inet.h>
-#include <net/if.h>
+#include <ctype.h>
 #include <netdb.h>
-#include <netinet/icmp6.h>
-#include <netinet/ip_icmp.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "interceptor.h"
-
-static unsigned int get16(const uint8_t *p)
-{
-	return p[0] << 8 | p[1];
-}
-
-/* ":12" stands for an interface with a name too long for the address. */
-static const char *interface_of(const struct sockaddr_in *from, char *room)
-{
-	char zero[sizeof(from->sin_zero) + 1] = {};
-
-	memcpy(zero, from->sin_zero, sizeof(from->sin_zero));
-	if (zero[0] == ':' && if_indextoname(strtoul(zero + 1, NULL, 10), room))
-		return room;
-	return zero[0] ? strcpy(room, zero) : "-";
-}
 
 static void print_proto(FILE *to, uint8_t proto)
 {
@@ -47,92 +28,129 @@ static void print_proto(FILE *to, uint8_t proto)
 	}
 }
 
-static void print_tcp(FILE *to, const uint8_t *tcp, size_t len)
+static void print_icmp(FILE *to, const struct seen *s)
 {
-	static const char flag[] = "FSRP.UEW";
-	int i;
+	bool request;
 
-	if (len < 20)
-		return;
-	fputs(" [", to);
-	for (i = 0; i < 8; i++)
-		if (tcp[13] & 1 << i)
-			fputc(flag[i], to);
-	fputc(']', to);
+	if (is_echo(s, &request))
+		fprintf(to, " echo %s, id %u, seq %u", request ? "request" : "reply",
+			get16(s->inner + 4), get16(s->inner + 6));
+	else if (s->rest >= 2)
+		fprintf(to, " type %u, code %u", s->inner[0], s->inner[1]);
 }
 
-static void print_icmp(FILE *to, uint8_t proto, const uint8_t *icmp, size_t len)
+static void print_ends(FILE *to, const struct seen *s)
 {
-	int request = proto == IPPROTO_ICMP ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
-	int reply = proto == IPPROTO_ICMP ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY;
-
-	if (len >= 8 && (icmp[0] == request || icmp[0] == reply))
-		fprintf(to, " echo %s, id %u, seq %u", icmp[0] == request ? "request" : "reply",
-			get16(icmp + 4), get16(icmp + 6));
-	else if (len >= 2)
-		fprintf(to, " type %u, code %u", icmp[0], icmp[1]);
-}
-
-static void print_ends(FILE *to, int family, const uint8_t *src, const uint8_t *dst,
-		       const uint8_t *ports)
-{
+	const int family = s->version == 6 ? AF_INET6 : AF_INET;
 	char text[INET6_ADDRSTRLEN];
 
-	fputs(inet_ntop(family, src, text, sizeof(text)), to);
-	if (ports)
-		fprintf(to, ".%u", get16(ports));
-	fprintf(to, " > %s", inet_ntop(family, dst, text, sizeof(text)));
-	if (ports)
-		fprintf(to, ".%u", get16(ports + 2));
+	fputs(inet_ntop(family, s->src, text, sizeof(text)), to);
+	if (s->ports)
+		fprintf(to, ".%u", get16(s->inner));
+	fprintf(to, " > %s", inet_ntop(family, s->dst, text, sizeof(text)));
+	if (s->ports)
+		fprintf(to, ".%u", get16(s->inner + 2));
 	fputs(": ", to);
 }
 
-/* at: offset behind the IP headers. fragment: not the first one. */
-static void print_packet(FILE *to, const uint8_t *packet, size_t len, uint8_t proto, size_t at,
-			 int fragment)
+static void print_packet(FILE *to, const struct seen *s)
 {
-	int v6 = packet[0] >> 4 == 6;
-	const uint8_t *inner = packet + at;
-	size_t rest = len > at ? len - at : 0;
-	int ports = !fragment && rest >= 4 && (proto == IPPROTO_TCP || proto == IPPROTO_UDP);
+	char flags[TCP_FLAGS_TEXT];
 
-	fputs(v6 ? "IP6 " : "IP ", to);
-	print_ends(to, v6 ? AF_INET6 : AF_INET, packet + (v6 ? 8 : 12), packet + (v6 ? 24 : 16),
-		   ports ? inner : NULL);
-	print_proto(to, proto);
-	if (fragment)
+	fputs(s->version == 6 ? "IP6 " : "IP ", to);
+	print_ends(to, s);
+	print_proto(to, s->proto);
+	if (s->later)
 		fputs(" fragment", to);
-	else if (proto == IPPROTO_TCP)
-		print_tcp(to, inner, rest);
-	else if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6)
-		print_icmp(to, proto, inner, rest);
+	else if (tcp_flags(s, flags))
+		fprintf(to, " [%s]", flags);
+	else if (s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6)
+		print_icmp(to, s);
 }
 
-void print_line(FILE *to, const struct sockaddr_in *from, const uint8_t *packet, size_t len)
+/* "eth0" that received it, "eth1" that it leaves by, "eth0>eth1" if it is forwarded. */
+static void print_interfaces(FILE *to, const struct divert_info *i)
 {
-	char name[IF_NAMESIZE];
-	struct timespec now;
+	if (i->ifindex)
+		fputs(iface_name(i->ifindex), to);
+	if (i->ifindex && i->out_ifindex)
+		fputc('>', to);
+	if (i->out_ifindex)
+		fputs(iface_name(i->out_ifindex), to);
+}
+
+static void print_process(FILE *to, const struct process *p)
+{
+	fputs(", ", to);
+	if (p->pid)
+		fprintf(to, "%s (%d)%s", p->name, p->pid, *p->user ? " of " : "");
+	else
+		fputs("of ", to);
+	fputs(p->user, to);
+}
+
+void print_line(FILE *to, const struct seen *s, const struct process *who)
+{
+	const time_t when = s->info.timestamp / 1000000000;
 	struct tm tm;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	localtime_r(&now.tv_sec, &tm);
-	fprintf(to, "%02d:%02d:%02d.%06ld %-3s %s rule %u ", tm.tm_hour, tm.tm_min, tm.tm_sec,
-		now.tv_nsec / 1000, from->sin_addr.s_addr ? "in" : "out", interface_of(from, name),
-		from->sin_port);
-	if (len >= 20 && packet[0] >> 4 == 4)
-		print_packet(to, packet, len, packet[9], (packet[0] & 15) * 4,
-			     get16(packet + 6) & 0x1fff);
-	else if (len >= 40 && packet[0] >> 4 == 6)
-		print_packet(to, packet, len, packet[6], 40, 0);
+	localtime_r(&when, &tm);
+	fprintf(to, "%02d:%02d:%02d.%06u %-3s ", tm.tm_hour, tm.tm_min, tm.tm_sec,
+		(unsigned int)(s->info.timestamp % 1000000000 / 1000),
+		s->info.flags & DIVERT_INFO_OUT ? "out" : "in");
+	print_interfaces(to, &s->info);
+	fprintf(to, " rule %u ", s->info.rule);
+	if (s->version)
+		print_packet(to, s);
 	else
 		fputs("no IP packet", to);
-	fprintf(to, ", length %zu\n", len);
+	fprintf(to, ", length %zu", s->len);
+	if (who)
+		print_process(to, who);
+	fputc('\n', to);
 }
 
-void print_hex(FILE *to, const uint8_t *packet, size_t len)
+void print_hex(FILE *to, const struct seen *s)
 {
 	size_t i;
 
-	for (i = 0; i < len; i++)
-		fprintf(to, "%02x%c", packet[i], (i + 1) % 16 && i + 1 < len ? ' ' : '\n');
+	for (i = 0; i < s->len; i++)
+		fprintf(to, "%02x%c", s->packet[i], (i + 1) % 16 && i + 1 < s->len ? ' ' : '\n');
+}
+
+/* A carriage return ahead of a line's end is left out; what cannot be printed is a dot. */
+void print_ascii(FILE *to, const struct seen *s)
+{
+	size_t i;
+	uint8_t c;
+
+	for (i = 0; i < s->len; i++) {
+		c = s->packet[i];
+		if (c == '\r' && i + 1 < s->len && s->packet[i + 1] == '\n')
+			continue;
+		fputc((c > ' ' && c < 0x7f) || c == '\t' || c == ' ' || c == '\n' ? c : '.', to);
+	}
+	fputc('\n', to);
+}
+
+void print_hex_ascii(FILE *to, const struct seen *s)
+{
+	size_t at, i, n;
+
+	for (at = 0; at < s->len; at += 16) {
+		n = s->len - at < 16 ? s->len - at : 16;
+		fprintf(to, "\t0x%04zx:  ", at);
+		for (i = 0; i < 16; i++)
+			if (i < n)
+				fprintf(to, "%02x%s", s->packet[at + i], i % 2 ? " " : "");
+			else
+				fputs(i % 2 ? "   " : "  ", to);
+		fputc(' ', to);
+		for (i = 0; i < n; i++)
+			fputc(s->packet[at + i] > ' ' && s->packet[at + i] < 0x7f
+				      ? s->packet[at + i]
+				      : '.',
+			      to);
+		fputc('\n', to);
+	}
 }
