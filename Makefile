@@ -221,6 +221,8 @@ install-files:
 			[ -e $$to/$$n.$${m##*.} ] || ln -sf $${m##*/} $$to/$$n.$${m##*.} || exit 1; \
 		done; done
 	$(PLACES) packaging/ipfw.service.in >$(DESTDIR)$(UNITDIR)/ipfw.service
+	$(PLACES) packaging/ipdivert-metrics.service.in >$(DESTDIR)$(UNITDIR)/ipdivert-metrics.service
+	install -m 644 packaging/ipdivert-metrics.timer $(DESTDIR)$(UNITDIR)
 	$(PLACES) packaging/60-ipdivert.rules.in >$(DESTDIR)$(UDEVDIR)/60-ipdivert.rules
 	packaging/completion/words man packaging/completion/ipdivert.bash.in >$(BASH_COMPLETION)/ipfw
 	for t in ipchains ipchains-save ipchains-restore divertctl interceptor divert-run; do \

@@ -98,7 +98,7 @@ offers "divertctl attach " r0 r1 -l
 offers "divertctl set " pass-through trains
 offers "divertctl get " pass-through trains
 offers "divertctl set pass-through " on off
-offers "divertctl stat " -a 4711
+offers "divertctl stat " -a -m 4711
 offers "divertctl stat -a " 4711
 offers "divertctl upgrade " -f
 # shellcheck disable=SC2046

@@ -32,6 +32,7 @@ is "a second build elsewhere is the same, but for what names the prefix" \
 	"$(diff -rq --no-dereference "$STAGE" "$tree" | awk '{ print $2 }' | sed "s|$STAGE/||" | sort)" \
 	"lib/pkgconfig/libdivert-socket.pc
 lib/pkgconfig/libdivert.pc
+lib/systemd/system/ipdivert-metrics.service
 lib/systemd/system/ipfw.service
 lib/udev/rules.d/60-ipdivert.rules"
 is "no file names the directory of the build" "$(grep -rl "$second" "$one")" ""
@@ -146,7 +147,8 @@ is "/usr: none for those who use pkg-config" "$(PKG_CONFIG_PATH=$usr/usr/lib/som
 like "/usr: the dynamic loader chooses divert-run's library" "$("$usr/usr/bin/divert-run" -v true 2>&1)" \
 	"LD_PRELOAD=libdivert-socket.so.0 "
 is "/usr: where systemd and udev look" "$(cd "$usr/usr/lib" && find . -name '*.service' -o -name '*.rules' | sort)" \
-	"./systemd/system/ipfw.service
+	"./systemd/system/ipdivert-metrics.service
+./systemd/system/ipfw.service
 ./udev/rules.d/60-ipdivert.rules"
 like "/usr: the unit runs the program there" "$(cat "$usr/usr/lib/systemd/system/ipfw.service")" \
 	"ExecStart=/usr/sbin/ipfw "

@@ -25,7 +25,11 @@ int command_unload(int argc, char **argv);
  * tools/divertctl/fail.c: report an error of the engine, or in the words. Return the exit status.
  */
 int engine_failed(int rc);
+int no_port(uint32_t port); /* no rule and no socket names it */
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* tools/divertctl/metrics.c: print all counters for Prometheus; only: those of a port, if not 0 */
+int metrics_print(uint32_t only);
 
 /* tools/divertctl/stat.c: the port that a word says; 0: none, and that is reported. */
 uint32_t port_of(const char *word);

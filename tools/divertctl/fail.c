@@ -18,6 +18,12 @@ int usage_error(const char *format, ...)
 	return EXIT_USAGE;
 }
 
+int no_port(uint32_t port)
+{
+	fprintf(stderr, "divertctl: port %u: no rule and no socket names it\n", port);
+	return EXIT_FAILED;
+}
+
 int engine_failed(int rc)
 {
 	fprintf(stderr, "divertctl: %s\n", engine_error());

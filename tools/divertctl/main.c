@@ -10,7 +10,8 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } command[] = {
 	{"status", "", "what is loaded, on which interfaces, who listens", command_status},
-	{"stat", "[-a] [PORT]", "counters by cause, of each port; -a: also those that are 0",
+	{"stat", "[-a] [-m] [PORT]",
+	 "counters by cause, of each port; -a: also those that are 0; -m: for Prometheus",
 	 command_stat},
 	{"flows", "[-w] [-p PORT]", "the flows that programs have released; -w: follow",
 	 command_flows},

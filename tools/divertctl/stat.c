@@ -45,10 +45,8 @@ static int print_all(struct engine *e, unsigned int only, bool all)
 		if (!only || (port[i].key & 0xffff) == only)
 			shown += print_port(&port[i], all);
 	free(port);
-	if (only && !shown) {
-		fprintf(stderr, "divertctl: port %u: no rule and no socket names it\n", only);
-		return EXIT_FAILED;
-	}
+	if (only && !shown)
+		return no_port(only);
 	if (only)
 		return EXIT_OK;
 	n = engine_stats(e, &stats);
@@ -72,14 +70,13 @@ uint32_t port_of(const char *word)
 int command_stat(int argc, char **argv)
 {
 	uint32_t only = 0;
-	bool all = false;
+	bool all = false, metrics = false;
 	struct engine e;
 	int rc;
 
-	if (argc && !strcmp(argv[0], "-a")) {
-		all = true;
-		argc--;
-		argv++;
+	for (; argc && (!strcmp(argv[0], "-a") || !strcmp(argv[0], "-m")); argc--, argv++) {
+		all |= argv[0][1] == 'a';
+		metrics |= argv[0][1] == 'm';
 	}
 	if (argc > 1)
 		return usage_error("%s: one word too many", argv[1]);
@@ -88,6 +85,8 @@ int command_stat(int argc, char **argv)
 		if (!only)
 			return EXIT_USAGE;
 	}
+	if (metrics)
+		return metrics_print(only);
 	rc = engine_open(&e, 0);
 	if (rc)
 		return engine_failed(rc);
