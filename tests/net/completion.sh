@@ -100,6 +100,7 @@ offers "divertctl get " pass-through trains
 offers "divertctl set pass-through " on off
 offers "divertctl stat " -a -m 4711
 offers "divertctl stat -a " 4711
+offers "divertctl top " -d -n
 offers "divertctl upgrade " -f
 # shellcheck disable=SC2046
 offers "interceptor -" $(q interceptor --help | grep -oE -e '^  -[a-zA-Z]') --help --version

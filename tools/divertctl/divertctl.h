@@ -14,6 +14,7 @@ enum {
 /* argv: the words after the command's name. Return the exit status. */
 int command_status(int argc, char **argv);
 int command_stat(int argc, char **argv);
+int command_top(int argc, char **argv);
 int command_flows(int argc, char **argv);
 int command_attach(int argc, char **argv);
 int command_set(int argc, char **argv);
