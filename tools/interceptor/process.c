@@ -14,7 +14,8 @@
 
 #include "interceptor.h"
 
-#define KEPT 1024
+#define KEPT   1024
+#define RECENT 8 /* processes */
 
 /* A socket's two ends as this host has them. */
 struct ends {
@@ -234,18 +235,45 @@ static bool search_process(const char *pid, struct found *f)
 	return there;
 }
 
+/* Most new sockets are of a process that had others a moment ago: look there first. */
+static void search_recent(struct found *f, int recent[RECENT])
+{
+	char pid[16];
+	int i;
+
+	for (i = 0; i < RECENT && recent[i] && !f->process.pid; i++) {
+		snprintf(pid, sizeof(pid), "%d", recent[i]);
+		if (search_process(pid, f))
+			f->process.pid = recent[i];
+	}
+}
+
+static void make_recent(int pid, int recent[RECENT])
+{
+	int i = 0;
+
+	while (i < RECENT - 1 && recent[i] && recent[i] != pid)
+		i++;
+	memmove(recent + 1, recent, i * sizeof(*recent));
+	recent[0] = pid;
+}
+
 static void search_processes(struct found *f)
 {
+	static int recent[RECENT];
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 
+	search_recent(f, recent);
 	while (!f->process.pid && proc && (entry = readdir(proc)))
 		if (isdigit((unsigned char)*entry->d_name) && search_process(entry->d_name, f))
 			f->process.pid = atoi(entry->d_name);
 	if (proc)
 		closedir(proc);
-	if (f->process.pid)
-		read_name(&f->process);
+	if (!f->process.pid)
+		return;
+	make_recent(f->process.pid, recent);
+	read_name(&f->process);
 }
 
 static bool still_holds(const struct found *f)
