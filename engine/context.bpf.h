@@ -38,6 +38,7 @@ struct fragments {
 	__u16 waiting_rule, waiting_port; /* where later fragments wait that came before it */
 	/* the state that the first fragment has: its rule, 0: none, and its name */
 	__u32 state, state_name;
+	__u8 state_back;		/* it goes against the state's first packet */
 	__u16 released[RELEASED_RULES]; /* rules that it passed, as its flow was released */
 	__u16 dropped;			/* the rule above dropped it for this */
 };
@@ -59,6 +60,10 @@ struct packet_context {
 	__u16 rule, port;   /* that diverted the packet */
 	__u16 reject;	    /* what the sender is told: enum divert_reject and a code; or 0 */
 	__u16 mtu;	    /* to tell with it; or 0 */
+	__u8 forward;	    /* for forward.bpf.h: send it to `hop` */
+	__u8 state_back;    /* it goes against the first packet of the state found last */
+	__u8 first_back;    /* of a fragment: the same of the first one */
+	__u32 reply;	    /* where its state led it, which it goes against; or 0 */
 	__u32 own;	    /* for local.bpf.h: the address was found */
 	__u32 owner;	    /* number from owner.bpf.h, for a reinjected packet; 0: none */
 	__u32 state_name;   /* for state.bpf.h: that was looked up last */
@@ -72,6 +77,13 @@ struct packet_context {
 	/* for fragment.bpf.h; not cleared, from here on */
 	struct fragments_key key;
 	struct fragments fresh;
+
+	/* for forward.bpf.h: noted by HOP */
+	__be32 hop[4];
+	__u64 hop_name[2]; /* 0: the routes say the interface */
+	__u32 hop_ifindex;
+	__u8 hop_six;
+	__u8 hop_back; /* the state led here, and the packet goes against it */
 
 	__u64 sections; /* rule sections that it may match; written before it is read */
 	__u32 set;	/* id of the rule set that the sections belong to */

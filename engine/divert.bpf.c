@@ -20,6 +20,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "batch.bpf.h"
+#include "forward.bpf.h"
 #include "reinject.bpf.h"
 #include "rules_ask.bpf.h"
 #include "stack.bpf.h"
@@ -90,6 +91,8 @@ static __always_inline int ingress(struct __sk_buff *skb)
 
 	if (!version || is_elsewhere(skb))
 		return TC_ACT_UNSPEC;
+	if (entry_kind(skb) == ENTRY_ALONE)
+		return forward_from_lo(skb);
 	reinject = entry_take(skb, &entry, 0);
 	if (reinject) {
 		if (skb->pkt_type == PACKET_OTHERHOST) {
@@ -126,6 +129,7 @@ static __noinline int out(struct __sk_buff *skb, int kind, __u32 tag, __u32 recv
 			  __u32 owner)
 {
 	struct traversal p = {.skb = skb};
+	int rc;
 
 	if (traversal_begin(&p))
 		return TC_ACT_STOLEN;
@@ -140,7 +144,10 @@ static __noinline int out(struct __sk_buff *skb, int kind, __u32 tag, __u32 recv
 		p.context->packet.field[DIVERT_F_FLAGS] |= DIVERT_IS_FORWARDED;
 	if (traversal_read(&p, kind))
 		return drop(&p);
-	return run_rules(&p, tag);
+	rc = run_rules(&p, tag);
+	if (p.context->forward)
+		rc = forward(skb);
+	return rc == FORWARD_TOO_BIG ? reject(skb) : rc;
 }
 
 /* TC_ACT_OK: the frame is now a packet to this host itself, outbound over lo. */
@@ -206,9 +213,13 @@ static __always_inline int egress(struct __sk_buff *skb)
 
 	if (is_elsewhere(skb))
 		return TC_ACT_UNSPEC;
-	if (version && entry_kind(skb) == ENTRY_IN)
-		return stack_enter(skb, version);
 	if (version)
+		known = entry_kind(skb);
+	if (known == ENTRY_IN)
+		return stack_enter(skb, version);
+	if (known && entry_forwarded(skb))
+		return TC_ACT_UNSPEC;
+	if (known)
 		known = entry_take(skb, &entry, 1);
 	if (known == ENTRY_ALONE)
 		return alone(skb, version, &entry);

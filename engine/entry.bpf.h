@@ -31,6 +31,36 @@ static __always_inline void entry_set(volatile struct __sk_buff *skb, __u16 tag,
 	skb->cb[4] = stats;
 }
 
+/*
+ * A rule sends the packet to another interface: that one's hook lets it pass, as no rule is behind
+ * this tag, and no port counts it. Until the hook meets it, it counts as lost.
+ */
+#define ENTRY_FORWARDED (ENTRY_REINJECTED | 0xffffu)
+
+static __always_inline void entry_forward(struct __sk_buff *skb)
+{
+	entry_set(skb, 0xffff, 0, ~0u);
+}
+
+/* Such a packet was seen, or leaves where no hook can see it. */
+static __always_inline void entry_found(void)
+{
+	__u64 *n = port_counters(0);
+
+	if (n)
+		n[DIVERT_N_FWD]--;
+}
+
+/* Is it such a packet? Of one with the key; takes its entry. */
+static __always_inline int entry_forwarded(volatile struct __sk_buff *skb)
+{
+	if (skb->cb[2] != ENTRY_FORWARDED || skb->cb[4] != ~0u)
+		return 0;
+	entry_found();
+	skb->cb[0] = 0;
+	return 1;
+}
+
 /* No hook will consume the entry. */
 static __always_inline void entry_forget(volatile struct __sk_buff *skb)
 {

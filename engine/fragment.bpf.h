@@ -63,6 +63,7 @@ static __always_inline void fragment_keep(struct traversal *p, __u32 id, __u32 n
 		return;
 	p->context->first_state = id;
 	p->context->first_name = name;
+	p->context->first_back = p->context->state_back;
 }
 
 /*
@@ -79,6 +80,7 @@ static __noinline void fragment_state(struct traversal *p)
 	f = fragments_find(d);
 	p->context->first_state = f && f->first ? f->state : 0;
 	p->context->first_name = f ? f->state_name : 0;
+	p->context->first_back = f ? f->state_back : 0;
 }
 
 /* Record the outcome of a first fragment that has traversed the rules. */
@@ -99,6 +101,7 @@ static __noinline void fragment_tell(struct traversal *p)
 	f->port = p->context->port;
 	f->state = p->context->first_state;
 	f->state_name = p->context->first_name;
+	f->state_back = p->context->first_back;
 	__builtin_memcpy(f->released, p->context->released, sizeof(f->released));
 	f->dropped = p->context->dropped;
 	f->first = 1;

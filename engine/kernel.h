@@ -111,6 +111,7 @@ struct inet6_ifaddr {
 
 struct ipv6_devconf {
 	int disable_policy;
+	int mtu6;
 } KERNEL;
 
 struct inet6_dev {

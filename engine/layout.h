@@ -292,6 +292,11 @@ enum divert_cause {
 	DIVERT_N_RELEASED_DROPPED, /* of a released flow: dropped */
 	DIVERT_N_RELEASES_FULL,	   /* a flow was to be released, and there was no room */
 	/*
+	 * To be sent to the hop of a fwd rule, and not seen to leave: the hop is no neighbour, or
+	 * has not answered yet. A packet that its new interface's hook sees is counted off.
+	 */
+	DIVERT_N_FWD,
+	/*
 	 * Written, but never seen at its hook. Computed when it is read: the stack counts nothing
 	 * when it drops packets beyond a CPU's net.core.netdev_max_backlog, or packets for a
 	 * neighbour that does not answer.

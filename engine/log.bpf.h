@@ -28,7 +28,8 @@ struct {
 } log_counts SEC(".maps");
 
 static __always_inline void log_fill(struct __sk_buff *skb, const struct divert_insn *in,
-				     const struct divert_packet *p, struct divert_log_entry *e)
+				     const struct divert_packet *p, const __be32 *hop,
+				     struct divert_log_entry *e)
 {
 	__u32 type = p->field[DIVERT_F_ICMP];
 
@@ -46,6 +47,8 @@ static __always_inline void log_fill(struct __sk_buff *skb, const struct divert_
 	e->type = type == DIVERT_ABSENT ? p->field[DIVERT_F_ICMP6] : type;
 	address_bytes(p, 1, e->src);
 	address_bytes(p, 0, e->dst);
+	if (in->op == DIVERT_OP_FWD)
+		__builtin_memcpy(e->hop, hop, sizeof(e->hop));
 	skb_dev_name(skb, e->name);
 }
 
@@ -75,7 +78,7 @@ __noinline int log_packet(struct __sk_buff *skb, const struct divert_insn *in)
 		return 0;
 	e->serial = 0;
 	e->count = count;
-	log_fill(skb, in, &d->packet, e);
+	log_fill(skb, in, &d->packet, d->hop, e);
 	e->serial = serial;
 	return 0;
 }

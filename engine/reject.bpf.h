@@ -21,10 +21,12 @@
 #define ICMP_HEAD	8
 #define ICMP_DST	3
 #define ICMP6_DST	1
+#define ICMP6_TOO_BIG	2
 #define ICMP6_QUERY	128 /* types below are errors */
 #define ICMP6_REDIRECT	137
 #define ICMP_QUERY_LAST 18
 #define ICMP_PORT	3
+#define ICMP_NEEDFRAG	4
 #define ICMP6_ADMIN	1
 #define ICMP6_PORT	4
 /*
@@ -266,7 +268,11 @@ static __always_inline __u32 reject_unreach(struct __sk_buff *skb, const struct 
 	__builtin_memset(icmp + ICMP_HEAD + quote, 0, 4);
 	__builtin_memset(icmp, 0, ICMP_HEAD);
 	icmp[0] = six ? ICMP6_DST : ICMP_DST;
-	if (six && !(d->reject & DIVERT_REJECT_V6)) {
+	if (six && d->reject & DIVERT_REJECT_TOO_BIG) {
+		icmp[0] = ICMP6_TOO_BIG;
+		icmp[6] = d->mtu >> 8;
+		icmp[7] = d->mtu & 0xff;
+	} else if (six && !(d->reject & DIVERT_REJECT_V6)) {
 		icmp[1] = reject_code6(d->reject);
 	} else {
 		icmp[1] = d->reject & 0xff;

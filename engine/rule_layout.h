@@ -7,7 +7,7 @@
 #define DIVERT_ENGINE_RULE_LAYOUT_H
 
 #ifndef DIVERT_LAYOUT
-#define DIVERT_LAYOUT 21 /* of this file and of layout.h */
+#define DIVERT_LAYOUT 22 /* of this file and of layout.h */
 #endif
 
 /*
@@ -58,6 +58,8 @@ enum divert_op {
 	DIVERT_OP_FIRST,
 	DIVERT_OP_KEEP, /* make such a state, and go on at yes; if it cannot be, drop the packet */
 	DIVERT_OP_CHANGE, /* before an action: change the packet as change says, go on at yes */
+	DIVERT_OP_HOP,	  /* before FWD: note what field, enum divert_hop, says; go on at yes */
+	DIVERT_OP_FWD,	  /* action: send the packet to the hop that was noted */
 };
 
 /* A check for states of any name is one STATE for each name. */
@@ -72,6 +74,15 @@ enum divert_reject {
 	DIVERT_REJECT_V4 = 1 << 8, /* to IPv4 packets, and the closest to it to IPv6 packets */
 	DIVERT_REJECT_V6 = 1 << 9, /* to IPv6 packets only */
 	DIVERT_REJECT_RESET = 1 << 10,
+	DIVERT_REJECT_TOO_BIG = 1 << 11, /* with an MTU; no rule asks for it */
+};
+
+/* What HOP notes, of hop. */
+enum divert_hop {
+	DIVERT_HOP_V4, /* addr[0] */
+	DIVERT_HOP_V6, /* addr */
+	DIVERT_HOP_TABLEARG,
+	DIVERT_HOP_IFACE, /* name: of the interface on whose link the address is, which is noted */
 };
 
 #define DIVERT_TAG_LAST 65534 /* of the tags: only the default rule is above it */
@@ -220,6 +231,10 @@ struct divert_insn {
 			__u32 mark_keep, mark_add; /* fwmark = (fwmark & keep) + add */
 			__u8 tos_keep, tos_flip;   /* IPv4: TOS = (TOS & keep) ^ flip */
 		} change;
+		union {
+			__be32 addr[4];
+			char name[DIVERT_NAME_LEN];
+		} hop;
 		struct {
 			__u16 offset;
 			__u8 width; /* 1, 2 or 4 */
@@ -382,6 +397,7 @@ struct divert_log_entry {
 	__u64 tstamp; /* CLOCK_MONOTONIC, ns */
 	__u64 count;  /* packets of the rule that were logged, with this one */
 	__be32 src[4], dst[4];
+	__be32 hop[4]; /* of FWD */
 	__u32 len;
 	__u32 max;   /* that the rule logs; 0: no limit */
 	__u32 flags; /* enum divert_packet_flags */

@@ -306,7 +306,10 @@ static __noinline __u32 state_action(struct traversal *p, const struct divert_in
 	if (p->context->shape.fragment && !later)
 		fragment_keep(p, id, in->state.name);
 	id = id ? action_of(p, id) : 0;
-	return id && !is_done(p, id) ? id : 0;
+	if (!id || is_done(p, id))
+		return 0;
+	p->context->reply = p->context->state_back ? id & PC_MASK : 0;
+	return id;
 }
 
 /* KEEP: 0; -1: drop the packet. A later fragment follows the first one. */
@@ -316,6 +319,7 @@ static __noinline int state_make(struct traversal *p, const struct divert_insn *
 		return 0;
 	if (state_keep(p->skb, in))
 		return -1;
+	p->context->state_back = 0;
 	if (p->context->shape.fragment &&
 	    in->yes == p->pc + 1) /* its action is for this packet, too */
 		fragment_keep(p, in->state.id, in->state.name);
@@ -360,6 +364,38 @@ static __noinline void change(struct traversal *p, const struct divert_insn *in)
 		return;
 	bpf_skb_store_bytes(p->skb, at, &is, 2, 0);
 	field[DIVERT_F_TOS] = p->context->shape.tos = is.byte[1];
+}
+
+/* HOP. noinline: other instructions do not need its stack. */
+static __noinline void hop(struct traversal *p, const struct divert_insn *in)
+{
+	struct packet_context *d = p->context;
+
+	if (in->field == DIVERT_HOP_IFACE) {
+		__builtin_memcpy(d->hop_name, in->hop.name, sizeof(d->hop_name));
+		return;
+	}
+	__builtin_memcpy(d->hop, in->hop.addr, sizeof(d->hop));
+	if (in->field == DIVERT_HOP_TABLEARG)
+		d->hop[0] = bpf_htonl(d->packet.field[DIVERT_F_TABLEARG]);
+	d->hop_six = in->field == DIVERT_HOP_V6;
+	d->hop_name[0] = 0;
+	d->hop_back = d->reply && d->reply == p->pc;
+}
+
+/*
+ * FWD: the verdict. As in FreeBSD, a packet that its state led here, and that goes against it,
+ * passes: the hop is the way of the flow's first packet. So does one on its way in; if it is
+ * forwarded, its state leads it here again. noinline: as above.
+ */
+static __noinline int hop_take(struct traversal *p)
+{
+	struct packet_context *d = p->context;
+
+	if (d->hop_back || !(d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_OUT))
+		return TC_ACT_UNSPEC;
+	d->forward = 1;
+	return TC_ACT_STOLEN;
 }
 
 /* A match that needs no lookup first. */
@@ -500,6 +536,13 @@ static long step(__u32 i, struct traversal *p)
 	case DIVERT_OP_CHANGE:
 		change(p, in);
 		break;
+	case DIVERT_OP_HOP:
+		hop(p, in);
+		break;
+	case DIVERT_OP_FWD:
+		count_rule(p, in);
+		p->verdict = hop_take(p);
+		return 1;
 	case DIVERT_OP_FRAGMENT:
 		if (p->context->shape.fragment)
 			next = fragment_ask(p, in);

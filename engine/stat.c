@@ -29,7 +29,7 @@ static const struct {
 	[DIVERT_N_IF_DOWN] = {"interface-down", "written for an interface that is down"},
 	[DIVERT_N_NO_ROUTE] = {"no-route", "written outbound, no route"},
 	[DIVERT_N_UNROUTED] = {"asked-route", "written outbound, way found in a second try"},
-	[DIVERT_N_TOO_BIG] = {"too-big", "written outbound above the MTU"},
+	[DIVERT_N_TOO_BIG] = {"too-big", "written outbound, or to a next hop, above the MTU"},
 	[DIVERT_N_LOOP] = {"loop", "written back too often: dropped"},
 	[DIVERT_N_TRUNCATED] = {"truncated", "read into a buffer that was too short"},
 	[DIVERT_N_FRAG_TIMEOUT] = {"frag-timeout", "fragments whose packet did not get complete"},
@@ -55,6 +55,8 @@ static const struct {
 	[DIVERT_N_RELEASED_DROPPED] = {"released-dropped", "of a flow that was released: dropped"},
 	[DIVERT_N_RELEASES_FULL] = {"releases-full",
 				    "flows that were to be released, without room"},
+	[DIVERT_N_FWD] = {"fwd-unreachable",
+			  "a rule's next hop was not reached: dropped, or waiting for it"},
 	[DIVERT_N_LOST] = {"lost-on-entry",
 			   "written, but lost in the stack (backlog, neighbour), or waiting there"},
 };

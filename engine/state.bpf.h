@@ -148,12 +148,15 @@ __noinline __u32 state_find(struct __sk_buff *skb, const struct divert_insn *in)
 		return 0;
 	if (d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_FRAG) {
 		rule = d->first_name == in->state.name ? d->first_state : 0;
+		d->state_back = d->first_back;
 	} else {
 		swapped = state_key(d, in->state.name);
 		f = bpf_map_lookup_elem(map, &d->flow);
 		rule = f && f->expires > now ? f->rule : 0;
-		if (f && rule)
-			state_met(skb, d, f, swapped != f->swapped, now);
+		if (f && rule) {
+			d->state_back = swapped != f->swapped;
+			state_met(skb, d, f, d->state_back, now);
+		}
 	}
 	if (!rule)
 		return 0;

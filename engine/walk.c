@@ -204,7 +204,8 @@ static bool is_action(const struct divert_insn *in)
 {
 	/* STATE may lead to any rule's action; KEEP may be all that a rule does to the packet */
 	return (in->op >= DIVERT_OP_GO && in->op < DIVERT_OP_FRAGMENT) ||
-	       in->op == DIVERT_OP_REJECT || in->op == DIVERT_OP_STATE || in->op == DIVERT_OP_KEEP;
+	       in->op == DIVERT_OP_REJECT || in->op == DIVERT_OP_STATE ||
+	       in->op == DIVERT_OP_KEEP || in->op == DIVERT_OP_FWD;
 }
 
 static void reach(struct walk *w, uint32_t pc, uint32_t end)

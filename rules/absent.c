@@ -31,8 +31,6 @@ static const struct absent actions[] = {
 	{"nptv6", NFT_NAT},
 	{"pipe", TC_SHAPE},
 	{"queue", TC_SHAPE},
-	{"fwd", "use policy routing (ip rule) or nftables' tproxy"},
-	{"forward", "use policy routing (ip rule) or nftables' tproxy"},
 	{"setfib", "use policy routing (ip rule)"},
 	{"setdscp", "use nftables' ip dscp set"},
 	{"setmark", "use nftables' meta mark set"},

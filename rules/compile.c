@@ -70,6 +70,7 @@ static void emit_action(struct code *c, const struct rule *r)
 		[RULE_CALL] = DIVERT_OP_CALL,	  [RULE_RETURN] = DIVERT_OP_RETURN,
 		[RULE_REASS] = DIVERT_OP_GO,	  [RULE_ANSWER] = DIVERT_OP_REJECT,
 		[RULE_CHECK] = DIVERT_OP_GO, /* it has none: compile_check() */
+		[RULE_FWD] = DIVERT_OP_FWD,
 	};
 	uint32_t next = c->n + 1;
 	struct divert_insn *in = emit(c, ops[r->action], 0, next, next);
@@ -231,6 +232,8 @@ static void compile_rule(struct code *c, const struct rule *r, bool in_force)
 			emit_prob(c, r->prob);
 		emit_check(c, r->flow, DIVERT_ANY_NOT);
 	}
+	if (r->action == RULE_FWD)
+		emit_hop_match(c, r);
 	emit_matches(c, r, FIRST);
 	if (r->tablearg)
 		emit(c, DIVERT_OP_LOAD, DIVERT_LOAD_NO_TABLEARG, c->n + 1, c->n + 1);
@@ -256,6 +259,8 @@ static void compile_rule(struct code *c, const struct rule *r, bool in_force)
 		c->insn[ask].fragment.action = c->n;
 	if (rule_changes(r))
 		emit_change(c, &r->change);
+	if (r->action == RULE_FWD)
+		emit_hop(c, r);
 	emit_action(c, r);
 	for (i = start; i < c->n; i++) {
 		if (c->insn[i].yes == EMIT_PAST)

@@ -8,7 +8,7 @@
 
 #include "parse.h"
 
-enum argument { NO_ARGUMENT, PORT, NUMBER };
+enum argument { NO_ARGUMENT, PORT, NUMBER, HOP };
 
 static const struct action {
 	const char *name;
@@ -29,6 +29,8 @@ static const struct action {
 	{"return", RULE_RETURN, NO_ARGUMENT},
 	{"reass", RULE_REASS, NO_ARGUMENT},
 	{"check-state", RULE_CHECK, NO_ARGUMENT},
+	{"fwd", RULE_FWD, HOP},
+	{"forward", RULE_FWD, HOP},
 };
 
 #define N_ACTIONS (sizeof(actions) / sizeof(*actions))
@@ -55,6 +57,8 @@ static int parse_action_argument(struct parser *p, const struct action *a)
 
 	if (a->argument == NO_ARGUMENT)
 		return 0;
+	if (a->argument == HOP)
+		return parse_hop(p);
 	word = parser_next(p, a->argument == PORT ? "port" : "rule number");
 	if (!word)
 		return -1;
@@ -159,8 +163,8 @@ static int parse_action(struct parser *p)
 			return -1;
 		return rules_fail(p->err, EX_USAGE,
 				  "%s: unknown action; expected allow, deny, unreach, unreach6, "
-				  "reset, reset6, count, divert, tee, skipto, call, return, reass "
-				  "or check-state",
+				  "reset, reset6, count, divert, tee, skipto, call, return, reass, "
+				  "check-state or fwd",
 				  word);
 	}
 	p->rule->action = actions[i].action;
@@ -266,9 +270,25 @@ static int check_contradictions(struct parser *p)
 	return 0;
 }
 
+static int check_fwd(struct parser *p)
+{
+	if (p->rule->action != RULE_FWD)
+		return 0;
+	if (find(p->rule, RULE_IN, false))
+		return rules_fail(p->err, EX_DATAERR,
+				  "fwd with in: a packet that was sent on from there would miss "
+				  "nftables' forward chain, and keep its TTL: leave out 'in', and "
+				  "it meets the rule on its way out");
+	if (p->rule->tablearg && p->rule->state)
+		return rules_fail(p->err, EX_DATAERR,
+				  "fwd tablearg: the later packets of a flow that has a state meet "
+				  "no table: name the next hop, or let the rule make no state");
+	return 0;
+}
+
 static int finish(struct parser *p)
 {
-	if (check_contradictions(p))
+	if (check_fwd(p) || check_contradictions(p))
 		return -1;
 	if (p->has_comment && *p->comment) {
 		p->rule->comment = strdup(p->comment);

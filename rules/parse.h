@@ -42,6 +42,12 @@ unsigned int list_count(const char *list); /* upper bound for the items */
 int parse_answer(struct parser *p, const char *word); /* 1: none of these */
 void print_answer(FILE *f, uint16_t answer, uint16_t mtu);
 
+/* rules/hop.c: fwd */
+int parse_hop(struct parser *p);
+void print_hop(FILE *f, const struct rule *r);
+void emit_hop_match(struct code *c, const struct rule *r);
+void emit_hop(struct code *c, const struct rule *r);
+
 /* rules/change.c: setfwmark and settos, behind the action */
 int parse_change(struct parser *p, const char *word); /* 1: none of these */
 void print_change(FILE *f, const struct rule_change *change);

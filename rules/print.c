@@ -9,7 +9,7 @@ static const char *const action_names[] = {
 	[RULE_ALLOW] = "allow",	      [RULE_DENY] = "deny",	[RULE_COUNT] = "count",
 	[RULE_DIVERT] = "divert",     [RULE_TEE] = "tee",	[RULE_SKIPTO] = "skipto",
 	[RULE_CALL] = "call",	      [RULE_RETURN] = "return", [RULE_REASS] = "reass",
-	[RULE_CHECK] = "check-state",
+	[RULE_CHECK] = "check-state", [RULE_FWD] = "fwd",
 };
 
 static bool is_head(const struct rule_match *m, enum rule_match_type first,
@@ -104,7 +104,9 @@ static void print_action(FILE *f, const struct rule *r)
 		print_answer(f, r->arg, r->mtu);
 	else
 		fputs(action_names[r->action], f);
-	if (r->tablearg)
+	if (r->action == RULE_FWD)
+		print_hop(f, r);
+	else if (r->tablearg)
 		fputs(" tablearg", f);
 	else if (r->action == RULE_DIVERT || r->action == RULE_TEE || r->action == RULE_SKIPTO ||
 		 r->action == RULE_CALL)

@@ -46,6 +46,7 @@ enum rule_action {
 	RULE_RETURN,
 	RULE_REASS, /* no effect: sockets reassemble fragments */
 	RULE_CHECK, /* check-state: the action of the rule that made the flow's state, if any */
+	RULE_FWD,   /* to the next hop `hop`, on the way out only */
 };
 
 /* A rule does this with the state of a flow, once its conditions hold. */
@@ -216,12 +217,21 @@ struct rule_change {
 	uint8_t tos_clear, tos_flip; /* bits of the TOS of IPv4 */
 };
 
+/* Of fwd; with tablearg only an IPv4 address. */
+struct rule_hop {
+	bool six;
+	struct in_addr ip;
+	struct in6_addr ip6;
+	char iface[DIVERT_NAME_LEN]; /* of a link-local address; else empty */
+};
+
 struct rule {
 	uint16_t number; /* 1 to 65534; 0: rules_add() chooses one */
-	uint16_t arg;	 /* divert, tee: port; skipto, call: number; or enum divert_reject */
+	uint16_t arg;	 /* divert, tee, fwd: port; skipto, call: number; enum divert_reject */
 	uint16_t mtu;	 /* MTU in the ICMP error; 0: none */
 	enum rule_action action;
-	bool tablearg; /* arg is the value of the last table that matched */
+	bool tablearg; /* arg, or the hop, is the value of the last table that matched */
+	struct rule_hop hop;
 	uint8_t set;
 	uint32_t prob; /* matches with probability prob / RULES_PROB_ALL */
 	bool log;

@@ -29,7 +29,7 @@ offers "ipfw " add delete list show zero flush -q -n --version
 offers "ipfw -q f" flush
 offers "ipfw -" -a -b -c -f -i -N -n -p -q -S -t -T --help
 offers "ipfw add " allow deny count divert tee skipto
-offers "ipfw add 100 " allow deny unreach unreach6 reset reset6 count divert tee skipto call return reass
+offers "ipfw add 100 " allow deny unreach unreach6 reset reset6 count divert tee fwd forward skipto call return reass
 offers "ipfw add di" divert
 offers "ipfw add 100 divert " natd 4711 4712
 offers "ipfw add 100 skipto " 1000 2000

@@ -48,7 +48,7 @@ refused 65 70000 add 400 allow tcp from any 70000 to any
 refused 65 65536 add 65536 allow ip from any to any
 refused 65 nat add 400 nat 1 ip from any to any
 refused 65 pipe add 400 pipe 1 ip from any to any
-refused 65 fwd add 400 fwd 10.0.0.1 ip from any to any
+refused 65 setfib add 400 setfib 1 ip from any to any
 refused 65 ":any" add 400 allow ip from any to any keep-state :any
 refused 69 "table 1" table 1 list
 refused 64 missing delete

@@ -182,6 +182,8 @@ static void test_never(void **state)
 	} lines[] = {
 		{"allow ip6 from any to any ipttl 64",
 		 "64 and ip6: no packet is of IPv4 and of IPv6 at once"},
+		{"fwd 192.0.2.1 ip6 from any to any",
+		 "192.0.2.1 and ip6: no packet is of IPv4 and of IPv6 at once"},
 		{"allow ip from any to any in out", "in and out: no packet is both"},
 		{"allow ip from any to any in xmit a",
 		 "in and xmit: a packet on its way in has no sending interface"},

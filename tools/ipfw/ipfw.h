@@ -153,6 +153,9 @@ void warn_interface(const char *name, const char *why, void *arg);
 void tell_interfaces(struct session *s, const struct rule *r);
 void tell_no_listener(struct session *s);
 
+/* tools/ipfw/own.c */
+int refuse_own_hop(const struct rule *r, struct rules_error *err);
+
 /* tools/ipfw/commit.c */
 int session_open(struct session *s, const struct script *script, bool check,
 		 struct rules_error *err);

@@ -34,8 +34,9 @@ static void print_action(const struct divert_log_entry *e)
 		[DIVERT_OP_GO] = "Count",      [DIVERT_OP_ALLOW] = "Accept",
 		[DIVERT_OP_DENY] = "Deny",     [DIVERT_OP_DIVERT] = "Divert",
 		[DIVERT_OP_TEE] = "Tee",       [DIVERT_OP_CALL] = "Call",
-		[DIVERT_OP_RETURN] = "Return",
+		[DIVERT_OP_RETURN] = "Return", [DIVERT_OP_FWD] = "Forward to",
 	};
+	char text[INET6_ADDRSTRLEN];
 
 	if (e->op == DIVERT_OP_REJECT) {
 		print_answer(e->port);
@@ -44,6 +45,9 @@ static void print_action(const struct divert_log_entry *e)
 	printf("%s", e->op < sizeof(names) / sizeof(*names) && names[e->op] ? names[e->op] : "?");
 	if (e->op == DIVERT_OP_DIVERT || e->op == DIVERT_OP_TEE)
 		printf(" %u", e->port);
+	if (e->op == DIVERT_OP_FWD)
+		printf(" %s", inet_ntop(e->flags & DIVERT_IS_V6 ? AF_INET6 : AF_INET, e->hop, text,
+					sizeof(text)));
 }
 
 static void print_protocol(const struct divert_log_entry *e)

@@ -10,6 +10,8 @@ static int run_add(struct session *s, struct command *c, struct rules_error *err
 	struct rule *r = c->rule;
 	char *text;
 
+	if (refuse_own_hop(r, err))
+		return -1;
 	/* the last line of ipfw list, entered again */
 	if (r->number != RULES_DEFAULT || strcmp(r->text, RULES_DEFAULT_TEXT)) {
 		if (rules_add(&s->change->rules, r, err))
