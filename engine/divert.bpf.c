@@ -86,14 +86,17 @@ static __noinline int in(struct __sk_buff *skb, int kind, int reinject, __u32 ta
 static __always_inline int ingress(struct __sk_buff *skb)
 {
 	__u32 link_len;
-	int version = version_in(skb, &link_len), reinject, kind, verdict = TC_ACT_UNSPEC;
+	int version = version_in(skb, &link_len), reinject = 0, kind, verdict = TC_ACT_UNSPEC;
 	struct entry entry = {};
 
 	if (!version || is_elsewhere(skb))
 		return TC_ACT_UNSPEC;
-	if (entry_kind(skb) == ENTRY_ALONE)
+	kind = entry_kind(skb);
+	if (kind == ENTRY_ALONE)
 		return forward_from_lo(skb);
-	reinject = entry_take(skb, &entry, 0);
+	/* fwd sent it to an interface whose other end is here: it comes in as any other */
+	if (kind && !entry_forwarded(skb))
+		reinject = entry_take(skb, &entry, 0);
 	if (reinject) {
 		if (skb->pkt_type == PACKET_OTHERHOST) {
 			set_type(skb, version);

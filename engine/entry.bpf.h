@@ -32,17 +32,15 @@ static __always_inline void entry_set(volatile struct __sk_buff *skb, __u16 tag,
 }
 
 /*
- * A rule sends the packet to another interface: that one's hook lets it pass, as no rule is behind
- * this tag, and no port counts it. Until the hook meets it, it counts as lost.
+ * A rule sends the packet to another interface: a hook that meets it there lets it pass, as no rule
+ * is behind this tag, and no port counts it. Every such packet has it, whether there is a hook or
+ * not: two hooks can never send it to and fro.
  */
 #define ENTRY_FORWARDED (ENTRY_REINJECTED | 0xffffu)
+#define ENTRY_MISSED	0xffffffffu /* in cb[4]: it counts as lost until the hook meets it */
+#define ENTRY_FOUND	0xfffffffeu /* in cb[4]: it counts no more */
 
-static __always_inline void entry_forward(struct __sk_buff *skb)
-{
-	entry_set(skb, 0xffff, 0, ~0u);
-}
-
-/* Such a packet was seen, or leaves where no hook can see it. */
+/* Such a packet was seen, or leaves where no hook will see it. */
 static __always_inline void entry_found(void)
 {
 	__u64 *n = port_counters(0);
@@ -51,12 +49,22 @@ static __always_inline void entry_found(void)
 		n[DIVERT_N_FWD]--;
 }
 
+static __always_inline void entry_forward(struct __sk_buff *skb, int hooked)
+{
+	if (!hooked)
+		entry_found();
+	entry_set(skb, 0xffff, 0, hooked ? ENTRY_MISSED : ENTRY_FOUND);
+}
+
 /* Is it such a packet? Of one with the key; takes its entry. */
 static __always_inline int entry_forwarded(volatile struct __sk_buff *skb)
 {
-	if (skb->cb[2] != ENTRY_FORWARDED || skb->cb[4] != ~0u)
+	const __u32 how = skb->cb[4];
+
+	if (skb->cb[2] != ENTRY_FORWARDED || how < ENTRY_FOUND)
 		return 0;
-	entry_found();
+	if (how == ENTRY_MISSED)
+		entry_found();
 	skb->cb[0] = 0;
 	return 1;
 }

@@ -193,10 +193,7 @@ static __always_inline int forward_leave(struct __sk_buff *skb, const struct for
 	struct bpf_redir_neigh next = {.nh_family = hop->six ? AF_INET6 : AF_INET};
 
 	__builtin_memcpy(next.ipv6_nh, hop->addr, sizeof(next.ipv6_nh));
-	if (is_hooked(hop->ifindex, DIVERT_IFACE_OUT))
-		entry_forward(skb);
-	else
-		entry_found();
+	entry_forward(skb, is_hooked(hop->ifindex, DIVERT_IFACE_OUT));
 	return bpf_redirect_neigh(hop->ifindex, &next, sizeof(next), 0);
 }
 
@@ -207,13 +204,15 @@ static __always_inline int forward_leave(struct __sk_buff *skb, const struct for
  */
 __noinline int forward_by_lo(struct __sk_buff *ctx)
 {
-	volatile struct __sk_buff *skb = ctx; /* see entry_set() */
+	static const __u8 another[ETH_ALEN] = {0x02}; /* without a hook on lo, nobody takes it */
+	volatile struct __sk_buff *skb = ctx;	      /* see entry_set() */
 	struct packet_context *d = context();
 	struct forward_hop *hop;
 	__u32 serial, at = 0;
 	struct forward_head *head = bpf_map_lookup_elem(&forward_head, &at);
 
-	if (!d || !head || (d->link_len && d->link_len != ETH_HLEN))
+	if (!d || !head || (d->link_len && d->link_len != ETH_HLEN) ||
+	    bpf_skb_store_bytes(ctx, 0, another, sizeof(another), 0))
 		return TC_ACT_STOLEN;
 	serial = __sync_fetch_and_add(&head->serial, 1) + 1;
 	at = serial % FORWARD_HOPS;

@@ -174,6 +174,7 @@ lost "v4: no answer" 10.4.0.99
 lost "v6: no answer" fd04::99
 lost "v4: no route" 10.99.0.1
 lost "v6: no route" fd99::1
+n b ip addr add 10.9.9.8/32 dev lo # b would answer for it, even on the link
 lost "v4: a host behind a gateway" 10.9.9.8
 lost "v6: a host behind a gateway" fd09::8
 r ip route add 10.98.0.0/24 dev r2
@@ -425,6 +426,27 @@ if [ -c /dev/net/tun ]; then
 else
 	echo "skip tun: no /dev/net/tun"
 fi
+
+# a link whose other end is r, too: there the packet comes in, and meets the rules as any other
+r ip link add v0 type veth peer name v1
+r bash -c 'for i in /proc/sys/net/ipv4/conf/v*/rp_filter; do echo 0 >$i; done'
+add_addr r v0 10.7.0.2/24
+add_addr r v1 10.7.1.1/24
+r ip link set v0 up
+r ip link set v1 up
+r ip neigh add 10.7.0.9 dev v0 lladdr "$(mac_of r v1)"
+for xmit in "" "xmit r1"; do
+	rules "100 fwd 10.7.0.9 ip from any to 10.9.9.9 out recv r0 $xmit" "200 count ip from any to 10.9.9.9 in recv v1" \
+		"300 count ip from any to 10.9.9.9 out recv v1 xmit r1"
+	r divertctl attach >/dev/null
+	is "to r itself, $xmit: the hook on the way out" "$(hooks_of v0 out | wc -l)" "$([ -n "$xmit" ]; echo $?)"
+	before=$(stat fwd-unreachable)
+	works "to r itself, $xmit" ping_ a 10.9.9.9 3
+	seen "to r itself, $xmit: by b" 3 0
+	is "to r itself, $xmit: rules on the way in" "$(packets r 100) $(packets r 200) $(packets r 300)" "3 3 3"
+	is "to r itself, $xmit: not lost" "$(($(stat fwd-unreachable) - before))" 0
+done
+r ip link del v0
 
 # a broadcast and a multicast become the hop's alone
 rules "100 fwd 10.4.0.1 icmp from any to 10.2.0.255,224.0.0.77 out"
