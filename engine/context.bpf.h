@@ -73,6 +73,8 @@ struct packet_context {
 	__u32 first_name;
 	__u16 released[RELEASED_RULES]; /* of a first fragment, for release.bpf.h */
 	__u16 dropped;
+	/* for verdict.bpf.h: rules that counted it, ports that it met, and that it passed */
+	__u32 counted, met, passed;
 
 	/* for fragment.bpf.h; not cleared, from here on */
 	struct fragments_key key;
@@ -95,6 +97,11 @@ struct packet_context {
 	struct divert_flow_key flow, limit;
 	struct divert_flow new_flow, new_limit;
 	struct divert_released new_release;
+
+	/* for verdict.bpf.h; and where the verdict is kept, if it may be */
+	struct divert_verdict verdict;
+	__u32 place;
+	__u32 keeps;
 };
 
 struct {

@@ -197,6 +197,11 @@ static __always_inline int ring_alive(void *ring)
 	return ((struct bpf_map *)ring)->usercnt.counter > 0;
 }
 
+static __always_inline __u32 map_id(void *map)
+{
+	return ((struct bpf_map *)map)->id;
+}
+
 /* The live socket at this index of the port's members; NULL: none. */
 static __always_inline void *member(const struct divert_port *port, __u32 i, __u32 *slot)
 {
@@ -311,6 +316,7 @@ __noinline int deliver(struct __sk_buff *skb, __u16 rule, __u16 number, __u32 ho
 
 	if (!d)
 		return DELIVER_DROP;
+	d->met++;
 	head = &d->record;
 	/* IPv6 goes to an AF_INET6 socket if there is one, else to an AF_INET socket */
 	if (d->packet.field[DIVERT_F_FLAGS] & DIVERT_IS_V6)
@@ -350,6 +356,10 @@ __noinline int deliver(struct __sk_buff *skb, __u16 rule, __u16 number, __u32 ho
 			} /* fall through */
 		case DIVERT_RELEASE_PASSES:
 			n[DIVERT_N_RELEASED_PASSED]++;
+			d->passed++;
+			d->verdict.ring = map_id(ring);
+			d->verdict.slot = slot;
+			d->verdict.stats = port->stats;
 			return DELIVER_PASS;
 		}
 	}

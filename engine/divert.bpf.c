@@ -108,7 +108,7 @@ static __always_inline int ingress(struct __sk_buff *skb)
 		   (skb_dev_is_port(skb) && !skb_port_passes(skb))) {
 		return TC_ACT_UNSPEC;
 	}
-	kind = rules_ask(skb, version, 0, entry.tag, link_len);
+	kind = rules_ask(skb, version, 0, reinject, entry.tag, link_len);
 	if (kind != RULES_NONE)
 		verdict = in(skb, kind, reinject, entry.tag, link_len);
 	if (reinject && verdict == TC_ACT_UNSPEC)
@@ -243,7 +243,7 @@ static __always_inline int egress(struct __sk_buff *skb)
 		entry.owner = OWNER_UNKNOWN;
 	if (!version || (!known && !skb_is_routed(skb) && !entry_routed(skb)))
 		return TC_ACT_UNSPEC;
-	kind = rules_ask(skb, version, 1, entry.tag, skb_link_len(skb));
+	kind = rules_ask(skb, version, 1, entry.owner, entry.tag, skb_link_len(skb));
 	if (kind == RULES_NONE)
 		return TC_ACT_UNSPEC;
 	return out(skb, known ? kind | KIND_REINJECTED : kind, entry.tag, entry.recv_ifindex,

@@ -33,6 +33,7 @@ static const char *const map_name[ENGINE_MAPS] = {
 	[ENGINE_FLOW_INFO] = "flow_info",
 	[ENGINE_RELEASED] = "released",
 	[ENGINE_RELEASING] = "releasing",
+	[ENGINE_VERDICTS] = "verdicts",
 	[ENGINE_TABLE_FILTER] = "table_filter",
 	[ENGINE_TABLE_KINDS] = "table_kinds",
 	[ENGINE_TABLE_KEYS] = "table_keys",

@@ -40,6 +40,13 @@ static int open_map(const struct engine *e, enum flows_kind k)
 								      : bpf_map_get_fd_by_id(id);
 }
 
+static bool is_there(const struct engine *e, enum flows_kind k)
+{
+	uint32_t zero = 0, id;
+
+	return !bpf_map_lookup_elem(e->map[kind[k].place], &zero, &id);
+}
+
 static uint32_t room(const struct engine *e)
 {
 	struct divert_settings settings = {};
@@ -84,10 +91,29 @@ static int put_map(const struct engine *e, enum flows_kind k, int old)
 	return rc ? engine_fail_errno(rc, "%s", kind[k].text) : 0;
 }
 
+/* The verdict cache helps states of FIRST and released flows. */
+static int put_verdicts(const struct engine *e)
+{
+	uint32_t zero = 0, id;
+	int map, rc;
+
+	if (!bpf_map_lookup_elem(e->map[ENGINE_VERDICTS], &zero, &id))
+		return 0;
+	map = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "flow_verdicts", sizeof(uint32_t),
+			     sizeof(struct divert_verdict), DIVERT_VERDICTS, NULL);
+	if (map < 0)
+		return engine_fail_errno(-errno, "a map for verdicts");
+	rc = bpf_map_update_elem(e->map[ENGINE_VERDICTS], &zero, &map, BPF_ANY) ? -errno : 0;
+	close(map);
+	return rc ? engine_fail_errno(rc, "verdicts") : 0;
+}
+
 int flows_begin(const struct engine *e, enum flows_kind k)
 {
-	int map = open_map(e, k);
+	int map = open_map(e, k), rc = put_verdicts(e);
 
+	if (rc)
+		return rc;
 	if (map < 0)
 		return put_map(e, k, -1);
 	close(map);
@@ -99,6 +125,8 @@ void flows_end(const struct engine *e, enum flows_kind k)
 	uint32_t zero = 0;
 
 	bpf_map_delete_elem(e->map[kind[k].place], &zero);
+	if (!is_there(e, FLOWS_STATES) && !is_there(e, FLOWS_RELEASED))
+		bpf_map_delete_elem(e->map[ENGINE_VERDICTS], &zero);
 }
 
 int engine_flows_resize(struct engine *e)
@@ -241,7 +269,7 @@ static int by_id(const void *a, const void *b)
 }
 
 /* Is this the id of a rule in the list? */
-static bool is_there(const struct divert_entry *rules, uint32_t n, uint32_t id)
+static bool made(const struct divert_entry *rules, uint32_t n, uint32_t id)
 {
 	const struct divert_entry key = {.rule = id};
 
@@ -254,7 +282,7 @@ int flows_sweep(struct engine *e, const struct divert_entry *rules, uint32_t n)
 	int i, map = open_map(e, FLOWS_STATES), count = engine_flows(e, &list);
 
 	for (i = 0; i < count; i++)
-		if (!is_there(rules, n, list[i].flow.rule))
+		if (!made(rules, n, list[i].flow.rule))
 			bpf_map_delete_elem(map, &list[i].key);
 	free(list);
 	if (map >= 0)

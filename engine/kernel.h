@@ -276,6 +276,7 @@ typedef struct {
 } atomic64_t;
 
 struct bpf_map {
+	__u32 id;
 	atomic64_t usercnt;
 } KERNEL;
 

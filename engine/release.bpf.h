@@ -133,6 +133,8 @@ __noinline int release_find(struct __sk_buff *skb, const struct divert_port *por
 		} else {
 			live_on(&r->expires, now, released_life());
 			__sync_fetch_and_add(&r->packets, 1);
+			if (d->keeps)
+				d->verdict.flow = d->flow;
 		}
 	}
 	if (d->shape.fragment)
@@ -156,10 +158,8 @@ static long release_sweep_step(void *map, const struct divert_flow_key *k,
 /* -1: not now. noinline: seldom needed. */
 static __noinline int release_sweep(void *map, __u64 now)
 {
-	struct divert_flow_info *info;
-	__u32 zero = 0;
+	struct divert_flow_info *info = flow_info_of();
 
-	info = bpf_map_lookup_elem(&flow_info, &zero);
 	if (!map || !info)
 		return -1;
 	return SWEEP(map, now, &info->next_released_sweep, release_sweep_step);
@@ -174,11 +174,13 @@ __noinline int release_set(struct __sk_buff *skb, __u32 offset, __u32 port_key, 
 	struct packet_context *d = context();
 	const __u64 now = bpf_ktime_get_coarse_ns();
 	struct divert_port *port = bpf_map_lookup_elem(&ports, &port_key);
+	struct divert_flow_info *info = flow_info_of();
 	void *map = released_map();
+	struct divert_released *r;
 	__u32 *generation;
 	long rc;
 
-	if (!d || !map || !port || !port->generation)
+	if (!d || !map || !info || !port || !port->generation)
 		return ENOENT;
 	generation = releasing_of(port->stats);
 	if (!generation || how > DIVERT_RELEASE_DROPS ||
@@ -186,10 +188,14 @@ __noinline int release_set(struct __sk_buff *skb, __u32 offset, __u32 port_key, 
 		return EINVAL;
 	d->flow.name = port->stats;
 	d->flow.kind = DIVERT_FLOW_RELEASED;
+	if (!info->epoch)
+		info->epoch = 1;
 	if (how == DIVERT_RELEASE_END) {
-		bpf_map_delete_elem(map, &d->flow);
+		if (!bpf_map_delete_elem(map, &d->flow))
+			epoch_next(info);
 		return 0;
 	}
+	r = bpf_map_lookup_elem(map, &d->flow);
 	__builtin_memset(&d->new_release, 0, sizeof(d->new_release));
 	d->new_release.expires = now + released_life();
 	d->new_release.since = now;
@@ -199,8 +205,11 @@ __noinline int release_set(struct __sk_buff *skb, __u32 offset, __u32 port_key, 
 	rc = bpf_map_update_elem(map, &d->flow, &d->new_release, BPF_ANY);
 	if (rc == -E2BIG && !release_sweep(map, now))
 		rc = bpf_map_update_elem(map, &d->flow, &d->new_release, BPF_ANY);
-	if (!rc)
+	if (!rc) {
+		if (r)
+			epoch_next(info);
 		return 0;
+	}
 	count(port->stats, DIVERT_N_RELEASES_FULL);
 	return ENOSPC;
 }

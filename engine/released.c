@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "error.h"
 #include "flows.h"
@@ -51,6 +55,45 @@ static const struct engine_port *port_of(const struct engine_port *ports, int n,
 	return NULL;
 }
 
+/* ---- packets that the verdict cache holds ---- */
+
+static int by_key(const void *a, const void *b)
+{
+	const struct engine_released *x = a, *y = b;
+
+	return memcmp(&x->key, &y->key, sizeof(x->key));
+}
+
+/* Add the packets that the cache of each CPU has not counted at their flow yet. */
+static int add_cached(const struct engine *e, struct engine_released *list, int n)
+{
+	struct divert_verdict *cached;
+	struct engine_released key, *flow;
+	uint32_t zero = 0, id, place;
+	int cpus = libbpf_num_possible_cpus(), cpu, map;
+
+	if (bpf_map_lookup_elem(e->map[ENGINE_VERDICTS], &zero, &id))
+		return 0;
+	map = bpf_map_get_fd_by_id(id);
+	if (map < 0)
+		return 0;
+	cached = calloc(cpus, sizeof(*cached));
+	for (place = 0; cached && place < DIVERT_VERDICTS; place++) {
+		if (bpf_map_lookup_elem(map, &place, cached))
+			break;
+		for (cpu = 0; cpu < cpus; cpu++) {
+			key.key = cached[cpu].flow;
+			flow = cached[cpu].packets ? bsearch(&key, list, n, sizeof(*list), by_key)
+						   : NULL;
+			if (flow)
+				flow->released.packets += cached[cpu].packets;
+		}
+	}
+	close(map);
+	free(cached);
+	return cached ? 0 : -ENOMEM;
+}
+
 int engine_released(struct engine *e, struct engine_released **flows)
 {
 	struct engine_released *list = NULL, *more;
@@ -86,6 +129,10 @@ int engine_released(struct engine *e, struct engine_released **flows)
 	}
 	rc = flows_reader_end(r);
 	free(ports);
+	if (!rc && n) {
+		qsort(list, n, sizeof(*list), by_key);
+		rc = add_cached(e, list, n);
+	}
 	if (rc) {
 		free(list);
 		return engine_fail_errno(rc, "the released flows");

@@ -35,8 +35,8 @@ enum divert_op {
 	/*
 	 * Before the tests of ports and the like in a divert rule, which a later fragment cannot
 	 * pass. The fragment goes to fragment.action if this rule diverted the first fragment, or
-	 * if that has not come yet and the socket reassembles; to no if the first one went elsewhere.
-	 * All other packets go on at yes.
+	 * if that has not come yet and the socket reassembles; to no if the first one went
+	 * elsewhere. All other packets go on at yes.
 	 */
 	DIVERT_OP_FRAGMENT,
 	DIVERT_OP_REJECT, /* action: as DENY, and action.port says what the sender is told */
@@ -386,6 +386,37 @@ struct divert_flow {
 struct divert_flow_info {
 	/* CLOCK_MONOTONIC_COARSE, ns: not before then; of states, and of released flows */
 	__u64 next_sweep, next_released_sweep;
+	__u32 epoch; /* 0: no flow was ever released. Each time that one ends, it is another */
+};
+
+/* ---- the verdict cache ---- */
+
+enum divert_alike {
+	DIVERT_ALIKE = 1 << 0,	     /* all packets of a flow meet the same rules */
+	DIVERT_ALIKE_FIRST = 1 << 1, /* some of the instructions are FIRST */
+};
+
+#define DIVERT_VERDICTS		2048 /* entries for each CPU; a power of two */
+#define DIVERT_VERDICT_COUNTERS 4
+
+struct divert_verdict_key {
+	__u64 addr[4]; /* IPv4: in the first */
+	__be16 port[2];
+	__u32 ifindex, recv_ifindex;
+	__u32 kind; /* enum divert_kind */
+};
+
+struct divert_verdict {
+	struct divert_verdict_key key;
+	__u64 until;				/* CLOCK_MONOTONIC_COARSE, ns */
+	__u32 set;				/* id of the rule set */
+	__u32 epoch;				/* struct divert_flow_info's */
+	__u32 counter[DIVERT_VERDICT_COUNTERS]; /* of rules; DIVERT_ABSENT ends them */
+	/* of a released flow: the ring (its map's id, 0: none), slot and counters of its port */
+	__u32 ring, slot, stats;
+	__u32 reserved;
+	struct divert_flow_key flow; /* in the map of released flows */
+	__u64 packets;		     /* that are not counted there yet */
 };
 
 /* ---- the log ---- */
@@ -454,8 +485,9 @@ struct divert_entry {
 enum divert_kind {
 	DIVERT_KIND_TCP,
 	DIVERT_KIND_UDP,
-	DIVERT_KIND_ICMP,    /* of its own IP version */
-	DIVERT_KIND_OTHER,   /* of IPv6 any, as extension headers may come first */
+	DIVERT_KIND_ICMP,  /* of its own IP version */
+	DIVERT_KIND_OTHER, /* of IPv6 any, as extension headers may come first */
+	DIVERT_KIND_PROTO = 3,
 	DIVERT_KIND_V6 = 4,  /* added */
 	DIVERT_KIND_OUT = 8, /* added */
 	DIVERT_KIND_ROOM = 16,
@@ -502,13 +534,14 @@ struct divert_rules_head {
 	__u32 source_len;   /* bytes; stable */
 	__u32 last_rule;    /* a packet whose tag is not below this number */
 	__u32 last_insn;    /* begins here, with the default rule: no search */
-	__u32 calls;	    /* some of the instructions are CALL or RETURN */
+	__u16 calls;	    /* some of the instructions are CALL or RETURN */
+	__u16 owned;	    /* some of the instructions ask for a packet's owner */
 	__u32 values_page;  /* where the values of similar rules are: struct divert_entry */
 	__u32 asks;	    /* enum divert_index, by bit: those that rule something out */
 	__u32 id;	    /* of the map with it: no two sets have the same */
-	__u32 owned;	    /* some of the instructions ask for a packet's owner */
 	__u32 states_page;  /* rules that make states: struct divert_entry, an id and its action */
 	__u32 states;	    /* how many */
+	__u32 alike;	    /* enum divert_alike */
 	__u32 section[DIVERT_SECTIONS]; /* where each begins, with SKIP */
 	__u64 kind[DIVERT_KIND_ROOM];	/* enum divert_kind: the sections of such a packet */
 	__u64 index[DIVERT_INDEXES][DIVERT_INDEX_ROOM]; /* the same, by place */

@@ -7,6 +7,7 @@
 #include "log.bpf.h"
 #include "reject.bpf.h"
 #include "state.bpf.h"
+#include "verdict.bpf.h"
 
 static __always_inline union divert_page *page_of(void *pages, __u32 number)
 {
@@ -25,20 +26,24 @@ static __always_inline const struct divert_rules_head *rules_head(void **pages)
 	return page ? &page->head : NULL;
 }
 
-static __always_inline void count_at(struct traversal *p, __u32 index)
+/* noinline: inlined, it makes the stack of step() too large for Linux 6.1. */
+static __noinline void count_at(struct traversal *p, __u32 index)
 {
 	struct divert_rule_counter *c = bpf_map_lookup_elem(&rule_counters, &index);
 
 	if (c)
 		count_packet(c, p->context->shape.len);
+	p->context->verdict.counter[p->context->counted++ % DIVERT_VERDICT_COUNTERS] = index;
 }
 
 /* Count the rule; every action starts with this. */
 static __always_inline void count_rule(struct traversal *p, const struct divert_insn *in)
 {
 	count_at(p, in->action.counter);
-	if (in->action.flags & DIVERT_ACT_LOG)
+	if (in->action.flags & DIVERT_ACT_LOG) {
+		p->context->keeps = 0;
 		log_packet(p->skb, in);
+	}
 }
 
 /* Get an interface's name when a rule first tests it; most rule sets never do. */
@@ -523,7 +528,9 @@ static long step(__u32 i, struct traversal *p)
 		next = in->no;
 		break;
 	case DIVERT_OP_FIRST:
-		if (!state_first(p->skb, in))
+		if (state_first(p->skb, in))
+			p->context->keeps = 0;
+		else
 			next = in->no;
 		break;
 	case DIVERT_OP_KEEP:
@@ -596,6 +603,8 @@ static __always_inline int run_rules(struct traversal *p, __u32 tag)
 	bpf_loop(DIVERT_INSNS_MAX, step, p, 0);
 	if (p->context->first)
 		fragment_tell(p);
+	if (p->context->keeps && p->verdict == TC_ACT_UNSPEC)
+		verdict_keep(p->context);
 	/* last, because it overwrites the packet */
 	return p->context->reject ? reject(p->skb) : p->verdict;
 }

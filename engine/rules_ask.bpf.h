@@ -14,6 +14,13 @@ struct glance {
 };
 
 #define GLANCE_TRANSPORT 20 /* bytes: TCP's header, and enough for any other that is known */
+#define GLANCE_UDP	 8
+
+/* Branch-free: it saves the verifier stack. */
+static __always_inline __u32 glance_transport(__u32 proto)
+{
+	return GLANCE_TRANSPORT - (GLANCE_TRANSPORT - GLANCE_UDP) * (proto == PROTO_UDP);
+}
 
 static __always_inline void glance(struct __sk_buff *skb, int version, int out, __u32 link_len,
 				   struct glance *g)
@@ -28,12 +35,12 @@ static __always_inline void glance(struct __sk_buff *skb, int version, int out, 
 		proto = head[offsetof(struct packet_ip4, proto)];
 		g->plain = head[0] == 0x45 && !(head[6] & 0x3f) &&
 			   !head[7]; /* no options, no fragment */
-		need = sizeof(struct packet_ip4) + GLANCE_TRANSPORT;
+		need = sizeof(struct packet_ip4) + glance_transport(proto);
 	} else {
 		g->len = (head[4] << 8 | head[5]) + sizeof(struct packet_ip6);
 		proto = head[offsetof(struct packet_ip6, next)];
 		g->plain = head[0] >> 4 == 6 && !packet_is_ext(proto);
-		need = sizeof(struct packet_ip6) + GLANCE_TRANSPORT;
+		need = sizeof(struct packet_ip6) + glance_transport(proto);
 		g->kind |= DIVERT_KIND_V6;
 	}
 	g->plain = g->plain && g->len >= need && g->len + link_len <= skb->len;
@@ -204,6 +211,32 @@ static __always_inline int rules_any(const struct divert_rules_head *head, __u32
 		sections[DIVERT_KIND_OTHER]) != 0;
 }
 
+/*
+ * The packet may match rules of these sections. where: verdict_where(), or 0: it was reinjected, or
+ * is not plain. 1: it passes as the one before it. noinline: its stack is free again.
+ */
+static __noinline int rules_meet(struct __sk_buff *skb, const struct divert_rules_head *head,
+				 __u64 sections, __u64 where)
+{
+	struct packet_context *d = context();
+	const struct divert_flow_info *info;
+
+	if (!d)
+		return 0;
+	d->sections = sections;
+	d->set = head->id;
+	d->owned = head->owned;
+	d->keeps = 0;
+	if (!where || !head->alike || (where & DIVERT_KIND_PROTO) != DIVERT_KIND_UDP)
+		return 0;
+	if (!(head->alike & DIVERT_ALIKE_FIRST)) {
+		info = flow_info_of();
+		if (!info || !info->epoch)
+			return 0;
+	}
+	return verdict_passes(skb, where);
+}
+
 #define RULES_NONE (-1) /* nothing to do */
 
 /*
@@ -211,16 +244,16 @@ static __always_inline int rules_any(const struct divert_rules_head *head, __u32
  * the default rule counts it, and that is all. Else its kind: it is to be read and judged. Of one
  * that is not plain little is known before: it may match any rule.
  */
-static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out, __u32 tag,
-				     __u32 link_len)
+static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out, int known,
+				     __u32 tag, __u32 link_len)
 {
 	const struct divert_rules_head *head;
 	struct divert_rule_counter *c;
 	__u32 counter = 0; /* the default rule's */
 	__u64 sections = 0;
 	struct glance g;
-	struct packet_context *d;
 	void *pages;
+	int fresh;
 
 	head = rules_head(&pages);
 	if (!head || !head->insns)
@@ -234,13 +267,11 @@ static __always_inline int rules_ask(struct __sk_buff *skb, int version, int out
 			sections &= sections_of(skb, head, g.kind, link_len);
 	}
 	if (sections) {
-		d = context();
-		if (d) {
-			d->sections = sections;
-			d->set = head->id;
-			d->owned = head->owned;
-		}
-		return g.kind;
+		fresh = g.plain && !tag && !known;
+		return rules_meet(skb, head, sections,
+				  verdict_where(g.kind, link_len, g.len) * fresh)
+			       ? RULES_NONE
+			       : g.kind;
 	}
 	c = bpf_map_lookup_elem(&rule_counters, &counter);
 	if (c)

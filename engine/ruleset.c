@@ -66,6 +66,47 @@ static bool has_owners(const struct engine_rules *r)
 	return false;
 }
 
+/* Does the instruction do the same with all packets of a flow? */
+static bool is_alike(const struct divert_insn *in)
+{
+	switch (in->op) {
+	case DIVERT_OP_MASK:
+	case DIVERT_OP_RANGE:
+	case DIVERT_OP_BELOW:
+		return in->field <= DIVERT_F_ICMP6 || in->field == DIVERT_F_EXT;
+	case DIVERT_OP_GO:
+	case DIVERT_OP_DIVERT:
+	case DIVERT_OP_TEE:
+	case DIVERT_OP_CALL:
+		return !(in->action.flags & DIVERT_ACT_TABLEARG);
+	case DIVERT_OP_PREFIX:
+	case DIVERT_OP_ALLOW:
+	case DIVERT_OP_DENY:
+	case DIVERT_OP_REJECT:
+	case DIVERT_OP_RETURN:
+	case DIVERT_OP_FRAGMENT:
+	case DIVERT_OP_SKIP:
+	case DIVERT_OP_FIRST:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* enum divert_alike */
+static uint32_t alike(const struct engine_rules *r)
+{
+	uint32_t i, all = DIVERT_ALIKE;
+
+	for (i = 0; i < r->insns; i++) {
+		if (!is_alike(&r->insn[i]))
+			return 0;
+		if (r->insn[i].op == DIVERT_OP_FIRST)
+			all |= DIVERT_ALIKE_FIRST;
+	}
+	return all;
+}
+
 /* map -1: empty the slot; packets are not examined at all then */
 static int put_in_place(const struct engine *e, int map)
 {
@@ -148,6 +189,7 @@ static void lay_out(const struct engine_rules *r, struct indexed *x)
 	head->source_len = r->source_len;
 	head->calls = has_calls(r);
 	head->owned = has_owners(r);
+	head->alike = alike(r);
 	if (r->entries)
 		head->last_insn = x->entry[r->entries - 1].insn;
 	if (r->entries > 1)

@@ -266,10 +266,8 @@ static long sweep_step(void *map, const struct divert_flow_key *k, struct divert
 /* Remove the states whose time is over. -1: not now. noinline: seldom needed. */
 static __noinline int sweep(void *map, __u64 now)
 {
-	struct divert_flow_info *info;
-	__u32 zero = 0;
+	struct divert_flow_info *info = flow_info_of();
 
-	info = bpf_map_lookup_elem(&flow_info, &zero);
 	return map && info ? SWEEP(map, now, &info->next_sweep, sweep_step) : -1;
 }
 

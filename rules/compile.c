@@ -242,7 +242,7 @@ static void compile_rule(struct code *c, const struct rule *r, bool in_force)
 	emit_matches(c, r, SECOND);
 	if (r->action == RULE_DIVERT && !r->tablearg && (rule_keeps(r) || has_turn(r, LAST))) {
 		ask = c->n;
-		/* where the first fragment was not among the first packets, the later ones are not */
+		/* the later fragments are among the first packets if the first one is */
 		past = has_turn(r, COUNT) ? EMIT_PAST : c->n + 1;
 		emit(c, DIVERT_OP_FRAGMENT, 0, c->n + 1, past)->fragment.port = r->arg;
 	}

@@ -208,7 +208,7 @@ says "add nat 1 ip from any to any via r1: nat: ipdivert does not have it: use n
 says "pipe 1 config bw 1Mbit/s: pipe: ipdivert does not have it: use tc(8) to shape traffic"
 says "add pipe 1 ip from any to any out: pipe: ipdivert does not have it: use tc(8) to shape traffic"
 says "queue 1 config pipe 1 weight 5: queue: ipdivert does not have it: use tc(8) to shape traffic"
-says "add fwd 127.0.0.1,3128 tcp from any to any 80: fwd: ipdivert does not have it: use policy routing (ip rule) or nftables' tproxy"
+says "add fwd 127.0.0.1,3128 tcp from any to any 80: 127.0.0.1,3128: an address of this host is no next hop: for a port on this host use nftables' tproxy"
 says "add allow ip from any to any layer2: layer2: ipdivert does not have it: rules meet packets at the IP layer only: leave out 'not layer2', which always holds, and rules for layer2, or use nftables' families bridge and netdev for them"
 is "refused: nothing has changed" "$(q ipfw list)" "$list"
 # If a script goes on after an error, the rules that were understood are there. A file with an error

@@ -227,11 +227,41 @@ static const struct {
 
 #define STEPS (sizeof(connection) / sizeof(*connection))
 
+/*
+ * In half of the sets, most packets are of one flow of UDP, on one way, and differ only in what the
+ * verdict cache does not look at.
+ */
+static struct random_sample busy;
+static bool is_busy;
+
+static void random_busy(void)
+{
+	random_sample(&busy);
+	busy.proto = 17;
+	busy.ext = busy.ip_options = busy.offset_bits = busy.frag_offset = 0;
+	busy.tag = busy.reinject = 0;
+	busy.segments = 0;
+	is_busy = true;
+}
+
+static void vary(struct random_sample *s)
+{
+	*s = busy;
+	s->t.data = random_chance(3);
+	s->ttl = 1 + random_chance(3);
+	s->tos = random_chance(256);
+	s->id = random_chance(4);
+	s->mark = random_chance(4);
+	if (!random_chance(16))
+		s->t.sport++;
+}
+
 void random_flows(void)
 {
 	unsigned int i;
 
 	n_flows = 0;
+	is_busy = false;
 	for (i = 0; i < sizeof(flows) / sizeof(*flows); i++)
 		random_sample(&flows[i].first);
 	for (i = 0; i < sizeof(flows) / sizeof(*flows); i++) {
@@ -240,6 +270,8 @@ void random_flows(void)
 		flows[i].step = 0;
 	}
 	n_flows = 1 + random_chance(i);
+	if (random_chance(2))
+		random_busy();
 }
 
 /* The next segment of a connection: its flags, and whether it goes back. */
@@ -289,6 +321,10 @@ void random_sample(struct random_sample *s)
 {
 	struct random_flow *flow = NULL;
 
+	if (is_busy && random_chance(3)) {
+		vary(s);
+		return;
+	}
 	if (n_flows && random_chance(4))
 		flow = &flows[random_chance(n_flows)];
 	memset(s, 0, sizeof(*s));

@@ -197,6 +197,52 @@ static const char *const options[] = {
 	"dst-ip6 me6",
 };
 
+/* Of the same, those that do not tell the packets of a flow apart: for the verdict cache. */
+static const char *const alike_actions[] = {
+	"allow",   "allow",  "deny",   "count",	 "count",  "count", "divert 5",	 "skipto 20",
+	"call 25", "call 5", "return", "reject", "tee 25", "allow", "divert 10", "skipto 700",
+};
+
+static const char *const alike_places[] = {
+	"any",
+	"any",
+	"any",
+	"10.0.0.1",
+	"10.0.0.0/24",
+	"not 10.0.0.2",
+	"10.0.0.0:255.255.0.255",
+	"fd00::/64",
+	"10.0.0.2,192.0.2.0/24{7,200},fd00::1",
+	"{ 10.0.0.1 or not fd00::1 }",
+};
+
+static const char *const alike_options[] = {
+	"in",
+	"out",
+	"via eth0",
+	"via eth*",
+	"not via lo",
+	"recv tun0",
+	"xmit eth1",
+	"recv *",
+	"{ in or via eth0 }",
+	"proto 17",
+	"not proto tcp",
+	"src-ip 10.0.0.1,fd00::2",
+	"src-port 53",
+	"not dst-port 0-100",
+	"{ src-port 80 or dst-port 80 }",
+	"icmptypes 8",
+	"diverted",
+	"not diverted-output",
+	"frag",
+	"not frag",
+	"ext6hdr frag",
+	"not ext6hdr route",
+	"ip6",
+	"not ip4",
+};
+
 static const char *const names[] = {"", "", " :a", " :b", " :default"};
 
 static const char *const limits[] = {
@@ -233,6 +279,10 @@ static struct rule *random_check(unsigned int last)
 
 #define FEW 30 /* the last number, where there are few rules */
 
+/* One of the first list, or of the other one. */
+#define PICK_ALIKE(alike, all) (may & ALIKE ? RANDOM_PICK(alike) : RANDOM_PICK(all))
+#define ALIKE		       0x100 /* added to what random_rules() may */
+
 static struct rule *random_rule(unsigned int last, unsigned int may)
 {
 	char line[512], *at = line;
@@ -246,21 +296,22 @@ static struct rule *random_rule(unsigned int last, unsigned int may)
 		at = line + sprintf(line, "%u set %u ", 1 + random_chance(last), random_chance(3));
 		if (!random_chance(10) && may & RANDOM_PROB)
 			at += sprintf(at, "prob 0.%u ", 1 + random_chance(9));
-		at += sprintf(at, "%s ", RANDOM_PICK(actions));
+		at += sprintf(at, "%s ", PICK_ALIKE(alike_actions, actions));
 		if (random_chance(
 			    2)) { /* what is so special that few packets match, and what is not */
-			at += sprintf(at, "%s from %s", RANDOM_PICK(heads), RANDOM_PICK(places));
+			at += sprintf(at, "%s from %s", RANDOM_PICK(heads),
+				      PICK_ALIKE(alike_places, places));
 			if (!random_chance(8))
 				at += sprintf(at, " %s",
 					      random_chance(2) ? "53" : "not 1000-65535");
-			at += sprintf(at, " to %s", RANDOM_PICK(places));
+			at += sprintf(at, " to %s", PICK_ALIKE(alike_places, places));
 			n = random_chance(4);
 		} else {
 			at += sprintf(at, "ip from any to any");
 			n = 1 + random_chance(2);
 		}
 		for (i = 0; i < n; i++)
-			at += sprintf(at, " %s", RANDOM_PICK(options));
+			at += sprintf(at, " %s", PICK_ALIKE(alike_options, options));
 		if (may & RANDOM_FIRST && !random_chance(last == FEW ? 4 : 32))
 			at += sprintf(at, " %sfirst %u", random_chance(4) ? "" : "not ",
 				      1 + random_chance(4));
@@ -297,6 +348,8 @@ int random_rules(struct rules *s, unsigned int may)
 		may &= ~RANDOM_STATES;
 	if (random_chance(2))
 		may &= ~RANDOM_FIRST;
+	else if (random_chance(2))
+		may = (may & RANDOM_FIRST) | ALIKE;
 	for (i = 0; i < n; i++) {
 		r = random_rule(last, may);
 		if (!r || rules_add(s, r, &err))

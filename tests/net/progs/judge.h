@@ -299,6 +299,7 @@ static void pass_time(void)
 	free(flows);
 	must(!bpf_map_lookup_elem(engine.map[ENGINE_FLOW_INFO], &zero, &info), "flow_info");
 	info.next_sweep = earlier(info.next_sweep);
+	info.epoch++; /* ends what the verdict cache has, as that time does */
 	must(!bpf_map_update_elem(engine.map[ENGINE_FLOW_INFO], &zero, &info, BPF_ANY),
 	     "flow_info");
 }

@@ -22,6 +22,8 @@ def send(args):
     sock = socket.socket(family, socket.SOCK_DGRAM)
     if args.mark:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, args.mark)
+    if args.source:
+        sock.bind(("", args.source))
     if args.connect:
         sock.connect((args.address, args.port))
     stop = []
@@ -90,6 +92,7 @@ def main():
     s.add_argument("--pps", type=float, default=0, help="(as fast as it goes)")
     s.add_argument("--mark", type=int, default=0, help="SO_MARK")
     s.add_argument("--connect", action="store_true", help="connected socket")
+    s.add_argument("--source", type=int, default=0, help="port")
     r = commands.add_parser("recv")
     r.add_argument("port", type=int)
     r.add_argument("ready")
