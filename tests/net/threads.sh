@@ -18,7 +18,8 @@ in_order() { numbers 4; }
 each() { numbers 4 | tr ' ' '\n' | awk -F- '{ n += $2 - $1 + 1; for (i = $1; i <= $2; i++) d += seen[i]++ } END { print n - d }'; }
 
 # passes HOW WHAT EXPECTED [TRAINS]: WHAT of the packets is EXPECTED; TRAINS is a pattern for how
-# many take the bulk path
+# many take the bulk path: most of them. While somebody else has the CPU, the kernel sends those that
+# wait, by the other path.
 cases=0
 passes() {
 	thrice by-train "${4-}" pass "$@"
@@ -51,7 +52,7 @@ pass() {
 ping_ a 10.2.0.1
 
 for how in idle exits; do
-	passes $how in_order "0-$((N - 1))" '^1[5-9][0-9][0-9][0-9]$'
+	passes $how in_order "0-$((N - 1))" '^1[0-9][0-9][0-9][0-9]$'
 done
 passes ends in_order "0-$((N - 1))" '^[1-9]'
 passes asks in_order "0-$((N - 1))" '^[1-9]'
