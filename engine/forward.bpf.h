@@ -121,7 +121,7 @@ static long forward_step(__u32 i, struct forward_search *s)
 	return 0;
 }
 
-/* As forward_routed(). Where the look-up says nothing, the link address may be known or not. */
+/* Returns what forward_routed() does. Where the look-up fails, the link address may be known. */
 static __always_inline int forward_named(struct __sk_buff *skb, struct packet_context *d, __u32 len,
 					 __u32 *mtu)
 {
